@@ -1,0 +1,2 @@
+//! Sterna.
+#![forbid(unsafe_code)]
