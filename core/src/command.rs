@@ -1,0 +1,160 @@
+//! What the application asks for: the arguments of [`Connection`](crate::Connection)'s commands.
+
+use alloc::string::String;
+use alloc::vec::Vec;
+use bytes::Bytes;
+
+use crate::packet::{Filters, Properties, QoS, ReasonCode, TopicFilters};
+
+/// A payload: borrowed, and copied only where it must be kept, or shared.
+#[derive(Debug, Clone)]
+pub enum Data<'a> {
+    /// Borrowed for the call.
+    Slice(&'a [u8]),
+    /// Shared: kept and sent without a copy.
+    Bytes(Bytes),
+}
+
+impl Data<'_> {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Slice(slice) => slice,
+            Self::Bytes(bytes) => bytes,
+        }
+    }
+}
+
+impl<'a> From<&'a [u8]> for Data<'a> {
+    fn from(data: &'a [u8]) -> Self {
+        Self::Slice(data)
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Data<'a> {
+    fn from(data: &'a [u8; N]) -> Self {
+        Self::Slice(data)
+    }
+}
+
+impl<'a> From<&'a str> for Data<'a> {
+    fn from(data: &'a str) -> Self {
+        Self::Slice(data.as_bytes())
+    }
+}
+
+impl<'a> From<&'a String> for Data<'a> {
+    fn from(data: &'a String) -> Self {
+        Self::Slice(data.as_bytes())
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Data<'a> {
+    fn from(data: &'a Vec<u8>) -> Self {
+        Self::Slice(data)
+    }
+}
+
+impl From<String> for Data<'_> {
+    fn from(data: String) -> Self {
+        Self::Bytes(data.into())
+    }
+}
+
+impl From<Vec<u8>> for Data<'_> {
+    fn from(data: Vec<u8>) -> Self {
+        Self::Bytes(data.into())
+    }
+}
+
+impl From<Bytes> for Data<'_> {
+    fn from(data: Bytes) -> Self {
+        Self::Bytes(data)
+    }
+}
+
+/// A message to publish.
+///
+/// ```
+/// use sterna_core::{Publish, packet::QoS};
+///
+/// let publish = Publish::new("presence", "Hello mqtt").qos(QoS::AtLeastOnce).retain(true);
+/// assert_eq!(publish.payload.as_slice(), b"Hello mqtt");
+/// ```
+#[derive(Debug, Clone)]
+pub struct Publish<'a> {
+    /// The topic name.
+    pub topic: &'a str,
+    /// The payload.
+    pub payload: Data<'a>,
+    /// Default: at most once.
+    pub qos: QoS,
+    /// Default: no.
+    pub retain: bool,
+    /// 5.0 properties, without Topic Alias. Default: none.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Publish<'a> {
+    /// A QoS 0 message without properties.
+    pub fn new(topic: &'a str, payload: impl Into<Data<'a>>) -> Self {
+        Self { topic, payload: payload.into(), qos: QoS::AtMostOnce, retain: false, properties: Properties::EMPTY }
+    }
+
+    /// With this quality of service.
+    #[must_use]
+    pub fn qos(mut self, qos: QoS) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// Whether the server retains it.
+    #[must_use]
+    pub fn retain(mut self, retain: bool) -> Self {
+        self.retain = retain;
+        self
+    }
+
+    /// With these properties (5.0).
+    #[must_use]
+    pub fn properties(mut self, properties: Properties<'a>) -> Self {
+        self.properties = properties;
+        self
+    }
+}
+
+/// Topic filters to subscribe to.
+#[derive(Debug, Clone, Copy)]
+pub struct Subscribe<'a> {
+    /// The filters with their options.
+    pub filters: Filters<'a>,
+    /// 5.0 properties: Subscription Identifier and User Property.
+    pub properties: Properties<'a>,
+}
+
+/// Topic filters to unsubscribe from.
+#[derive(Debug, Clone, Copy)]
+pub struct Unsubscribe<'a> {
+    /// The filters.
+    pub filters: TopicFilters<'a>,
+    /// 5.0 properties: User Property.
+    pub properties: Properties<'a>,
+}
+
+/// How to end.
+#[derive(Debug, Clone, Copy)]
+pub struct Disconnect<'a> {
+    /// Do not wait for what is pending.
+    pub at_once: bool,
+    /// The reason code (5.0); [`ReasonCode::DISCONNECT_WITH_WILL`] has the server publish the will.
+    pub reason: ReasonCode,
+    /// 5.0 properties: Session Expiry Interval, Reason String, User Property.
+    pub properties: Properties<'a>,
+}
+
+impl Default for Disconnect<'_> {
+    /// Graceful, as a normal disconnection.
+    fn default() -> Self {
+        Self { at_once: false, reason: ReasonCode::NORMAL_DISCONNECTION, properties: Properties::EMPTY }
+    }
+}

@@ -1,0 +1,371 @@
+//! What a client is configured with: options of CONNECT, limits, time-outs and the reconnect policy.
+
+use alloc::boxed::Box;
+use core::fmt;
+use core::time::Duration;
+
+use crate::error::ConfigError;
+use crate::packet::{
+    PROTOCOL_MAXIMUM_PACKET_SIZE, PropertiesBuf, Property, PropertyId, PropertyOwner, ProtocolVersion, QoS,
+    ReasonCode,
+};
+use crate::topic;
+
+/// Which protocol version to speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VersionPolicy {
+    /// 5.0, and once 3.1.1 when the server's CONNACK refuses that version; the answer is kept for the server.
+    Automatic {
+        /// Also fall back when the server closes the connection without any CONNACK.
+        on_close: bool,
+    },
+    /// This version and no other.
+    Only(ProtocolVersion),
+}
+
+/// The client identifier.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ClientId {
+    /// `sterna` and 17 alphanumerics, drawn from [`Config::seed`].
+    Random,
+    /// This one. Empty: the server assigns one (5.0), or the session is anonymous (3.1.1); then the session
+    /// cannot be persistent.
+    Given(Box<str>),
+}
+
+/// When CONNECT asks the server to forget an earlier session (Clean Start; Clean Session in 3.x).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CleanStart {
+    /// On the first connection of this client; later connections resume. On 3.x, where a clean session ends
+    /// with its connection, this is the same as [`CleanStart::Always`].
+    FirstConnection,
+    /// On every connection.
+    Always,
+    /// Never: the session is persistent. On 3.x this is Clean Session 0.
+    Never,
+}
+
+/// When an incoming QoS 1 or 2 message is acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// As soon as [`poll_message`](crate::Connection::poll_message) hands it over.
+    WhenPolled,
+    /// When [`acknowledge`](crate::Connection::acknowledge) is called.
+    Explicit,
+}
+
+/// What the server said when it ended or refused a connection; see [`Reconnect::retry`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerClose {
+    /// A CONNACK with this reason code.
+    Refused(ReasonCode),
+    /// A DISCONNECT with this reason code (5.0).
+    Disconnected(ReasonCode),
+}
+
+/// How lost connections are made again: exponential back-off with full jitter.
+///
+/// The pause before retry `n` (counted from 0 since the last stable connection) is drawn evenly from zero to
+/// `initial` × 2ⁿ, at most `maximum`, and is never shorter than `minimum`.
+#[derive(Debug, Clone, Copy)]
+pub struct Reconnect {
+    /// The shortest pause. Default 100 ms.
+    pub minimum: Duration,
+    /// The upper end of the first pause. Default 1 s.
+    pub initial: Duration,
+    /// The upper end of every pause. Default 60 s.
+    pub maximum: Duration,
+    /// How long a connection must hold before the back-off starts from `initial` again. Default 10 s.
+    pub stable_after: Duration,
+    /// How many attempts in a row may fail: 0 turns reconnecting off, `None` (default) never gives up.
+    pub attempts: Option<u32>,
+    /// How long to go on trying after a loss; `None` (default) never gives up.
+    pub total: Option<Duration>,
+    /// Whether the very first connection is retried as well. Default no: its first failure closes the client.
+    pub first: bool,
+    /// Whether to try again after the server refused or ended the connection; default [`Reconnect::default_retry`].
+    pub retry: fn(ServerClose) -> bool,
+}
+
+impl Reconnect {
+    /// No reconnecting: the first loss closes the client.
+    pub fn off() -> Self {
+        Self { attempts: Some(0), ..Self::default() }
+    }
+
+    /// Retries what time may heal (server busy, unavailable, over quota, shutting down, …) and stops at what it
+    /// will not: bad credentials, not authorized, banned, unsupported version, invalid client identifier, an
+    /// unlawful will, and, while connected, session taken over, not authorized, administrative action.
+    pub fn default_retry(close: ServerClose) -> bool {
+        match close {
+            ServerClose::Refused(reason) => matches!(
+                reason,
+                ReasonCode::UNSPECIFIED_ERROR
+                    | ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR
+                    | ReasonCode::SERVER_UNAVAILABLE
+                    | ReasonCode::SERVER_BUSY
+                    | ReasonCode::QUOTA_EXCEEDED
+                    | ReasonCode::USE_ANOTHER_SERVER
+                    | ReasonCode::CONNECTION_RATE_EXCEEDED
+            ),
+            ServerClose::Disconnected(reason) => !matches!(
+                reason,
+                ReasonCode::SESSION_TAKEN_OVER | ReasonCode::NOT_AUTHORIZED | ReasonCode::ADMINISTRATIVE_ACTION
+            ),
+        }
+    }
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            minimum: Duration::from_millis(100),
+            initial: Duration::from_secs(1),
+            maximum: Duration::from_secs(60),
+            stable_after: Duration::from_secs(10),
+            attempts: None,
+            total: None,
+            first: false,
+            retry: Self::default_retry,
+        }
+    }
+}
+
+/// The message that the server publishes when this client goes without a DISCONNECT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Will {
+    /// Its topic name.
+    pub topic: Box<str>,
+    /// Its payload, at most 65,535 bytes.
+    pub payload: Box<[u8]>,
+    /// Its quality of service.
+    pub qos: QoS,
+    /// Whether the server retains it.
+    pub retain: bool,
+    /// Its properties (5.0), Will Delay Interval included.
+    pub properties: PropertiesBuf,
+}
+
+/// Everything a [`Connection`](crate::Connection) is configured with. Start from [`Config::new`].
+///
+/// ```
+/// use sterna_core::{ClientId, Config};
+///
+/// let mut config = Config::new(42);
+/// config.client_id = ClientId::Given("thermometer".into());
+/// config.keep_alive = 30;
+/// config.validate()?;
+/// # Ok::<(), sterna_core::ConfigError>(())
+/// ```
+#[derive(Clone)]
+#[allow(clippy::struct_excessive_bools)] // They are independent switches of the protocol.
+pub struct Config {
+    /// Where random client identifiers and jitter come from: the same seed gives the same ones. It has no
+    /// default, since two clients with one seed would take each other's session over.
+    pub seed: u64,
+    /// Default: automatic, 5.0 first.
+    pub version: VersionPolicy,
+    /// Sets the bridge flag (0x80 of the protocol level) that some servers know, on 3.x only. Default off.
+    pub bridge: bool,
+    /// Default: random.
+    pub client_id: ClientId,
+    /// Default: on the first connection.
+    pub clean_start: CleanStart,
+    /// Session Expiry Interval in seconds (5.0). Default 3,600; `u32::MAX` never expires. A random client
+    /// identifier's session is ended by the final DISCONNECT.
+    pub session_expiry: u32,
+    /// Refuse a session that the server has and this process does not know of [MQTT-3.2.2-4], even if the client
+    /// identifier was given and Clean Start was 0. Default off.
+    pub strict_session: bool,
+    /// Keep Alive in seconds; 0 is off. Default 60.
+    pub keep_alive: u16,
+    /// User name. Default none.
+    pub user_name: Option<Box<str>>,
+    /// Password; on 3.x it needs a user name [MQTT-3.1.2-22]. Default none.
+    pub password: Option<Box<[u8]>>,
+    /// Default none.
+    pub will: Option<Box<Will>>,
+    /// Further properties of CONNECT: User Property only; the others have fields of their own.
+    pub user_properties: PropertiesBuf,
+    /// How many QoS 1 and 2 messages the server may have unacknowledged towards us. Default 1,024; not zero.
+    pub receive_maximum: u16,
+    /// The largest packet we take, its header included. Default 268,435,460, the protocol's largest.
+    pub maximum_packet_size: u32,
+    /// How many topic aliases the server may use. Default 16.
+    pub topic_alias_maximum: u16,
+    /// Asks the server for Response Information. Default off.
+    pub request_response_information: bool,
+    /// Lets the server send Reason Strings and User Properties with every packet. Default on.
+    pub request_problem_information: bool,
+    /// From the start of an attempt to its CONNACK. Default 30 s.
+    pub connect_timeout: Duration,
+    /// From a PINGREQ to its PINGRESP. Default 10 s.
+    pub ping_timeout: Duration,
+    /// How long a sent operation may go unanswered before the connection is closed and made again, the only
+    /// lawful resend [MQTT-4.4.0-1]. Default 60 s; zero is off.
+    pub ack_timeout: Duration,
+    /// How long waiting bytes may make no progress. Default 30 s; zero is off.
+    pub write_timeout: Duration,
+    /// How long a graceful disconnect waits for what is pending. Default 10 s.
+    pub drain_timeout: Duration,
+    /// The reconnect policy.
+    pub reconnect: Reconnect,
+    /// Subscribe again to what the server's session lost. Default on.
+    pub resubscribe: bool,
+    /// Our own bound on QoS 1 and 2 messages in flight, besides the server's Receive Maximum. Default 1,024; not zero.
+    pub in_flight_limit: u16,
+    /// Bound on operations waiting to be sent. Default 65,536.
+    pub queue_limit: usize,
+    /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB.
+    pub queue_bytes: usize,
+    /// Queue QoS 0 messages while there is no connection. Default on; off, they end with `Offline`.
+    pub queue_qos0: bool,
+    /// How many bytes may wait for the transport before publishes are queued instead of encoded, and reading
+    /// pauses. Default 256 KiB.
+    pub send_buffer: usize,
+    /// How many incoming messages may wait for the application before reading pauses. Default 4,096.
+    pub incoming_limit: usize,
+    /// How many bytes of incoming messages may wait for the application before reading pauses. Default 1 MiB.
+    pub incoming_bytes: usize,
+    /// Up to where reading goes on beyond those two while an operation waits for the server. Default 16 MiB.
+    pub incoming_reserve: usize,
+    /// Default: when polled.
+    pub acknowledge: Acknowledge,
+    /// Report every packet as [`Event::PacketSent`](crate::Event::PacketSent) and
+    /// [`Event::PacketReceived`](crate::Event::PacketReceived). Default off.
+    pub packet_events: bool,
+}
+
+impl Config {
+    /// The defaults, with `seed` for everything random.
+    pub fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            version: VersionPolicy::Automatic { on_close: false },
+            bridge: false,
+            client_id: ClientId::Random,
+            clean_start: CleanStart::FirstConnection,
+            session_expiry: 3_600,
+            strict_session: false,
+            keep_alive: 60,
+            user_name: None,
+            password: None,
+            will: None,
+            user_properties: PropertiesBuf::new(),
+            receive_maximum: 1_024,
+            maximum_packet_size: PROTOCOL_MAXIMUM_PACKET_SIZE,
+            topic_alias_maximum: 16,
+            request_response_information: false,
+            request_problem_information: true,
+            connect_timeout: Duration::from_secs(30),
+            ping_timeout: Duration::from_secs(10),
+            ack_timeout: Duration::from_secs(60),
+            write_timeout: Duration::from_secs(30),
+            drain_timeout: Duration::from_secs(10),
+            reconnect: Reconnect::default(),
+            resubscribe: true,
+            in_flight_limit: 1_024,
+            queue_limit: 65_536,
+            queue_bytes: 64 << 20,
+            queue_qos0: true,
+            send_buffer: 256 << 10,
+            incoming_limit: 4_096,
+            incoming_bytes: 1 << 20,
+            incoming_reserve: 16 << 20,
+            acknowledge: Acknowledge::WhenPolled,
+            packet_events: false,
+        }
+    }
+
+    /// Checks the options against each other, before any I/O.
+    ///
+    /// # Errors
+    /// The first contradiction found.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        self.validate_version()?;
+        self.validate_client_id()?;
+        if self.receive_maximum == 0 || self.in_flight_limit == 0 {
+            return Err(ConfigError::ZeroWindow);
+        }
+        if self.maximum_packet_size == 0 || self.maximum_packet_size > PROTOCOL_MAXIMUM_PACKET_SIZE {
+            return Err(ConfigError::MaximumPacketSize(self.maximum_packet_size));
+        }
+        for property in self.user_properties.as_properties().iter() {
+            if !matches!(property, Property::UserProperty { .. }) {
+                return Err(ConfigError::ConnectProperty(property.id()));
+            }
+        }
+        if let Some(will) = &self.will {
+            topic::validate_name(&will.topic).map_err(ConfigError::WillTopic)?;
+            if will.payload.len() > usize::from(u16::MAX) {
+                return Err(ConfigError::WillPayload(will.payload.len()));
+            }
+            let properties = will.properties.as_properties();
+            if let Some(property) = properties.iter().find(|p| !p.id().is_allowed_in(PropertyOwner::Will)) {
+                return Err(ConfigError::WillProperty(property.id()));
+            }
+        }
+        let too_long = |length: usize| length > usize::from(u16::MAX);
+        if self.user_name.as_deref().is_some_and(|name| too_long(name.len()) || name.contains('\0')) {
+            return Err(ConfigError::UserName);
+        }
+        if self.password.as_deref().is_some_and(|password| too_long(password.len())) {
+            return Err(ConfigError::Password);
+        }
+        Ok(())
+    }
+
+    /// Whether the session outlives its connection on `version`, as CONNECT will say.
+    pub(crate) fn is_persistent(&self, version: ProtocolVersion) -> bool {
+        match version {
+            ProtocolVersion::V5 => self.session_expiry > 0,
+            ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => self.clean_start == CleanStart::Never,
+        }
+    }
+
+    fn validate_version(&self) -> Result<(), ConfigError> {
+        let VersionPolicy::Only(version) = self.version else { return Ok(()) };
+        if version == ProtocolVersion::V5 {
+            return if self.bridge { Err(ConfigError::BridgeOnV5) } else { Ok(()) };
+        }
+        if self.password.is_some() && self.user_name.is_none() {
+            return Err(ConfigError::PasswordWithoutUserName);
+        }
+        let will_properties = self.will.as_ref().is_some_and(|will| !will.properties.is_empty());
+        if will_properties || !self.user_properties.is_empty() {
+            return Err(ConfigError::UnsupportedByVersion(PropertyId::UserProperty));
+        }
+        Ok(())
+    }
+
+    fn validate_client_id(&self) -> Result<(), ConfigError> {
+        let ClientId::Given(id) = &self.client_id else { return Ok(()) };
+        if id.is_empty() && self.clean_start == CleanStart::Never {
+            return Err(ConfigError::EmptyClientId);
+        }
+        if id.len() > usize::from(u16::MAX) || id.contains('\0') {
+            return Err(ConfigError::ClientId);
+        }
+        if self.version == VersionPolicy::Only(ProtocolVersion::V3_1) && !(1..=23).contains(&id.len()) {
+            return Err(ConfigError::ClientIdLength(id.len()));
+        }
+        Ok(())
+    }
+}
+
+/// Shows neither user name nor password.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("version", &self.version)
+            .field("client_id", &self.client_id)
+            .field("clean_start", &self.clean_start)
+            .field("session_expiry", &self.session_expiry)
+            .field("keep_alive", &self.keep_alive)
+            .field("user_name", &self.user_name.as_ref().map(|_| "<redacted>"))
+            .field("password", &self.password.as_ref().map(|_| "<redacted>"))
+            .field("will", &self.will)
+            .field("reconnect", &self.reconnect)
+            .finish_non_exhaustive()
+    }
+}

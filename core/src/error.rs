@@ -1,0 +1,353 @@
+//! What can go wrong, split by who is at fault.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+use crate::connection::Timer;
+use crate::packet::{DecodeError, EncodeError, PacketType, PropertiesBuf, PropertyId, ProtocolVersion, ReasonCode};
+use crate::topic::TopicError;
+
+/// Options that contradict each other or the specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// A persistent session is found again by its client identifier [MQTT-3.1.3-7].
+    #[error("a persistent session needs a client identifier")]
+    EmptyClientId,
+    /// Longer than 65,535 bytes, or with U+0000.
+    #[error("the client identifier is longer than 65,535 bytes or contains U+0000")]
+    ClientId,
+    /// MQTT 3.1 takes 1 to 23 bytes.
+    #[error("MQTT 3.1 takes client identifiers of 1 to 23 bytes, not {0}")]
+    ClientIdLength(usize),
+    /// The receive maximum and the in-flight limit are at least 1.
+    #[error("the receive maximum and the in-flight limit must not be zero")]
+    ZeroWindow,
+    /// Zero, or above the protocol's largest packet.
+    #[error("a maximum packet size of {0} is outside 1..=268435460")]
+    MaximumPacketSize(u32),
+    /// This property of CONNECT has an option of its own.
+    #[error("{0:?} does not belong among the user properties of CONNECT")]
+    ConnectProperty(PropertyId),
+    /// The will's topic is no topic name.
+    #[error("will topic: {0}")]
+    WillTopic(TopicError),
+    /// The will's payload has a two-byte length.
+    #[error("a will payload takes at most 65,535 bytes, not {0}")]
+    WillPayload(usize),
+    /// This property does not belong into a will.
+    #[error("{0:?} is not a will property")]
+    WillProperty(PropertyId),
+    /// Longer than 65,535 bytes, or with U+0000.
+    #[error("the user name is longer than 65,535 bytes or contains U+0000")]
+    UserName,
+    /// Longer than 65,535 bytes.
+    #[error("the password is longer than 65,535 bytes")]
+    Password,
+    /// Only 5.0 has a password without a user name [MQTT-3.1.2-22].
+    #[error("a password without a user name needs MQTT 5.0")]
+    PasswordWithoutUserName,
+    /// The bridge flag is an extension of 3.x.
+    #[error("the bridge flag does not exist in MQTT 5.0")]
+    BridgeOnV5,
+    /// Properties exist only in 5.0.
+    #[error("{0:?} needs MQTT 5.0")]
+    UnsupportedByVersion(PropertyId),
+}
+
+/// Something that this connection's server does not take, found before it was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerLimit {
+    /// Maximum QoS of CONNACK [MQTT-3.2.2-11].
+    #[error("the server takes no QoS above its Maximum QoS")]
+    MaximumQoS,
+    /// Retain Available of CONNACK is 0 [MQTT-3.2.2-14].
+    #[error("the server does not retain messages (Retain Available is 0)")]
+    RetainAvailable,
+    /// Maximum Packet Size of CONNACK [MQTT-3.2.2-15].
+    #[error("the packet has {size} bytes, the server's Maximum Packet Size is {limit}")]
+    MaximumPacketSize {
+        /// What the packet would take.
+        size: u64,
+        /// What the server takes.
+        limit: u32,
+    },
+    /// Wildcard Subscription Available of CONNACK is 0.
+    #[error("the server takes no wildcard subscriptions")]
+    WildcardSubscriptionAvailable,
+    /// Subscription Identifiers Available of CONNACK is 0.
+    #[error("the server takes no subscription identifiers")]
+    SubscriptionIdentifierAvailable,
+    /// Shared Subscription Available of CONNACK is 0.
+    #[error("the server takes no shared subscriptions")]
+    SharedSubscriptionAvailable,
+}
+
+/// Why a PUBLISH was not accepted; nothing was kept or sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The topic is not a topic name.
+    #[error("topic: {0}")]
+    Topic(#[from] TopicError),
+    /// The message cannot be written as a packet.
+    #[error(transparent)]
+    Encode(EncodeError),
+    /// Topic Alias and Subscription Identifier are not the application's to set.
+    #[error("{0:?} cannot be set by the application")]
+    Property(PropertyId),
+    /// The connected server does not take it.
+    #[error(transparent)]
+    Limit(#[from] ServerLimit),
+    /// Properties need 5.0; this connection speaks an older version.
+    #[error("{0:?} needs MQTT 5.0, the connection speaks an older version")]
+    UnsupportedByVersion(PropertyId),
+    /// The queue is full; try again when operations completed.
+    #[error("the queue of waiting operations is full")]
+    Full,
+    /// There is no connection, and QoS 0 is not to be queued.
+    #[error("not connected, and queueing of QoS 0 is turned off")]
+    Offline,
+    /// The client is closing or closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+/// Why a SUBSCRIBE or UNSUBSCRIBE was not accepted; nothing was kept or sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// It cannot be written as a packet.
+    #[error(transparent)]
+    Encode(EncodeError),
+    /// The connected server does not take it.
+    #[error(transparent)]
+    Limit(#[from] ServerLimit),
+    /// Only 5.0 has this option; the connection speaks an older version.
+    #[error("{0} needs MQTT 5.0, the connection speaks an older version")]
+    UnsupportedByVersion(&'static str),
+    /// The queue is full; try again when operations completed.
+    #[error("the queue of waiting operations is full")]
+    Full,
+    /// The client is closing or closed.
+    #[error("the client is closed")]
+    Closed,
+}
+
+/// Why an acknowledgement was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// The message was acknowledged already, or its session is gone: nothing is owed for it.
+    #[error("nothing is owed for this message any more")]
+    Stale,
+    /// A reason code other than success needs 5.0.
+    #[error("a negative acknowledgement needs MQTT 5.0")]
+    UnsupportedByVersion,
+    /// PUBACK and PUBREC do not have this reason code.
+    #[error("{0} is not a reason code of an acknowledgement")]
+    Reason(ReasonCode),
+}
+
+/// Why an accepted operation ended without success.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OperationError {
+    /// The server refused it.
+    #[error("the server refused: {0}")]
+    Refused(Refusal),
+    /// The server of the connection that it was to be sent on does not take it.
+    #[error(transparent)]
+    Limit(ServerLimit),
+    /// It needs 5.0, and the server speaks an older version.
+    #[error("needs MQTT 5.0, the connection speaks an older version")]
+    UnsupportedByVersion,
+    /// QoS 0: the connection was lost before the transport took it.
+    #[error("the connection was lost before the message was handed to the transport")]
+    Lost,
+    /// The server's session ended while the operation was in flight; the server may or may not have taken it.
+    #[error("the session ended at the server before the operation was acknowledged")]
+    SessionLost,
+    /// The server's answer could not be read in time because unread messages fill the reserve.
+    #[error("the answer is stuck behind messages that the application does not read")]
+    Stalled,
+    /// The client closed first.
+    #[error("the client was closed before the operation completed")]
+    Closed,
+}
+
+/// A negative answer of the server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its reason code, 0x80 or above.
+    pub reason: ReasonCode,
+    /// Its properties, among them Reason String and Server Reference; empty on 3.x.
+    pub properties: PropertiesBuf,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.reason)?;
+        self.properties.as_properties().reason_string().map_or(Ok(()), |reason| write!(f, ": {reason}"))
+    }
+}
+
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Refusal({self})")
+    }
+}
+
+/// How the transport failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LostKind {
+    /// The name could not be resolved.
+    Resolve,
+    /// No connection could be made.
+    Dial,
+    /// The server closed the connection.
+    Eof,
+    /// Reading or writing failed.
+    Io,
+}
+
+/// The transport was lost.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    /// What failed.
+    pub kind: LostKind,
+    /// What the operating system or the transport said, for people.
+    pub detail: Box<str>,
+}
+
+impl fmt::Display for Lost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            LostKind::Resolve => "cannot resolve the server's name",
+            LostKind::Dial => "cannot connect",
+            LostKind::Eof => "the server closed the connection",
+            LostKind::Io => "the connection failed",
+        })?;
+        if self.detail.is_empty() { Ok(()) } else { write!(f, ": {}", self.detail) }
+    }
+}
+
+/// The server broke the specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A packet that cannot be decoded.
+    #[error(transparent)]
+    Decode(DecodeError),
+    /// The first packet was not CONNACK.
+    #[error("{0:?} before CONNACK")]
+    BeforeConnAck(PacketType),
+    /// A second CONNACK on one connection.
+    #[error("a second CONNACK")]
+    SecondConnAck,
+    /// AUTH, although CONNECT had no Authentication Method.
+    #[error("AUTH without enhanced authentication")]
+    UnsolicitedAuth,
+    /// Session Present is 1 where no session can be.
+    #[error("Session Present is 1, but there is no session here")]
+    UnexpectedSession,
+    /// An empty client identifier was accepted without assigning one.
+    #[error("no Assigned Client Identifier for an empty client identifier")]
+    NoAssignedClientId,
+    /// An acknowledgement of the wrong kind for an identifier in use.
+    #[error("{packet:?} for packet identifier {packet_id}, which waits for another packet")]
+    WrongAck {
+        /// The packet that came.
+        packet: PacketType,
+        /// Its packet identifier.
+        packet_id: u16,
+    },
+    /// A SUBACK or UNSUBACK must answer every filter.
+    #[error("{packet:?} with {actual} reason codes for {expected} topic filters")]
+    AckCount {
+        /// SUBACK or UNSUBACK.
+        packet: PacketType,
+        /// How many filters were sent.
+        expected: usize,
+        /// How many codes came.
+        actual: usize,
+    },
+    /// A topic alias above the maximum that was announced.
+    #[error("topic alias {alias} is above the announced maximum of {maximum}")]
+    TopicAliasTooHigh {
+        /// The alias.
+        alias: u16,
+        /// What CONNECT announced.
+        maximum: u16,
+    },
+    /// A topic alias that stands for nothing yet.
+    #[error("topic alias {0} was not set on this connection")]
+    TopicAliasUnknown(u16),
+    /// More unacknowledged QoS 1 and 2 messages than CONNECT announced.
+    #[error("more than the announced Receive Maximum of {0} messages unacknowledged")]
+    ReceiveMaximumExceeded(u16),
+    /// The same packet identifier again for another message before it was free.
+    #[error("packet identifier {0} is used again before it was acknowledged")]
+    PacketIdInUse(u16),
+}
+
+impl ProtocolError {
+    /// The statement of the specification that was broken.
+    pub fn statement(&self, version: ProtocolVersion) -> &'static str {
+        let v5 = version == ProtocolVersion::V5;
+        match self {
+            Self::Decode(error) => error.statement(version),
+            Self::BeforeConnAck(_) => "MQTT-3.2.0-1",
+            Self::SecondConnAck => "MQTT-3.2.0-2",
+            Self::UnsolicitedAuth => "MQTT-4.12.0-6",
+            Self::UnexpectedSession => if v5 { "MQTT-3.2.2-4" } else { "MQTT-3.2.2-1" },
+            Self::NoAssignedClientId => "MQTT-3.2.2-16",
+            Self::WrongAck { .. } => if v5 { "MQTT-2.2.1-5" } else { "MQTT-2.3.1-6" },
+            Self::AckCount { packet: PacketType::UnsubAck, .. } => "MQTT-3.11.3-1",
+            Self::AckCount { .. } => if v5 { "MQTT-3.8.4-6" } else { "MQTT-3.8.4-5" },
+            Self::TopicAliasTooHigh { .. } => "MQTT-3.3.2-11",
+            Self::TopicAliasUnknown(_) => "MQTT-3.3.2-7",
+            Self::ReceiveMaximumExceeded(_) => "MQTT-3.3.4-9",
+            Self::PacketIdInUse(_) => if v5 { "MQTT-2.2.1-4" } else { "MQTT-2.3.1-4" },
+        }
+    }
+
+    /// What our DISCONNECT says about it (5.0).
+    pub fn reason(&self) -> ReasonCode {
+        match self {
+            Self::Decode(error) => error.reason(),
+            Self::TopicAliasTooHigh { .. } => ReasonCode::TOPIC_ALIAS_INVALID,
+            Self::ReceiveMaximumExceeded(_) => ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
+            _ => ReasonCode::PROTOCOL_ERROR,
+        }
+    }
+}
+
+/// Why a connection ended or could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Cause {
+    /// The application asked for it.
+    #[error("disconnected on request")]
+    Requested,
+    /// The server refused it in its CONNACK.
+    #[error("the server refused the connection: {0}")]
+    Refused(Refusal),
+    /// The server ended it with a DISCONNECT (5.0).
+    #[error("the server disconnected: {0}")]
+    ServerDisconnected(Refusal),
+    /// The server broke the specification, and we closed.
+    #[error("the server broke the protocol: {0}")]
+    Protocol(ProtocolError),
+    /// The transport failed.
+    #[error("{0}")]
+    Lost(Lost),
+    /// This deadline passed.
+    #[error("timed out: {0}")]
+    Timeout(Timer),
+    /// CONNECT cannot be written for the version that the server speaks.
+    #[error("cannot write CONNECT: {0}")]
+    Connect(EncodeError),
+}

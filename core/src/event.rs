@@ -1,0 +1,156 @@
+//! What the state machine reports: the fate of operations, and the state of the connection.
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+use core::fmt;
+
+use crate::error::{Cause, OperationError};
+use crate::packet::{PacketType, PropertiesBuf, ReasonCode};
+use crate::time::Instant;
+
+/// Names one operation: an ever-growing sequence, in the order of the calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub(crate) u64);
+
+impl Token {
+    /// The sequence number itself.
+    pub const fn sequence(self) -> u64 {
+        self.0
+    }
+}
+
+/// Numbers the network connections of one client, from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Attempt(pub(crate) u32);
+
+impl Attempt {
+    /// The number itself.
+    pub const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What the driver has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Make a network connection, then call [`handle_connected`](crate::Connection::handle_connected), or
+    /// [`handle_disconnected`](crate::Connection::handle_disconnected) if that fails.
+    Connect {
+        /// The number of the network connection.
+        attempt: Attempt,
+    },
+    /// Write what [`poll_transmit`](crate::Connection::poll_transmit) still gives as far as the transport takes
+    /// it at once, close the network connection (or give up making it), then call
+    /// [`handle_disconnected`](crate::Connection::handle_disconnected).
+    Close {
+        /// The number of the network connection.
+        attempt: Attempt,
+    },
+}
+
+/// The server's acknowledgement of a publish. For QoS 0 its reason is Success once the transport took it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Receipt {
+    /// Below 0x80; 0x10 tells that nobody was subscribed.
+    pub reason: ReasonCode,
+    /// The properties of PUBACK, or of PUBREC or PUBCOMP; empty on 3.x.
+    pub properties: PropertiesBuf,
+}
+
+/// The server's answer to a SUBSCRIBE or UNSUBSCRIBE: a reason code for each filter, in their order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// One for each filter; a code of 0x80 or above means that this filter alone was refused.
+    /// For UNSUBSCRIBE on 3.x, Success for each.
+    pub reasons: Vec<ReasonCode>,
+    /// The properties of SUBACK or UNSUBACK; empty on 3.x.
+    pub properties: PropertiesBuf,
+}
+
+/// What happened. See [`poll_event`](crate::Connection::poll_event).
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// An attempt to connect begins.
+    Connecting {
+        /// Its number.
+        attempt: Attempt,
+    },
+    /// The server accepted the connection; [`server`](crate::Connection::server) has what it announced.
+    Connected {
+        /// Its number.
+        attempt: Attempt,
+        /// Whether the server resumed a session.
+        session_present: bool,
+    },
+    /// A connection was lost, or an attempt failed.
+    Disconnected {
+        /// Its number.
+        attempt: Attempt,
+        /// Why.
+        cause: Cause,
+        /// When the next attempt begins; `None` if there will be none by itself.
+        retry_at: Option<Instant>,
+    },
+    /// A connection that was up is gone: operations are queued from now on.
+    Offline,
+    /// The client has ended; every operation has been resolved. `connect` starts it anew.
+    Closed {
+        /// Why it ended.
+        cause: Cause,
+    },
+    /// A publish completed.
+    Published {
+        /// The operation.
+        token: Token,
+        /// Its outcome.
+        result: Result<Receipt, OperationError>,
+    },
+    /// A subscribe completed.
+    Subscribed {
+        /// The operation.
+        token: Token,
+        /// Its outcome.
+        result: Result<Granted, OperationError>,
+    },
+    /// An unsubscribe completed.
+    Unsubscribed {
+        /// The operation.
+        token: Token,
+        /// Its outcome.
+        result: Result<Granted, OperationError>,
+    },
+    /// A filter was subscribed again after the server had lost the session, or was refused now and is dropped.
+    Resubscribed {
+        /// The topic filter.
+        filter: Box<str>,
+        /// What the server answered.
+        reason: ReasonCode,
+    },
+    /// Incoming QoS 0 messages were dropped, because the reserve for unread messages is full.
+    Dropped {
+        /// How many since the last such event.
+        messages: u64,
+    },
+    /// A packet was put into the outgoing bytes; only with [`Config::packet_events`](crate::Config::packet_events).
+    PacketSent(PacketInfo),
+    /// A packet came in; only with [`Config::packet_events`](crate::Config::packet_events).
+    PacketReceived(PacketInfo),
+}
+
+/// What [`Event::PacketSent`] and [`Event::PacketReceived`] tell of a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PacketInfo {
+    /// Its type.
+    pub packet: PacketType,
+    /// Its packet identifier; 0 when it has none.
+    pub packet_id: u16,
+    /// Its size in bytes, the fixed header included.
+    pub size: u32,
+}

@@ -1,0 +1,113 @@
+//! An incoming application message.
+
+use bytes::Bytes;
+use core::fmt;
+use core::str::Utf8Error;
+
+use crate::packet::{Properties, QoS};
+
+/// Names a received QoS 1 or 2 message until it is acknowledged. Small and copyable: an acknowledgement does not
+/// need the message. It stays good when the server delivers the same message again on a later connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId {
+    pub(crate) sequence: u64,
+    pub(crate) packet_id: u16,
+}
+
+/// A PUBLISH that the server sent: one reference-counted packet and offsets into it.
+///
+/// Cloning is cheap. A kept message keeps its packet's bytes alive, and perhaps its neighbours in the same read
+/// buffer; see [`Message::detach`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Message {
+    /// The whole packet.
+    pub(crate) packet: Bytes,
+    /// The topic, where the packet has only its alias.
+    pub(crate) aliased: Option<Bytes>,
+    pub(crate) topic: (u32, u32),
+    pub(crate) properties: (u32, u32),
+    pub(crate) payload: u32,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) duplicate: bool,
+    pub(crate) id: Option<MessageId>,
+}
+
+impl Message {
+    /// The topic name.
+    pub fn topic(&self) -> &str {
+        let bytes = match &self.aliased {
+            Some(topic) => topic,
+            None => &self.packet[self.topic.0 as usize..self.topic.1 as usize],
+        };
+        // It was validated when the packet was decoded.
+        core::str::from_utf8(bytes).unwrap_or_default()
+    }
+
+    /// The payload.
+    pub fn payload(&self) -> &[u8] {
+        &self.packet[self.payload as usize..]
+    }
+
+    /// The payload as a shared buffer: no copy.
+    pub fn payload_bytes(&self) -> Bytes {
+        self.packet.slice(self.payload as usize..)
+    }
+
+    /// The payload as text.
+    ///
+    /// # Errors
+    /// It is not UTF-8.
+    pub fn text(&self) -> Result<&str, Utf8Error> {
+        core::str::from_utf8(self.payload())
+    }
+
+    /// The quality of service that it was delivered with.
+    pub fn qos(&self) -> QoS {
+        self.qos
+    }
+
+    /// Whether it is a retained message, or, with Retain As Published, was published as one.
+    pub fn retain(&self) -> bool {
+        self.retain
+    }
+
+    /// Whether the server marked it as delivered before (DUP).
+    pub fn duplicate(&self) -> bool {
+        self.duplicate
+    }
+
+    /// Its properties; empty on 3.x.
+    pub fn properties(&self) -> Properties<'_> {
+        Properties::from_validated(&self.packet[self.properties.0 as usize..self.properties.1 as usize])
+    }
+
+    /// What to acknowledge it by; `None` for QoS 0.
+    pub fn id(&self) -> Option<MessageId> {
+        self.id
+    }
+
+    /// How many bytes it keeps: its packet, and the topic when that came by alias.
+    pub fn size(&self) -> usize {
+        self.packet.len() + self.aliased.as_ref().map_or(0, Bytes::len)
+    }
+
+    /// Copies the packet out of the read buffer that it shares with its neighbours, for keeping it long.
+    pub fn detach(&mut self) {
+        self.packet = Bytes::copy_from_slice(&self.packet);
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Message")
+            .field("topic", &self.topic())
+            .field("payload", &self.payload_bytes())
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .field("duplicate", &self.duplicate)
+            .field("properties", &self.properties())
+            .field("id", &self.id)
+            .finish()
+    }
+}
