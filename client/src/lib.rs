@@ -1,0 +1,53 @@
+//! The MQTT client without a runtime: the [`Client`] handle with its futures and streams, which need nothing but
+//! wakers, and the [`Engine`], which an adapter drives by carrying out its steps.
+//!
+//! Applications use an adapter, such as `sterna-tokio`; see [`ClientBuilder`] for the options and [`Client`] for
+//! what a client can do. Adapters implement [`Runtime`]; see [`Engine`] for how to drive it.
+#![forbid(unsafe_code)]
+
+mod buffer;
+mod builder;
+mod client;
+mod completion;
+mod dialler;
+mod engine;
+mod error;
+mod events;
+mod filter;
+mod inbox;
+mod lifecycle;
+mod lock;
+mod message;
+mod operation;
+mod publish;
+mod receiver;
+mod room;
+mod router;
+mod shared;
+mod subscription;
+mod unsubscribe;
+
+pub use builder::{ClientBuilder, Runtime};
+pub use client::{Client, Statistics};
+pub use engine::{Engine, Step};
+pub use error::{AckError, ConnectError, DisconnectError, PublishError, SubscribeError, Unsent};
+pub use events::{Event, Events};
+pub use filter::{Filter, IntoFilters};
+pub use inbox::{AckMode, Unclaimed};
+pub use lifecycle::{Connecting, Disconnecting};
+pub use message::{Acker, Message};
+pub use publish::{Delivery, Enqueuing, Publishing};
+pub use shared::Clock;
+pub use subscription::{Messages, Subscribing, Subscription};
+pub use unsubscribe::Unsubscribing;
+
+pub use sterna_core::packet::{
+    Properties, PropertiesBuf, Property, PropertyId, ProtocolVersion, QoS, ReasonCode, RetainHandling,
+    SubscribeOptions,
+};
+pub use sterna_core::{
+    Attempt, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Lost, LostKind,
+    OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, State,
+    VersionPolicy, Will,
+};
+pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

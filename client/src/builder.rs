@@ -1,0 +1,355 @@
+//! Options, and starting a client on a runtime.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use sterna_core::packet::PropertiesBuf;
+use sterna_core::{CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will};
+use sterna_transport::{Endpoint, SocketOptions, UrlError};
+
+use crate::client::Client;
+use crate::engine::Engine;
+use crate::error::ConnectError;
+use crate::inbox::{AckMode, Unclaimed};
+use crate::shared::{Clock, Handle, Inner, Shared};
+
+/// What an adapter gives: a time source, and something that drives an [`Engine`].
+pub trait Runtime {
+    /// Why the runtime cannot run a client, such as: there is none here.
+    type Error: std::error::Error + Send + Sync + 'static;
+
+    /// The time source. Time never goes back; its origin does not matter.
+    fn clock(&self) -> Clock;
+
+    /// A number that differs from client to client and from run to run. The default takes it from the operating
+    /// system by way of the standard library.
+    fn seed(&self) -> u64 {
+        use std::hash::{BuildHasher, RandomState};
+        RandomState::new().hash_one(std::process::id())
+    }
+
+    /// Has `engine` driven until it is finished, without waiting for that.
+    ///
+    /// # Errors
+    /// It cannot be driven here.
+    fn start(self, engine: Engine) -> Result<(), Self::Error>;
+}
+
+/// Sets a client up: [`connect`](Self::connect) starts it and waits for the server, [`build`](Self::build) starts
+/// it without connecting. The adapters make it, such as `sterna::tokio::builder`.
+#[must_use = "nothing happens before `connect` or `build`"]
+pub struct ClientBuilder<R> {
+    runtime: R,
+    endpoint: Result<Endpoint, UrlError>,
+    config: Config,
+    socket: SocketOptions,
+    ack: AckMode,
+    unclaimed: Unclaimed,
+}
+
+impl<R: Runtime> ClientBuilder<R> {
+    /// For the server at `url`, such as `mqtt://localhost`; see [`Endpoint::parse`]. User name, password and
+    /// `clientId` of the URL are taken as options.
+    pub fn new(url: &str, runtime: R) -> Self {
+        let mut config = Config::new(runtime.seed());
+        let endpoint = Endpoint::parse(url);
+        if let Ok(endpoint) = &endpoint {
+            if let Some(credentials) = endpoint.credentials.clone() {
+                config.user_name = Some(credentials.user_name);
+                config.password = credentials.password;
+            }
+            if let Some(client_id) = endpoint.client_id.clone() {
+                config.client_id = ClientId::Given(client_id);
+            }
+        }
+        Self {
+            runtime,
+            endpoint,
+            config,
+            socket: SocketOptions::default(),
+            ack: AckMode::default(),
+            unclaimed: Unclaimed::default(),
+        }
+    }
+
+    /// The seed of random client identifiers and of the jitter between attempts. Default: another one each time.
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.config.seed = seed;
+        self
+    }
+
+    /// The protocol version. Default: 5.0, and 3.1.1 if the server refuses that.
+    pub fn version(mut self, version: VersionPolicy) -> Self {
+        self.config.version = version;
+        self
+    }
+
+    /// Sets the bridge flag that some servers know, on 3.x only. Default: off.
+    pub fn bridge(mut self, bridge: bool) -> Self {
+        self.config.bridge = bridge;
+        self
+    }
+
+    /// The client identifier. Default: the URL's `clientId`, or `sterna` and 17 random alphanumerics.
+    pub fn client_id(mut self, client_id: impl Into<Box<str>>) -> Self {
+        self.config.client_id = ClientId::Given(client_id.into());
+        self
+    }
+
+    /// When CONNECT asks the server to forget an earlier session. Default: on the first connection.
+    pub fn clean_start(mut self, clean_start: CleanStart) -> Self {
+        self.config.clean_start = clean_start;
+        self
+    }
+
+    /// A session that outlives this process, found again by the client identifier: [`CleanStart::Never`]. On
+    /// 3.x this is Clean Session 0; on 5.0 it lasts for [`session_expiry`](Self::session_expiry).
+    pub fn persistent(self) -> Self {
+        self.clean_start(CleanStart::Never)
+    }
+
+    /// Session Expiry Interval (5.0), rounded down to seconds; [`Duration::MAX`] never expires. Default: 1 h.
+    pub fn session_expiry(mut self, session_expiry: Duration) -> Self {
+        self.config.session_expiry = u32::try_from(session_expiry.as_secs()).unwrap_or(u32::MAX);
+        self
+    }
+
+    /// Refuse a session that the server has and this process does not know of. Default: off.
+    pub fn strict_session(mut self, strict_session: bool) -> Self {
+        self.config.strict_session = strict_session;
+        self
+    }
+
+    /// Keep Alive, rounded down to seconds, at most 65,535; zero is off. Default: 60 s.
+    pub fn keep_alive(mut self, keep_alive: Duration) -> Self {
+        self.config.keep_alive = u16::try_from(keep_alive.as_secs()).unwrap_or(u16::MAX);
+        self
+    }
+
+    /// User name. Default: the URL's.
+    pub fn user_name(mut self, user_name: impl Into<Box<str>>) -> Self {
+        self.config.user_name = Some(user_name.into());
+        self
+    }
+
+    /// Password. Default: the URL's.
+    pub fn password(mut self, password: impl Into<Vec<u8>>) -> Self {
+        self.config.password = Some(password.into().into_boxed_slice());
+        self
+    }
+
+    /// The message that the server publishes if this client goes without a DISCONNECT. Default: none.
+    pub fn will(mut self, will: Will) -> Self {
+        self.config.will = Some(Box::new(will));
+        self
+    }
+
+    /// User Properties of CONNECT (5.0). Default: none.
+    pub fn user_properties(mut self, user_properties: impl Into<PropertiesBuf>) -> Self {
+        self.config.user_properties = user_properties.into();
+        self
+    }
+
+    /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0). Default: 1,024.
+    pub fn receive_maximum(mut self, receive_maximum: u16) -> Self {
+        self.config.receive_maximum = receive_maximum;
+        self
+    }
+
+    /// The largest packet to take, in bytes. Default: the protocol's largest.
+    pub fn maximum_packet_size(mut self, maximum_packet_size: u32) -> Self {
+        self.config.maximum_packet_size = maximum_packet_size;
+        self
+    }
+
+    /// How many topic aliases the server may use (5.0). Default: 16.
+    pub fn topic_alias_maximum(mut self, topic_alias_maximum: u16) -> Self {
+        self.config.topic_alias_maximum = topic_alias_maximum;
+        self
+    }
+
+    /// Asks the server for Response Information (5.0). Default: off.
+    pub fn request_response_information(mut self, request: bool) -> Self {
+        self.config.request_response_information = request;
+        self
+    }
+
+    /// Lets the server explain failures with Reason Strings and User Properties (5.0). Default: on.
+    pub fn request_problem_information(mut self, request: bool) -> Self {
+        self.config.request_problem_information = request;
+        self
+    }
+
+    /// How long one attempt may take, from resolving the name to CONNACK. Default: 30 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.config.connect_timeout = timeout;
+        self
+    }
+
+    /// How long PINGRESP may take. Default: 10 s.
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.config.ping_timeout = timeout;
+        self
+    }
+
+    /// How long the server may take to acknowledge before the connection is made anew. Default: 60 s; zero is
+    /// off.
+    pub fn ack_timeout(mut self, timeout: Duration) -> Self {
+        self.config.ack_timeout = timeout;
+        self
+    }
+
+    /// How long waiting bytes may make no progress. Default: 30 s; zero is off.
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.config.write_timeout = timeout;
+        self
+    }
+
+    /// How long a graceful disconnect waits for what is pending. Default: 10 s.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.config.drain_timeout = timeout;
+        self
+    }
+
+    /// How lost connections are made again. Default: for ever, with exponential back-off and jitter.
+    pub fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.config.reconnect = reconnect;
+        self
+    }
+
+    /// Whether the very first connection is retried like later ones. Default: no, its failure is
+    /// [`connect`](Self::connect)'s.
+    pub fn retry_first(mut self, first: bool) -> Self {
+        self.config.reconnect.first = first;
+        self
+    }
+
+    /// Decides whether to try again after the server refused or ended the connection. Default:
+    /// [`Reconnect::default_retry`].
+    pub fn retry(mut self, retry: fn(ServerClose) -> bool) -> Self {
+        self.config.reconnect.retry = retry;
+        self
+    }
+
+    /// Subscribe again to what the server's session lost. Default: on.
+    pub fn resubscribe(mut self, resubscribe: bool) -> Self {
+        self.config.resubscribe = resubscribe;
+        self
+    }
+
+    /// Our own bound on messages of QoS 1 and 2 in flight. Default: 1,024.
+    pub fn in_flight_limit(mut self, in_flight_limit: u16) -> Self {
+        self.config.in_flight_limit = in_flight_limit;
+        self
+    }
+
+    /// Bounds on operations that wait to be sent: how many, and how many bytes including those that wait to be
+    /// acknowledged. Default: 65,536 and 64 MiB.
+    pub fn queue_limit(mut self, operations: usize, bytes: usize) -> Self {
+        self.config.queue_limit = operations;
+        self.config.queue_bytes = bytes;
+        self
+    }
+
+    /// Queue messages of QoS 0 while there is no connection. Default: on.
+    pub fn queue_qos0(mut self, queue_qos0: bool) -> Self {
+        self.config.queue_qos0 = queue_qos0;
+        self
+    }
+
+    /// How many bytes may wait for the transport. Default: 256 KiB.
+    pub fn send_buffer(mut self, bytes: usize) -> Self {
+        self.config.send_buffer = bytes;
+        self
+    }
+
+    /// How many messages, and bytes of them, may wait for the application before reading pauses. What a stream
+    /// has taken from the queue at once, to hand over one by one, comes on top: at most as much again. Default:
+    /// 4,096 and 1 MiB.
+    pub fn incoming_limit(mut self, messages: usize, bytes: usize) -> Self {
+        self.config.incoming_limit = messages;
+        self.config.incoming_bytes = bytes;
+        self
+    }
+
+    /// Up to how many bytes reading goes on beyond that while an operation waits for the server. Default: 16 MiB.
+    pub fn incoming_reserve(mut self, bytes: usize) -> Self {
+        self.config.incoming_reserve = bytes;
+        self
+    }
+
+    /// Report every packet to [`Client::events`]. Default: off.
+    pub fn packet_events(mut self, packet_events: bool) -> Self {
+        self.config.packet_events = packet_events;
+        self
+    }
+
+    /// When messages are acknowledged, for streams that do not say otherwise. Default: [`AckMode::OnNext`].
+    pub fn ack(mut self, mode: AckMode) -> Self {
+        self.ack = mode;
+        self
+    }
+
+    /// What becomes of messages that nobody claims. Default: [`Unclaimed::Hold`].
+    pub fn unclaimed(mut self, unclaimed: Unclaimed) -> Self {
+        self.unclaimed = unclaimed;
+        self
+    }
+
+    /// Options of the TCP socket: local address, TCP_NODELAY, keepalive.
+    pub fn socket(mut self, socket: SocketOptions) -> Self {
+        self.socket = socket;
+        self
+    }
+
+    /// Any option by its name in [`Config`], for what has no method here. `acknowledge` is the client's own and
+    /// is ignored.
+    pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
+        change(&mut self.config);
+        self
+    }
+
+    /// Starts the client and waits for the server's CONNACK. The first failure is the end, unless
+    /// [`retry_first`](Self::retry_first) was chosen; later losses are repaired by reconnecting.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the URL or the options are wrong, there is no runtime, or the connection could not be
+    /// made.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends the client.
+    pub async fn connect(self) -> Result<Client, ConnectError> {
+        let client = self.build()?;
+        client.connect().await?;
+        Ok(client)
+    }
+
+    /// Starts the client without connecting: [`Client::connect`] does that. Operations before that are queued.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the URL or the options are wrong, or there is no runtime.
+    pub fn build(self) -> Result<Client, ConnectError> {
+        let endpoint = self.endpoint?;
+        self.config.validate()?;
+        let connect_timeout = self.config.connect_timeout;
+        let clock = self.runtime.clock();
+        let shared = Shared::new(Inner::new(self.config, self.unclaimed, clock)?);
+        let handle = Handle::new(shared.clone());
+        let engine = Engine::new(shared, endpoint, self.socket, connect_timeout);
+        self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
+        Ok(Client::new(handle, self.ack))
+    }
+}
+
+impl<R> fmt::Debug for ClientBuilder<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("endpoint", &self.endpoint)
+            .field("config", &self.config)
+            .field("socket", &self.socket)
+            .field("ack", &self.ack)
+            .field("unclaimed", &self.unclaimed)
+            .finish_non_exhaustive()
+    }
+}

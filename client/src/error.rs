@@ -1,0 +1,115 @@
+//! What can go wrong for the application, on top of the core's errors.
+
+use std::sync::Arc;
+
+use sterna_core::packet::ReasonCode;
+use sterna_core::{Cause, ConfigError, OperationError};
+use sterna_transport::UrlError;
+
+use crate::publish::Publishing;
+use crate::room::Rejection;
+
+/// Why a publish did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// It was not accepted: nothing was kept or sent.
+    #[error(transparent)]
+    Rejected(#[from] sterna_core::PublishError),
+    /// It was accepted and ended without success.
+    #[error(transparent)]
+    Failed(#[from] OperationError),
+}
+
+/// A publish that [`send`](crate::Publishing::send) did not accept, with the publish itself.
+#[derive(Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Unsent<'a> {
+    /// Why. [`Full`](sterna_core::PublishError::Full): there is no room now.
+    pub error: sterna_core::PublishError,
+    /// The publish as it was; it can be awaited or sent again.
+    pub publish: Box<Publishing<'a>>,
+}
+
+/// Why a subscribe or unsubscribe did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// A subscription needs at least one topic filter.
+    #[error("no topic filter was given")]
+    NoFilter,
+    /// It was not accepted: nothing was kept or sent.
+    #[error(transparent)]
+    Rejected(#[from] sterna_core::SubscribeError),
+    /// It was accepted and ended without an answer.
+    #[error(transparent)]
+    Failed(#[from] OperationError),
+    /// The server refused every filter, for these reasons.
+    #[error("the server refused the subscription: {}", list(.0))]
+    Refused(Vec<ReasonCode>),
+}
+
+fn list(reasons: &[ReasonCode]) -> String {
+    reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl From<Rejection> for SubscribeError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(match rejection {
+            Rejection::Subscribe(error) => error,
+            Rejection::Publish(_) => sterna_core::SubscribeError::Closed,
+        })
+    }
+}
+
+impl From<Rejection> for PublishError {
+    fn from(rejection: Rejection) -> Self {
+        Self::Rejected(match rejection {
+            Rejection::Publish(error) => error,
+            Rejection::Subscribe(_) => sterna_core::PublishError::Closed,
+        })
+    }
+}
+
+/// Why a message was not acknowledged by hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AckError {
+    /// Its stream acknowledges by itself; see [`AckMode::Manual`](crate::AckMode::Manual).
+    #[error("this subscription acknowledges by itself")]
+    Automatic,
+    /// The connection did not take it.
+    #[error(transparent)]
+    Rejected(#[from] sterna_core::AckError),
+}
+
+/// Why the client is not connected.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The URL does not name a server.
+    #[error("{0}")]
+    Url(#[from] UrlError),
+    /// The options contradict each other.
+    #[error("{0}")]
+    Config(#[from] ConfigError),
+    /// The runtime cannot run the client.
+    #[error("{0}")]
+    Runtime(Arc<dyn std::error::Error + Send + Sync>),
+    /// The client gave up, or was closed.
+    #[error("{0}")]
+    Closed(Cause),
+}
+
+/// Why a disconnect was not graceful.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisconnectError {
+    /// Reason codes and properties of DISCONNECT need 5.0; the client stays connected.
+    #[error("a reason code or properties of DISCONNECT need MQTT 5.0, the connection speaks an older version")]
+    UnsupportedByVersion,
+    /// The client has closed, but not in the way that was asked for; such as: the time for draining ran out, or
+    /// the connection was lost.
+    #[error("{0}")]
+    Ended(Cause),
+}

@@ -1,0 +1,81 @@
+//! The common half of the futures of publish, subscribe and unsubscribe.
+
+use std::sync::Arc;
+use std::task::{Poll, Waker, ready};
+
+use sterna_core::OperationError;
+
+use crate::completion::Answer;
+use crate::room::Rejection;
+use crate::shared::{Handle, Inner, Ticket};
+
+/// An operation that was handed in. Dropping it cancels nothing that the connection has accepted.
+#[derive(Debug)]
+pub(crate) struct Operation {
+    handle: Arc<Handle>,
+    /// `None`: its outcome was taken.
+    ticket: Option<Ticket>,
+}
+
+/// Why an operation has no answer.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    Rejected(Rejection),
+    Failed(OperationError),
+}
+
+impl Operation {
+    pub(crate) fn new(handle: Arc<Handle>, ticket: Ticket) -> Self {
+        Self { handle, ticket: Some(ticket) }
+    }
+
+    /// Takes it back if it still waits for room; whether the connection has accepted it.
+    pub(crate) fn withdraw(mut self) -> bool {
+        match self.ticket.take() {
+            Some(ticket) => self.handle.with(|inner| inner.forget(ticket)),
+            None => true,
+        }
+    }
+
+    /// Until the connection has accepted it.
+    pub(crate) fn poll_accepted(&mut self, waker: &Waker) -> Poll<Result<(), Rejection>> {
+        let Self { handle, ticket } = self;
+        match *ticket {
+            Some(Ticket::Waiting(_)) => handle.with(|inner| accept(inner, ticket, waker)),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Until it has its answer.
+    pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Result<Answer, Failure>> {
+        let Self { handle, ticket } = self;
+        handle.with(|inner| {
+            if let Err(rejection) = ready!(accept(inner, ticket, waker)) {
+                return Poll::Ready(Err(Failure::Rejected(rejection)));
+            }
+            let Some(Ticket::Accepted(token)) = *ticket else {
+                return Poll::Ready(Err(Failure::Failed(OperationError::Closed)));
+            };
+            let outcome = ready!(inner.completions.poll(token, waker));
+            *ticket = None;
+            Poll::Ready(outcome.map_err(Failure::Failed))
+        })
+    }
+}
+
+fn accept(inner: &mut Inner, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll<Result<(), Rejection>> {
+    let Some(Ticket::Waiting(id)) = *ticket else { return Poll::Ready(Ok(())) };
+    let outcome = ready!(inner.room.poll(id, waker));
+    *ticket = outcome.ok().map(Ticket::Accepted);
+    Poll::Ready(outcome.map(|_| ()))
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
+            self.handle.with(|inner| {
+                inner.forget(ticket);
+            });
+        }
+    }
+}

@@ -1,0 +1,181 @@
+//! Publishing: a builder that is a future.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use sterna_core::packet::{Properties, PropertiesBuf, QoS};
+use sterna_core::{Data, OperationError, Publish, Receipt};
+
+use crate::completion::Answer;
+use crate::error::{PublishError, Unsent};
+use crate::operation::{Failure, Operation};
+use crate::shared::{Handle, Ticket};
+
+/// A publish: set it up, then await it, [`enqueue`](Self::enqueue) it or [`send`](Self::send) it. Nothing
+/// happens before that. See [`Client::publish`](crate::Client::publish).
+///
+/// Awaiting it gives the server's [`Receipt`]: for QoS 1 and 2 when the server has acknowledged it, for QoS 0
+/// when the transport has taken it.
+///
+/// # Cancel safety
+/// Dropping it before its first poll publishes nothing. After that, dropping it takes it back only if it still
+/// waits for room in the queue; once there it is sent, whether anybody waits or not.
+#[must_use = "nothing is published until it is awaited, enqueued or sent"]
+pub struct Publishing<'a> {
+    handle: Arc<Handle>,
+    topic: Cow<'a, str>,
+    payload: Data<'a>,
+    qos: QoS,
+    retain: bool,
+    properties: PropertiesBuf,
+    operation: Option<Operation>,
+}
+
+impl<'a> Publishing<'a> {
+    pub(crate) fn new(handle: Arc<Handle>, topic: Cow<'a, str>, payload: Data<'a>) -> Self {
+        Self {
+            handle,
+            topic,
+            payload,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: PropertiesBuf::new(),
+            operation: None,
+        }
+    }
+
+    /// The quality of service. Default: at most once.
+    pub fn qos(mut self, qos: QoS) -> Self {
+        self.qos = qos;
+        self
+    }
+
+    /// Whether the server keeps it for later subscribers. Default: no.
+    pub fn retain(mut self, retain: bool) -> Self {
+        self.retain = retain;
+        self
+    }
+
+    /// The 5.0 properties, such as Message Expiry Interval, Content Type or User Property. On a connection that
+    /// speaks an older version they are an error.
+    pub fn properties(mut self, properties: impl Into<PropertiesBuf>) -> Self {
+        self.properties = properties.into();
+        self
+    }
+
+    /// Waits only until there is room in the queue, and gives a [`Delivery`] for the rest.
+    ///
+    /// # Errors
+    /// As for awaiting it, but only what is known before anything is sent.
+    ///
+    /// # Cancel safety
+    /// As the publish itself: dropping the future while it waits for room publishes nothing.
+    pub fn enqueue(self) -> Enqueuing<'a> {
+        Enqueuing { publish: self }
+    }
+
+    /// Hands it over without waiting at all. The [`Delivery`] can be awaited, or dropped if the outcome does not
+    /// matter.
+    ///
+    /// # Errors
+    /// [`Full`](sterna_core::PublishError::Full) when there is no room, or others wait for it already, and all
+    /// that makes the publish unlawful. The publish comes back in the error.
+    pub fn send(self) -> Result<Delivery, Unsent<'a>> {
+        match self.handle.with(|inner| inner.try_publish(self.command())) {
+            Ok(token) => Ok(Delivery(Operation::new(self.handle, Ticket::Accepted(token)))),
+            Err(error) => Err(Unsent { error, publish: Box::new(self) }),
+        }
+    }
+
+    fn command(&self) -> Publish<'_> {
+        let payload = match &self.payload {
+            Data::Slice(slice) => Data::Slice(slice),
+            Data::Bytes(bytes) => Data::Bytes(bytes.clone()),
+        };
+        let properties: Properties<'_> = self.properties.as_properties();
+        Publish { topic: &self.topic, payload, qos: self.qos, retain: self.retain, properties }
+    }
+
+    /// Hands it in, at the first poll.
+    fn operation(&mut self) -> Result<&mut Operation, PublishError> {
+        if self.operation.is_none() {
+            let ticket = self.handle.with(|inner| inner.publish(self.command()))?;
+            // The payload has been sent or copied: it need not be kept for the acknowledgement.
+            self.payload = Data::Slice(&[]);
+            self.operation = Some(Operation::new(self.handle.clone(), ticket));
+        }
+        self.operation.as_mut().ok_or(PublishError::Failed(OperationError::Closed))
+    }
+}
+
+impl Future for Publishing<'_> {
+    type Output = Result<Receipt, PublishError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        poll_receipt(self.get_mut().operation()?, cx)
+    }
+}
+
+impl fmt::Debug for Publishing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Publishing")
+            .field("topic", &self.topic)
+            .field("qos", &self.qos)
+            .field("retain", &self.retain)
+            .finish_non_exhaustive()
+    }
+}
+
+fn poll_receipt(operation: &mut Operation, cx: &mut Context<'_>) -> Poll<Result<Receipt, PublishError>> {
+    Poll::Ready(match ready!(operation.poll(cx.waker())) {
+        Ok(Answer::Receipt(receipt)) => Ok(receipt),
+        // Tokens are not reused: a publish has no other answer.
+        Ok(Answer::Granted(_)) => Err(OperationError::Closed.into()),
+        Err(Failure::Rejected(rejection)) => Err(rejection.into()),
+        Err(Failure::Failed(error)) => Err(error.into()),
+    })
+}
+
+/// The future of [`Publishing::enqueue`].
+///
+/// # Cancel safety
+/// Dropping it while it waits for room publishes nothing.
+#[derive(Debug)]
+#[must_use = "nothing is published until it is awaited"]
+pub struct Enqueuing<'a> {
+    publish: Publishing<'a>,
+}
+
+impl Future for Enqueuing<'_> {
+    type Output = Result<Delivery, PublishError>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let publish = &mut self.get_mut().publish;
+        let accepted = ready!(publish.operation()?.poll_accepted(cx.waker()));
+        let operation = publish.operation.take();
+        Poll::Ready(match (accepted, operation) {
+            (Ok(()), Some(operation)) => Ok(Delivery(operation)),
+            (Err(rejection), _) => Err(rejection.into()),
+            (Ok(()), None) => Err(OperationError::Closed.into()),
+        })
+    }
+}
+
+/// A publish under way. Await it for its [`Receipt`], or drop it: nothing is cancelled.
+///
+/// # Cancel safety
+/// Dropping it, at any time, has no influence on the publish.
+#[derive(Debug)]
+pub struct Delivery(Operation);
+
+impl Future for Delivery {
+    type Output = Result<Receipt, PublishError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        poll_receipt(&mut self.0, cx)
+    }
+}

@@ -1,0 +1,101 @@
+//! The application's half of a stream of messages.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use sterna_core::MessageId;
+
+use crate::inbox::AckMode;
+use crate::message::Message;
+use crate::router::StreamId;
+use crate::shared::Handle;
+
+/// How many acknowledgements may wait for the lock while the driver is busy anyway.
+const ACK_BATCH: usize = 32;
+
+/// Takes everything queued for its stream at once and hands it over one by one.
+#[derive(Debug)]
+pub(crate) struct Receiver {
+    handle: Arc<Handle>,
+    stream: StreamId,
+    mode: AckMode,
+    batch: VecDeque<sterna_core::Message>,
+    /// Handed over last: acknowledged when the next one is asked for.
+    last: Option<MessageId>,
+    /// To be acknowledged when the lock is taken next.
+    acks: Vec<MessageId>,
+    /// Whether messages that were not handed over go to others at the end.
+    reroute: bool,
+}
+
+impl Receiver {
+    /// Without filters: what no subscription claims.
+    pub(crate) fn open(handle: Arc<Handle>, filters: Vec<Box<str>>, mode: AckMode) -> Self {
+        let stream = handle.with(|inner| inner.open_stream(filters, mode));
+        Self { handle, stream, mode, batch: VecDeque::new(), last: None, acks: Vec::new(), reroute: true }
+    }
+
+    pub(crate) fn handle(&self) -> &Arc<Handle> {
+        &self.handle
+    }
+
+    pub(crate) fn stream(&self) -> StreamId {
+        self.stream
+    }
+
+    /// What is left goes to nobody.
+    pub(crate) fn discard(&mut self) {
+        self.reroute = false;
+    }
+
+    /// The next message. Asking is what acknowledges the one before, and that holds even if the caller goes away
+    /// while this is pending: nothing is left to be done later.
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
+        self.acks.extend(self.last.take());
+        if self.batch.is_empty() {
+            match self.poll_batch(cx) {
+                Poll::Ready(true) => {}
+                Poll::Ready(false) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        } else if self.acks.len() >= ACK_BATCH || (!self.acks.is_empty() && self.handle.shared().seems_asleep()) {
+            self.handle.with(|inner| inner.settle_all(self.acks.drain(..)));
+        }
+        let Some(message) = self.batch.pop_front() else { return Poll::Pending };
+        if self.mode == AckMode::OnNext {
+            self.last = message.id();
+        }
+        Poll::Ready(Some(Message::new(message, self.mode, &self.handle)))
+    }
+
+    /// Whether there is a batch; false at the end.
+    fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        let Self { handle, stream, batch, acks, .. } = self;
+        handle.with(|inner| {
+            inner.settle_all(acks.drain(..));
+            if inner.inbox.take(*stream, batch) {
+                inner.taken();
+                return Poll::Ready(true);
+            }
+            if inner.closed().is_some() || inner.inbox.is_ended(*stream) {
+                return Poll::Ready(false);
+            }
+            inner.inbox.register(*stream, cx.waker());
+            Poll::Pending
+        })
+    }
+}
+
+impl Drop for Receiver {
+    fn drop(&mut self) {
+        let last = self.last.take();
+        if !std::thread::panicking() {
+            self.acks.extend(last);
+        }
+        self.handle.with(|inner| {
+            inner.settle_all(self.acks.drain(..));
+            inner.close_stream(self.stream, &mut self.batch, self.reroute);
+        });
+    }
+}
