@@ -12,15 +12,12 @@ use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::inbox::{AckMode, Unclaimed};
-use crate::shared::{Clock, Handle, Inner, Shared};
+use crate::shared::{Handle, Inner, Shared};
 
-/// What an adapter gives: a time source, and something that drives an [`Engine`].
+/// What an adapter gives: something that drives an [`Engine`].
 pub trait Runtime {
     /// Why the runtime cannot run a client, such as: there is none here.
     type Error: std::error::Error + Send + Sync + 'static;
-
-    /// The time source. Time never goes back; its origin does not matter.
-    fn clock(&self) -> Clock;
 
     /// A number that differs from client to client and from run to run. The default takes it from the operating
     /// system by way of the standard library.
@@ -333,8 +330,7 @@ impl<R: Runtime> ClientBuilder<R> {
         let endpoint = self.endpoint?;
         self.config.validate()?;
         let connect_timeout = self.config.connect_timeout;
-        let clock = self.runtime.clock();
-        let shared = Shared::new(Inner::new(self.config, self.unclaimed, clock)?);
+        let shared = Shared::new(Inner::new(self.config, self.unclaimed)?);
         let handle = Handle::new(shared.clone());
         let engine = Engine::new(shared, endpoint, self.socket, connect_timeout);
         self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;

@@ -126,10 +126,11 @@ impl Engine {
         Self { shared, drive, spare: Vec::new() }
     }
 
-    /// Acts on all that happened and says what to do next.
-    pub fn poll(&mut self) -> Step {
+    /// Acts on all that happened up to `now` and says what to do next. `now` is the current time, of any origin;
+    /// the first one's may be zero, and it never goes back.
+    pub fn poll(&mut self, now: Instant) -> Step {
         let mut inner = self.shared.lock();
-        let step = self.drive.poll(&mut inner);
+        let step = self.drive.poll(&mut inner, now);
         let driver = inner.wakers.take(&mut self.spare);
         drop(inner);
         driver.into_iter().chain(self.spare.drain(..)).for_each(Waker::wake);
@@ -206,8 +207,8 @@ impl Engine {
 }
 
 impl Drive {
-    fn poll(&mut self, inner: &mut Inner) -> Step {
-        let now = inner.driver_awake();
+    fn poll(&mut self, inner: &mut Inner, now: Instant) -> Step {
+        inner.driver_awake(now);
         self.report(inner, now);
         if inner.connection.poll_timeout().is_some_and(|(at, _)| at <= now) {
             inner.connection.handle_timeout(now);
@@ -385,9 +386,7 @@ impl Drive {
             Some(at) if at <= now => {
                 self.idle_check = None;
                 self.input.release();
-                if !self.transmit.has_remaining() {
-                    self.transmit.shrink();
-                }
+                self.transmit.release();
             }
             _ => return,
         }

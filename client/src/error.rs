@@ -105,9 +105,9 @@ pub enum ConnectError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DisconnectError {
-    /// Reason codes and properties of DISCONNECT need 5.0; the client stays connected.
-    #[error("a reason code or properties of DISCONNECT need MQTT 5.0, the connection speaks an older version")]
-    UnsupportedByVersion,
+    /// The options are not lawful on this connection; nothing happened.
+    #[error(transparent)]
+    Rejected(#[from] sterna_core::DisconnectError),
     /// The client has closed, but not in the way that was asked for; such as: the time for draining ran out, or
     /// the connection was lost.
     #[error("{0}")]

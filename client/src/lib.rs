@@ -37,7 +37,6 @@ pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
 pub use publish::{Delivery, Enqueuing, Publishing};
-pub use shared::Clock;
 pub use subscription::{Messages, Subscribing, Subscription};
 pub use unsubscribe::Unsubscribing;
 

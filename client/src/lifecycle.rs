@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use sterna_core::packet::{PropertiesBuf, ProtocolVersion, ReasonCode};
+use sterna_core::packet::{PropertiesBuf, ReasonCode};
 use sterna_core::{Cause, Disconnect, State};
 
 use crate::error::{ConnectError, DisconnectError};
@@ -98,17 +98,12 @@ impl Disconnecting {
         if inner.closed().is_some() {
             return Ok(None);
         }
-        let older = inner.connection.server().is_some_and(|server| server.version < ProtocolVersion::V5);
-        let plain = self.reason == ReasonCode::NORMAL_DISCONNECTION && self.properties.is_empty();
-        if older && !plain {
-            return Err(DisconnectError::UnsupportedByVersion);
-        }
         let closings = inner.turns().1;
         inner.disconnect(Disconnect {
             at_once: self.at_once,
             reason: self.reason,
             properties: self.properties.as_properties(),
-        });
+        })?;
         Ok(Some(closings))
     }
 }
@@ -118,7 +113,8 @@ impl Future for Disconnecting {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.get_mut();
-        this.handle.with(|inner| {
+        let handle = this.handle.clone();
+        handle.with(|inner| {
             let since = match this.since {
                 Some(since) => since,
                 None => match this.start(inner) {

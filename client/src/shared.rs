@@ -8,7 +8,7 @@ use std::task::{Poll, Waker};
 
 use sterna_core::packet::{ProtocolVersion, ReasonCode};
 use sterna_core::{
-    AckError, Acknowledge, Cause, CleanStart, Config, ConfigError, Connection, Disconnect, Instant, Lost, LostKind, Message, MessageId,
+    AckError, Acknowledge, Cause, CleanStart, Config, ConfigError, Connection, Disconnect, DisconnectError, Instant, Lost, LostKind, Message, MessageId,
     OperationError, Publish, PublishError, State, Subscribe, SubscribeError, Token, Unsubscribe,
 };
 
@@ -18,10 +18,6 @@ use crate::inbox::{Inbox, Reroute, Unclaimed};
 use crate::lock::{Lock, Wakers};
 use crate::room::{Command, Rejection, Room, WaitId};
 use crate::router::StreamId;
-
-/// The adapter's time source. The client asks it when the driver runs, and for a command that finds the driver
-/// asleep, whose last time would be stale: a deadline counted from it could lie in the past.
-pub type Clock = Arc<dyn Fn() -> Instant + Send + Sync>;
 
 /// One client's state.
 pub(crate) struct Shared {
@@ -107,8 +103,8 @@ struct Subscribing {
 #[allow(clippy::struct_excessive_bools)] // Independent facts about the driver and the client.
 pub(crate) struct Inner {
     pub(crate) connection: Connection,
-    clock: Clock,
-    /// The driver's last time.
+    /// The driver's last time: commands are given it, and the connection counts their deadlines from the driver's
+    /// next call, so that it may be old.
     now: Instant,
     pub(crate) inbox: Inbox,
     pub(crate) completions: Completions,
@@ -141,13 +137,12 @@ pub(crate) struct Inner {
 impl Inner {
     /// # Errors
     /// The configuration contradicts itself.
-    pub(crate) fn new(mut config: Config, unclaimed: Unclaimed, clock: Clock) -> Result<Self, ConfigError> {
+    pub(crate) fn new(mut config: Config, unclaimed: Unclaimed) -> Result<Self, ConfigError> {
         config.acknowledge = Acknowledge::Explicit;
         let keeps_session = config.clean_start == CleanStart::Never;
-        let now = clock();
+        let now = Instant::ZERO;
         Ok(Self {
             connection: Connection::new(config, now)?,
-            clock,
             now,
             inbox: Inbox::new(),
             completions: Completions::default(),
@@ -182,10 +177,9 @@ impl Inner {
     // The driver
 
     /// The driver is awake and looks at everything.
-    pub(crate) fn driver_awake(&mut self) -> Instant {
-        self.now = (self.clock)();
+    pub(crate) fn driver_awake(&mut self, now: Instant) {
+        self.now = now;
         self.take_driver();
-        self.now
     }
 
     /// The driver looks at everything that commands did up to now.
@@ -210,20 +204,12 @@ impl Inner {
         !self.dirty
     }
 
-    /// A command changed something: the driver has to look, and the time it is done at is fresh.
+    /// A command changed something: the driver has to look.
     fn touch(&mut self) {
         self.dirty = true;
         if let Some(driver) = self.take_driver() {
             self.wakers.driver = Some(driver);
         }
-    }
-
-    /// The time for a command: the driver's last, unless it sleeps.
-    fn command_time(&mut self) -> Instant {
-        if self.driver.is_some() {
-            self.now = (self.clock)();
-        }
-        self.now
     }
 
     pub(crate) fn set_paused(&mut self, paused: bool) {
@@ -319,10 +305,9 @@ impl Inner {
     /// Puts in what waits for room, as far as there is some.
     fn fill_room(&mut self) {
         while !self.room.is_empty() && (self.dead || self.has_room() || self.connection.state() == State::Closed) {
-            let now = self.command_time();
-            let outcome = match self.room.front() {
+                let outcome = match self.room.front() {
                 _ if self.dead => Err(Rejection::Publish(PublishError::Closed)),
-                Some(command) => execute(&mut self.connection, now, command),
+                Some(command) => execute(&mut self.connection, self.now, command),
                 None => return,
             };
             match outcome {
@@ -382,8 +367,7 @@ impl Inner {
         if !self.room.is_empty() {
             return Err(PublishError::Full);
         }
-        let now = self.command_time();
-        let token = self.connection.publish(now, publish)?;
+        let token = self.connection.publish(self.now, publish)?;
         self.completions.expect(token);
         self.touch();
         Ok(token)
@@ -427,8 +411,7 @@ impl Inner {
     /// Nothing is owed any more, or the reason code cannot be sent.
     pub(crate) fn settle(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
         let Some(reason) = self.inbox.settle(id, reason) else { return Ok(()) };
-        let now = self.command_time();
-        let result = self.connection.acknowledge(now, id, reason);
+        let result = self.connection.acknowledge(self.now, id, reason);
         self.touch();
         result
     }
@@ -485,31 +468,32 @@ impl Inner {
 
     /// Starts connecting, unless it is up or on its way.
     pub(crate) fn connect(&mut self) {
-        let now = self.command_time();
         // A close that was not reported yet belongs to the life before.
         self.drain_events();
         self.closed = None;
-        self.connection.connect(now);
+        self.connection.connect(self.now);
         self.touch();
     }
 
     pub(crate) fn reconnect(&mut self) {
-        let now = self.command_time();
-        self.connection.reconnect(now);
+        self.connection.reconnect(self.now);
         self.touch();
     }
 
-    pub(crate) fn disconnect(&mut self, disconnect: Disconnect<'_>) {
-        let now = self.command_time();
-        self.connection.disconnect(now, disconnect);
+    /// # Errors
+    /// The options are not lawful; nothing happened.
+    pub(crate) fn disconnect(&mut self, disconnect: Disconnect<'_>) -> Result<(), DisconnectError> {
+        self.connection.disconnect(self.now, disconnect)?;
         self.touch();
+        Ok(())
     }
 
     /// The last handle is gone.
     fn abandon(&mut self) {
         self.abandoned = true;
         if !self.dead && self.connection.state() != State::Closed {
-            self.disconnect(Disconnect::default());
+            // Without options there is nothing to refuse.
+            let _ = self.disconnect(Disconnect::default());
         }
         self.touch();
     }

@@ -98,7 +98,7 @@ impl Subscribing {
     }
 
     fn start(&mut self) -> Result<(), SubscribeError> {
-        let mut filters = FiltersBuf::new();
+        let mut filters = FiltersBuf::default();
         let mut names = Vec::with_capacity(self.filters.len());
         for Filter { filter, options } in &self.filters {
             let options = options.unwrap_or(self.options);

@@ -108,7 +108,7 @@ impl Future for Unsubscribing {
 }
 
 fn collect<'a>(filters: impl Iterator<Item = &'a str>) -> Result<TopicFiltersBuf, SubscribeError> {
-    let mut collected = TopicFiltersBuf::new();
+    let mut collected = TopicFiltersBuf::default();
     for filter in filters {
         collected
             .push(filter)
