@@ -1,2 +1,35 @@
-//! Sterna.
+//! Sterna is an MQTT client: MQTT 3.1, 3.1.1 and 5.0, on any Rust runtime, over a state machine that does no I/O.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let broker = sterna_simulator::TestBroker::start().await?;
+//! # let url = broker.url();
+//! let client = sterna::tokio::connect(&url).await?; // such as mqtt://localhost
+//! let mut presence = client.subscribe("presence").await?;
+//! client.publish("presence", "Hello mqtt").await?;
+//! let message = presence.next().await.ok_or("closed")?;
+//! assert_eq!(message.text()?, "Hello mqtt");
+//! client.disconnect().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to start
+//! - `sterna::tokio::connect` and `sterna::tokio::builder` make a [`Client`]; [`ClientBuilder`] has the options.
+//! - [`Client::publish`] is a future with options; [`Client::subscribe`] gives a [`Subscription`], a stream.
+//! - [`Client::events`] tells of connections and losses; the client reconnects by itself.
+//! - [`core`] is the protocol alone: packets, and the state machine for drivers of your own.
+//!
+//! # Features
+//! - `tokio` (default): the adapter for the tokio runtime.
 #![forbid(unsafe_code)]
+
+pub use sterna_client::*;
+
+/// The sans-IO core: packets, and the `Connection` state machine.
+pub use sterna_core as core;
+
+/// The adapter for the tokio runtime.
+#[cfg(feature = "tokio")]
+pub use sterna_tokio as tokio;

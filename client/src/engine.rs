@@ -292,6 +292,7 @@ impl Drive {
     fn handle_lost(&mut self, kind: LostKind, detail: String) {
         if let Link::Up { attempt } | Link::Lingering { attempt, .. } = self.link {
             self.link = Link::Gone { attempt, lost: lost(kind, detail) };
+            self.transmit.clear();
         }
     }
 
