@@ -135,7 +135,11 @@ impl TestBroker {
     pub async fn wait_for(&self, client_id: &str, packet: PacketType, count: usize) -> Record {
         let nth = count.saturating_sub(1);
         self.wait_until(|broker| {
-            broker.records_of(client_id).filter(|record| record.packet().packet_type() == packet).nth(nth).cloned()
+            broker
+                .records_of(client_id)
+                .filter(|record| record.packet().packet_type() == packet)
+                .nth(nth)
+                .cloned()
         })
         .await
     }
@@ -231,6 +235,14 @@ impl Shared {
         result
     }
 
+    /// Tells the model of a connection; what wakes the task that is to serve it.
+    fn connected(&self, id: ConnectionId) -> Arc<Notify> {
+        let wake = Arc::new(Notify::new());
+        self.lock().wakers.insert(id, Arc::clone(&wake));
+        self.with(None, |broker, now| broker.connected(now, id));
+        wake
+    }
+
     /// Completes at the model's next deadline.
     async fn deadline(&self) {
         let next = {
@@ -246,7 +258,12 @@ impl Shared {
 }
 
 /// Accepts connections, keeps the time, and owns every other task: when it is aborted, they are.
-async fn serve(shared: Arc<Shared>, listener: TcpListener, address: SocketAddr, mut commands: mpsc::Receiver<Command>) {
+async fn serve(
+    shared: Arc<Shared>,
+    listener: TcpListener,
+    address: SocketAddr,
+    mut commands: mpsc::Receiver<Command>,
+) {
     let mut listener = Some(listener);
     let mut connections = JoinSet::new();
     let mut accepted = 0;
@@ -255,7 +272,10 @@ async fn serve(shared: Arc<Shared>, listener: TcpListener, address: SocketAddr, 
             result = accept(listener.as_ref()) => match result {
                 Ok(stream) => {
                     accepted += 1;
-                    connections.spawn(serve_connection(Arc::clone(&shared), ConnectionId(accepted), stream));
+                    let id = ConnectionId(accepted);
+                    // Before anything else can happen, so that a restart concerns this connection too.
+                    let wake = shared.connected(id);
+                    connections.spawn(serve_connection(Arc::clone(&shared), id, stream, wake));
                 }
                 Err(_) => time::sleep(ACCEPT_PAUSE).await,
             },
@@ -286,22 +306,25 @@ async fn accept(listener: Option<&TcpListener>) -> io::Result<TcpStream> {
     }
 }
 
-async fn serve_connection(shared: Arc<Shared>, id: ConnectionId, mut stream: TcpStream) {
-    let wake = Arc::new(Notify::new());
-    shared.lock().wakers.insert(id, Arc::clone(&wake));
-    shared.with(Some(id), |broker, now| broker.connected(now, id));
+async fn serve_connection(shared: Arc<Shared>, id: ConnectionId, mut stream: TcpStream, wake: Arc<Notify>) {
     let ended = exchange(&shared, id, &mut stream, &wake).await;
     shared.with(Some(id), |broker, now| broker.disconnected(now, id));
     shared.lock().wakers.remove(&id);
     if ended.is_ok() && stream.shutdown().await.is_ok() {
         let mut rest = [0; 1024];
         // Whether the client closes or the time is over, the connection is done with.
-        let _ = timeout(LINGER, async { while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {} }).await;
+        let _ =
+            timeout(LINGER, async { while stream.read(&mut rest).await.is_ok_and(|read| read > 0) {} }).await;
     }
 }
 
 /// Carries bytes between a connection and the model until one of them ends it; `Ok` if it was the model.
-async fn exchange(shared: &Shared, id: ConnectionId, stream: &mut TcpStream, wake: &Notify) -> io::Result<()> {
+async fn exchange(
+    shared: &Shared,
+    id: ConnectionId,
+    stream: &mut TcpStream,
+    wake: &Notify,
+) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let (mut reader, mut writer) = stream.split();
     let mut input = BytesMut::new();
@@ -310,7 +333,7 @@ async fn exchange(shared: &Shared, id: ConnectionId, stream: &mut TcpStream, wak
     loop {
         if output.is_empty() {
             let next = shared.with(Some(id), |broker, now| {
-                let _ = broker.input(now, id, &mut input);
+                broker.input(now, id, &mut input);
                 let next = broker.poll_connection(id);
                 is_reading = broker.is_reading(id);
                 next
@@ -329,7 +352,7 @@ async fn exchange(shared: &Shared, id: ConnectionId, stream: &mut TcpStream, wak
                 }
                 if !output.is_empty() {
                     is_reading = shared.with(Some(id), |broker, now| {
-                        let _ = broker.input(now, id, &mut input);
+                        broker.input(now, id, &mut input);
                         broker.is_reading(id)
                     });
                 }

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use sterna_core::packet::{
-    ConnAck, Connect, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, PropertiesBuf, Property, ProtocolVersion, QoS,
-    ReasonCode,
+    ConnAck, Connect, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, PropertiesBuf, Property,
+    ProtocolVersion, QoS, ReasonCode,
 };
 
 use super::message::{Message, Will, add, forwarded};
@@ -19,7 +19,8 @@ impl Broker {
             self.refuse(id, reason, "");
             return;
         }
-        let client = if connect.client_id.is_empty() { self.assign_id() } else { ClientId::from(connect.client_id) };
+        let client =
+            if connect.client_id.is_empty() { self.assign_id() } else { ClientId::from(connect.client_id) };
         self.take_over(&client);
         if connect.clean_start {
             self.end_session(&client); // [MQTT-3.1.2-4]
@@ -134,7 +135,10 @@ impl Broker {
             }
         };
         let receive_maximum = options.receive_maximum.max(1);
-        offer(asked.session_expiry_interval().unwrap_or(0) != expiry, Property::SessionExpiryInterval(expiry));
+        offer(
+            asked.session_expiry_interval().unwrap_or(0) != expiry,
+            Property::SessionExpiryInterval(expiry),
+        );
         offer(receive_maximum != u16::MAX, Property::ReceiveMaximum(receive_maximum));
         offer(options.maximum_qos != QoS::ExactlyOnce, Property::MaximumQoS(options.maximum_qos));
         offer(!options.retain_available, Property::RetainAvailable(false));
@@ -153,7 +157,10 @@ impl Broker {
         }
         if let Some(information) = &options.response_information {
             // [MQTT-3.1.2-28]
-            offer(asked.request_response_information() == Some(true), Property::ResponseInformation(information));
+            offer(
+                asked.request_response_information() == Some(true),
+                Property::ResponseInformation(information),
+            );
         }
         for property in given.iter() {
             add(&mut properties, property);
@@ -168,7 +175,7 @@ impl Broker {
         connection.version = connection.version.min(self.options.maximum_version);
         if connection.is_v5() || reason.connect_return_code().is_some() {
             let text = if connection.is_v5() { text } else { "" };
-            self.send_with_reason_string(id, PropertiesBuf::new(), text, |properties| {
+            self.send_with_reason_string(id, text, |properties| {
                 Packet::ConnAck(ConnAck { session_present: false, reason, properties })
             });
         }
@@ -192,9 +199,15 @@ impl Broker {
     }
 
     /// DISCONNECT from the client.
-    pub(super) fn handle_disconnect(&mut self, id: ConnectionId, reason: ReasonCode, properties: Properties<'_>) {
+    pub(super) fn handle_disconnect(
+        &mut self,
+        id: ConnectionId,
+        reason: ReasonCode,
+        properties: Properties<'_>,
+    ) {
         let Some(connection) = self.connections.get(&id) else { return };
-        let expiry = properties.session_expiry_interval().map(|asked| asked.min(self.options.maximum_session_expiry));
+        let expiry =
+            properties.session_expiry_interval().map(|asked| asked.min(self.options.maximum_session_expiry));
         if connection.session_expiry == 0 && expiry.is_some_and(|expiry| expiry > 0) {
             // 5.0 §3.14.2.2.2
             self.fail(id, ReasonCode::PROTOCOL_ERROR, "the session expiry interval was 0 in CONNECT");

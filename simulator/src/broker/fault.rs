@@ -193,14 +193,24 @@ impl Faults {
 
     /// Counts `bytes` of a received packet; whether they are too many.
     pub(super) fn exceeds_received(&mut self, client: &str, bytes: usize) -> bool {
-        self.count_bytes(client, bytes as u64, |point| matches!(point, Point::ReceivedBytes), |left, bytes| left < bytes)
-            .is_some()
+        self.count_bytes(
+            client,
+            bytes as u64,
+            |point| matches!(point, Point::ReceivedBytes),
+            |left, bytes| left < bytes,
+        )
+        .is_some()
     }
 
     /// Counts `bytes` about to be sent; how many of them leave before the connection ends.
     pub(super) fn cut_sent(&mut self, client: &str, bytes: usize) -> Option<usize> {
-        self.count_bytes(client, bytes as u64, |point| matches!(point, Point::SentBytes), |left, bytes| left <= bytes)
-            .map(|left| left as usize)
+        self.count_bytes(
+            client,
+            bytes as u64,
+            |point| matches!(point, Point::SentBytes),
+            |left, bytes| left <= bytes,
+        )
+        .map(|left| left as usize)
     }
 
     fn count_bytes(

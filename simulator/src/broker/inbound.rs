@@ -1,9 +1,7 @@
 //! One received packet, and what it does.
 
 use bytes::{Bytes, BytesMut};
-use sterna_core::packet::{
-    Ack, FixedHeader, Packet, PacketType, Publish, QoS, ReasonCode, Sender,
-};
+use sterna_core::packet::{Ack, FixedHeader, Packet, PacketType, Publish, QoS, ReasonCode, Sender};
 
 use super::connection::Phase;
 use super::message::{Message, forwarded, seconds_after};
@@ -57,12 +55,17 @@ impl Broker {
             client = ClientId::from(connect.client_id);
         }
         let version = connection.version;
-        self.records.push(self.options.maximum_records, self.options.maximum_record_bytes, bytes.len(), |sequence| {
-            let (at, client_id) = (self.now, client.clone());
-            // A copy, so that a small packet does not keep a whole read buffer.
-            let bytes = Bytes::copy_from_slice(bytes);
-            Record { sequence, at, connection: id, client_id, version, header, bytes }
-        });
+        self.records.push(
+            self.options.maximum_records,
+            self.options.maximum_record_bytes,
+            bytes.len(),
+            |sequence| {
+                let (at, client_id) = (self.now, client.clone());
+                // A copy, so that a small packet does not keep a whole read buffer.
+                let bytes = Bytes::copy_from_slice(bytes);
+                Record { sequence, at, connection: id, client_id, version, header, bytes }
+            },
+        );
         if self.faults.exceeds_received(&client, bytes.len()) {
             self.abort(id);
             return;
@@ -130,9 +133,15 @@ impl Broker {
             Packet::PingReq => {
                 let _ = self.send(id, &Packet::PingResp); // two bytes always fit, or nothing does
             }
-            Packet::Disconnect(disconnect) => self.handle_disconnect(id, disconnect.reason, disconnect.properties),
-            Packet::Connect(_) => self.fail(id, ReasonCode::PROTOCOL_ERROR, "a second CONNECT [MQTT-3.1.0-2]"),
-            Packet::Auth(_) => self.fail(id, ReasonCode::PROTOCOL_ERROR, "AUTH without an Authentication Method"),
+            Packet::Disconnect(disconnect) => {
+                self.handle_disconnect(id, disconnect.reason, disconnect.properties);
+            }
+            Packet::Connect(_) => {
+                self.fail(id, ReasonCode::PROTOCOL_ERROR, "a second CONNECT [MQTT-3.1.0-2]");
+            }
+            Packet::Auth(_) => {
+                self.fail(id, ReasonCode::PROTOCOL_ERROR, "AUTH without an Authentication Method");
+            }
             _ => self.fail(id, ReasonCode::PROTOCOL_ERROR, "a packet that only a server sends"),
         }
     }
@@ -153,7 +162,10 @@ impl Broker {
                 qos: publish.qos,
                 retain: publish.retain,
                 properties: forwarded(publish.properties),
-                expires_at: publish.properties.message_expiry_interval().map(|left| seconds_after(self.now, left)),
+                expires_at: publish
+                    .properties
+                    .message_expiry_interval()
+                    .map(|left| seconds_after(self.now, left)),
                 publisher: client,
             });
         let reason =
@@ -177,12 +189,19 @@ impl Broker {
             return Err((ReasonCode::QOS_NOT_SUPPORTED, "above the Maximum QoS [MQTT-3.2.2-11]"));
         }
         if publish.retain && !options.retain_available {
-            return Err((ReasonCode::RETAIN_NOT_SUPPORTED, "retained messages are not available [MQTT-3.2.2-14]"));
+            return Err((
+                ReasonCode::RETAIN_NOT_SUPPORTED,
+                "retained messages are not available [MQTT-3.2.2-14]",
+            ));
         }
         if publish.qos != QoS::AtMostOnce {
             connection.unfinished.insert(publish.packet_id);
-            if connection.is_v5() && connection.unfinished.len() > usize::from(options.receive_maximum.max(1)) {
-                return Err((ReasonCode::RECEIVE_MAXIMUM_EXCEEDED, "above the Receive Maximum [MQTT-3.3.4-7]"));
+            if connection.is_v5() && connection.unfinished.len() > usize::from(options.receive_maximum.max(1))
+            {
+                return Err((
+                    ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
+                    "above the Receive Maximum [MQTT-3.3.4-7]",
+                ));
             }
         }
         let Some(alias) = publish.properties.topic_alias() else { return Ok(publish.topic.to_owned()) };
@@ -226,7 +245,11 @@ impl Broker {
             }
             Acknowledged::Done | Acknowledged::Unknown => {}
             Acknowledged::WrongKind => {
-                self.fail(id, ReasonCode::PROTOCOL_ERROR, "the packet identifier waits for another kind of packet");
+                self.fail(
+                    id,
+                    ReasonCode::PROTOCOL_ERROR,
+                    "the packet identifier waits for another kind of packet",
+                );
                 return;
             }
         }

@@ -78,7 +78,6 @@ pub enum Output {
 
 /// Whether a driver should go on reading from a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use]
 pub enum Reading {
     /// What is left of the input is an incomplete packet.
     Continue,
@@ -175,12 +174,14 @@ impl Broker {
         }
         self.expire_connections();
         self.expire_sessions();
-        let connections = self.connections.values().flat_map(|connection| {
-            [connection.silent_at(&self.options), connection.outbox.next_release()]
-        });
-        let sessions = self.sessions.values().flat_map(|session| {
-            [session.expires_at, session.will.as_ref().and_then(|will| will.due)]
-        });
+        let connections = self
+            .connections
+            .values()
+            .flat_map(|connection| [connection.silent_at(&self.options), connection.outbox.next_release()]);
+        let sessions = self
+            .sessions
+            .values()
+            .flat_map(|session| [session.expires_at, session.will.as_ref().and_then(|will| will.due)]);
         self.next_timeout = connections.chain(sessions).flatten().min();
     }
 
@@ -270,7 +271,8 @@ impl Broker {
 
     /// The end of a network connection, for its session.
     fn detach(&mut self, id: ConnectionId, client: &ClientId) {
-        let Some(session) = self.sessions.get_mut(client).filter(|session| session.connection == Some(id)) else {
+        let Some(session) = self.sessions.get_mut(client).filter(|session| session.connection == Some(id))
+        else {
             return;
         };
         session.detach();
@@ -319,7 +321,11 @@ impl Broker {
             }
         }
         for id in silent {
-            self.fail(id, sterna_core::packet::ReasonCode::KEEP_ALIVE_TIMEOUT, "nothing was heard for too long");
+            self.fail(
+                id,
+                sterna_core::packet::ReasonCode::KEEP_ALIVE_TIMEOUT,
+                "nothing was heard for too long",
+            );
         }
         self.settle();
     }

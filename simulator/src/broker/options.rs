@@ -140,7 +140,9 @@ impl Credentials {
 
     pub(super) fn admit(&self, user: Option<&str>, password: Option<&[u8]>) -> bool {
         self.0.is_empty()
-            || user.and_then(|user| self.0.get(user)).is_some_and(|expected| Some(expected.as_slice()) == password)
+            || user
+                .and_then(|user| self.0.get(user))
+                .is_some_and(|expected| Some(expected.as_slice()) == password)
     }
 }
 

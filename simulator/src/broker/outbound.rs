@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sterna_core::packet::{
-    Ack, Disconnect, EncodeError, Packet, PacketType, Properties, PropertiesBuf, Property, Publish, QoS, ReasonCode,
+    Ack, Disconnect, EncodeError, Packet, PacketType, Properties, PropertiesBuf, Property, Publish, QoS,
+    ReasonCode,
 };
 
 use super::connection::Phase;
@@ -57,7 +58,9 @@ impl Broker {
     /// Sends what a session holds, as far as its connection takes it.
     pub(super) fn pump(&mut self, client: &ClientId) {
         loop {
-            let Some(session) = self.sessions.get_mut(client).filter(|session| session.has_backlog()) else { return };
+            let Some(session) = self.sessions.get_mut(client).filter(|session| session.has_backlog()) else {
+                return;
+            };
             let Some(id) = session.connection else { return };
             let Some(connection) = self.connections.get(&id) else { return };
             if !connection.takes_messages(&self.options) {
@@ -80,7 +83,13 @@ impl Broker {
     }
 
     /// Whether the packet is small enough for the client.
-    fn send_publish(&mut self, id: ConnectionId, packet_id: u16, delivery: &Delivery, duplicate: bool) -> bool {
+    fn send_publish(
+        &mut self,
+        id: ConnectionId,
+        packet_id: u16,
+        delivery: &Delivery,
+        duplicate: bool,
+    ) -> bool {
         let Some(connection) = self.connections.get(&id) else { return true };
         let message = &delivery.message;
         let mut topic = message.topic.as_str();
@@ -126,14 +135,15 @@ impl Broker {
 
     /// Sends a packet, unless a fault has it otherwise; whether something left.
     pub(super) fn send(&mut self, id: ConnectionId, packet: &Packet<'_>) -> Result<bool, EncodeError> {
-        let Some(connection) = self.connections.get(&id).filter(|connection| connection.phase != Phase::Closing)
+        let Some(connection) =
+            self.connections.get(&id).filter(|connection| connection.phase != Phase::Closing)
         else {
             return Ok(false);
         };
         let mut bytes = core::mem::take(&mut self.encoded);
         bytes.clear();
         let encoded = packet.encode(connection.version, connection.packet_limit, &mut bytes);
-        let action = encoded.and_then(|()| Ok(self.faults.sending(&connection.client_id, packet.packet_type())));
+        let action = encoded.map(|()| self.faults.sending(&connection.client_id, packet.packet_type()));
         let sent = action.map(|action| match action {
             None => self.emit(id, &bytes, self.now),
             Some(OnSend::Delay(delay)) => self.emit(id, &bytes, self.now.after(delay)),
@@ -150,7 +160,8 @@ impl Broker {
 
     /// Puts bytes into the outbox, not to leave before `at`; whether there is a connection to take them.
     pub(super) fn emit(&mut self, id: ConnectionId, bytes: &[u8], at: Instant) -> bool {
-        let Some(connection) = self.connections.get_mut(&id).filter(|connection| connection.phase != Phase::Closing)
+        let Some(connection) =
+            self.connections.get_mut(&id).filter(|connection| connection.phase != Phase::Closing)
         else {
             return false;
         };
@@ -167,7 +178,13 @@ impl Broker {
     }
 
     /// Sends PUBACK, PUBREC, PUBREL or PUBCOMP. On 3.x the reason is left out.
-    pub(super) fn acknowledge(&mut self, id: ConnectionId, kind: PacketType, packet_id: u16, reason: ReasonCode) {
+    pub(super) fn acknowledge(
+        &mut self,
+        id: ConnectionId,
+        kind: PacketType,
+        packet_id: u16,
+        reason: ReasonCode,
+    ) {
         let Some(connection) = self.connections.get(&id) else { return };
         let reason = if connection.is_v5() { reason } else { ReasonCode::SUCCESS };
         let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
@@ -190,7 +207,7 @@ impl Broker {
     pub(super) fn fail(&mut self, id: ConnectionId, reason: ReasonCode, text: &str) {
         let is_told = |connection: &super::Connection| connection.is_v5() && connection.phase == Phase::Open;
         if self.connections.get(&id).is_some_and(is_told) {
-            self.send_with_reason_string(id, PropertiesBuf::new(), text, |properties| {
+            self.send_with_reason_string(id, text, |properties| {
                 Packet::Disconnect(Disconnect { reason, properties })
             });
         }
@@ -201,18 +218,17 @@ impl Broker {
     pub(super) fn send_with_reason_string(
         &mut self,
         id: ConnectionId,
-        properties: PropertiesBuf,
         text: &str,
         packet: impl for<'a> Fn(Properties<'a>) -> Packet<'a>,
     ) {
         if !text.is_empty() {
-            let mut explained = properties.clone();
-            add(&mut explained, Property::ReasonString(text));
-            if self.send(id, &packet(explained.as_properties())).is_ok() {
+            let mut properties = PropertiesBuf::new();
+            add(&mut properties, Property::ReasonString(text));
+            if self.send(id, &packet(properties.as_properties())).is_ok() {
                 return;
             }
         }
         // What is too large even so is left out, as the specification has it for any packet.
-        let _ = self.send(id, &packet(properties.as_properties()));
+        let _ = self.send(id, &packet(Properties::EMPTY));
     }
 }

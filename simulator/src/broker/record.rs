@@ -47,7 +47,7 @@ impl fmt::Debug for Record {
             .field("connection", &self.connection)
             .field("client_id", &self.client_id)
             .field("packet", &self.packet())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,8 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use sterna_core::packet::{
-    Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode, ReasonCodes, RetainHandling, SubAck, Subscribe,
-    SubscribeFilter, UnsubAck, Unsubscribe,
+    Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode, ReasonCodes, RetainHandling, SubAck,
+    Subscribe, SubscribeFilter, UnsubAck, Unsubscribe,
 };
 use sterna_core::topic;
 
@@ -63,7 +63,8 @@ impl Broker {
         }
         let mut granted = wanted.options;
         granted.qos = granted.qos.min(options.maximum_qos);
-        let is_new = self.subscriptions.insert(client, wanted.filter, Subscription { options: granted, identifier });
+        let is_new =
+            self.subscriptions.insert(client, wanted.filter, Subscription { options: granted, identifier });
         let is_due = match granted.retain_handling {
             RetainHandling::SendAtSubscribe => true, // [MQTT-3.3.1-9]
             RetainHandling::SendIfNew => is_new,     // [MQTT-3.3.1-10]
@@ -85,9 +86,13 @@ impl Broker {
 
     pub(super) fn send_suback(&mut self, id: ConnectionId, packet_id: u16, reasons: &[u8]) {
         let version = self.version_of(id);
-        let in_v3 = |reason: &u8| if *reason < 0x80 { *reason } else { ReasonCode::UNSPECIFIED_ERROR.value() };
-        let reasons: Vec<u8> =
-            if version == ProtocolVersion::V5 { reasons.to_vec() } else { reasons.iter().map(in_v3).collect() };
+        let in_v3 =
+            |reason: &u8| if *reason < 0x80 { *reason } else { ReasonCode::UNSPECIFIED_ERROR.value() };
+        let reasons: Vec<u8> = if version == ProtocolVersion::V5 {
+            reasons.to_vec()
+        } else {
+            reasons.iter().map(in_v3).collect()
+        };
         if let Some(reasons) = ReasonCodes::new(&reasons, PacketType::SubAck, version) {
             let suback = SubAck { packet_id, properties: Properties::EMPTY, reasons };
             // A SUBACK that is too large for the client cannot be sent at all [MQTT-3.1.2-24].

@@ -74,7 +74,10 @@ impl Subscriptions {
     }
 
     pub(super) fn contains(&self, client: &ClientId, filter: &str) -> bool {
-        self.exact.get(filter).or_else(|| self.patterns.get(filter)).is_some_and(|all| all.by_client.contains_key(client))
+        self.exact
+            .get(filter)
+            .or_else(|| self.patterns.get(filter))
+            .is_some_and(|all| all.by_client.contains_key(client))
     }
 
     /// Adds a subscription or replaces the identical one [MQTT-3.8.4-3]; whether it is new.
@@ -127,7 +130,8 @@ impl Subscriptions {
         let mut merged: BTreeMap<&ClientId, Target> = BTreeMap::new();
         let exact = self.exact.get_mut(&message.topic).map(|all| (false, all));
         let patterns = self.patterns.iter_mut().filter_map(|(filter, all)| {
-            let (is_shared, filter) = topic::split_shared(filter).map_or((false, filter.as_str()), |(_, f)| (true, f));
+            let (is_shared, filter) =
+                topic::split_shared(filter).map_or((false, filter.as_str()), |(_, f)| (true, f));
             topic::matches(filter, &message.topic).then_some((is_shared, all))
         });
         for (is_shared, subscribers) in exact.into_iter().chain(patterns) {

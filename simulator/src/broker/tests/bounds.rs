@@ -102,7 +102,9 @@ fn identifiers_run_out_safely_when_nothing_is_ever_completed() {
     lab.connect(1, connect);
     lab.subscribe(1, "t", QoS::ExactlyOnce);
     let mut publish_bytes = Vec::new();
-    Packet::Publish(publish("t", "", 1, 1)).encode(V5, PROTOCOL_MAXIMUM_PACKET_SIZE, &mut publish_bytes).expect("encodes");
+    Packet::Publish(publish("t", "", 1, 1))
+        .encode(V5, PROTOCOL_MAXIMUM_PACKET_SIZE, &mut publish_bytes)
+        .expect("encodes");
     lab.join(2, V5, "p");
     let burst = publish_bytes.repeat(10_000);
     for _ in 0..7 {

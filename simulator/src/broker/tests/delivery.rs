@@ -150,7 +150,11 @@ fn topic_aliases_of_the_client_are_resolved() {
     assert_eq!(lab.received(2), ["publish q0 a=x", "publish q0 a=x", "publish q0 b=x", "publish q0 b=x"]);
     assert_eq!(send(&mut lab, "", 1), ["disconnect 82", "closed"]);
     lab.join(1, V5, "p");
-    assert_eq!(send(&mut lab, "", 2), ["disconnect 82", "closed"], "an alias must not outlive its connection");
+    assert_eq!(
+        send(&mut lab, "", 2),
+        ["disconnect 82", "closed"],
+        "an alias must not outlive its connection"
+    );
     lab.join(1, V5, "p");
     assert_eq!(send(&mut lab, "a", 3), ["disconnect 94", "closed"]);
 }
@@ -203,5 +207,9 @@ fn properties_are_forwarded_in_order_and_expiry_counts_down() {
     lab.lose(2);
     lab.send(1, &Packet::Publish(packet));
     lab.pass_seconds(10);
-    assert_eq!(lab.connect(2, Connect { clean_start: false, ..subscriber }).len(), 1, "an expired message is deleted");
+    assert_eq!(
+        lab.connect(2, Connect { clean_start: false, ..subscriber }).len(),
+        1,
+        "an expired message is deleted"
+    );
 }

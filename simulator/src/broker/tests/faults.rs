@@ -8,11 +8,9 @@ use crate::broker::{Fault, OnReceive, OnSend};
 
 #[test]
 fn a_connect_is_refused_as_often_as_told() {
-    for (version, expected) in [
-        (ProtocolVersion::V3_1, "connack 88 new"),
-        (V4, "connack 88 new"),
-        (V5, "connack 88 new"),
-    ] {
+    for (version, expected) in
+        [(ProtocolVersion::V3_1, "connack 88 new"), (V4, "connack 88 new"), (V5, "connack 88 new")]
+    {
         let mut lab = Lab::new();
         let refusal = OnReceive::Answer(ReasonCode::SERVER_UNAVAILABLE);
         lab.broker.add_fault(Fault::receiving(PacketType::Connect, refusal).client("a").times(2));
@@ -109,7 +107,10 @@ fn raw_bytes_and_replacements_are_sent_as_they_are() {
     let other = Bytes::from_static(b"\x40\x02\0\x63");
     lab.broker.add_fault(Fault::sending(PacketType::PubAck, OnSend::Replace(other)));
     assert_eq!(lab.publish(1, "t", "", 1, 1), ["puback #99 00"]);
-    lab.broker.add_fault(Fault::receiving(PacketType::PingReq, OnReceive::Send(Bytes::from_static(b"\xd0\0\xd0\0"))));
+    lab.broker.add_fault(Fault::receiving(
+        PacketType::PingReq,
+        OnReceive::Send(Bytes::from_static(b"\xd0\0\xd0\0")),
+    ));
     assert_eq!(lab.send(1, &Packet::PingReq), ["pingresp", "pingresp"]);
     lab.broker.add_fault(Fault::receiving(PacketType::Subscribe, OnReceive::Discard));
     assert!(lab.subscribe(1, "t", QoS::AtMostOnce).is_empty());

@@ -13,9 +13,9 @@ use std::collections::BTreeMap;
 
 use bytes::BytesMut;
 use sterna_core::packet::{
-    Ack, Connect, Disconnect, FiltersBuf, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, PropertiesBuf,
-    Property, ProtocolVersion, Publish, QoS, ReasonCode, Sender, Subscribe, SubscribeFilter, SubscribeOptions,
-    TopicFiltersBuf, Unsubscribe,
+    Ack, Connect, Disconnect, FiltersBuf, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties,
+    PropertiesBuf, Property, ProtocolVersion, Publish, QoS, ReasonCode, Sender, Subscribe, SubscribeFilter,
+    SubscribeOptions, TopicFiltersBuf, Unsubscribe,
 };
 
 use super::{Broker, ConnectionId, Instant, Options, Output, Reading};
@@ -124,7 +124,14 @@ impl Lab {
         self.broker.input(self.now, ConnectionId(id), &mut end.input)
     }
 
-    pub(super) fn publish(&mut self, id: u64, topic: &str, payload: &str, qos: u8, packet_id: u16) -> Vec<String> {
+    pub(super) fn publish(
+        &mut self,
+        id: u64,
+        topic: &str,
+        payload: &str,
+        qos: u8,
+        packet_id: u16,
+    ) -> Vec<String> {
         self.send(id, &Packet::Publish(publish(topic, payload, qos, packet_id)))
     }
 
@@ -143,14 +150,20 @@ impl Lab {
         filters.push(SubscribeFilter { filter, options }).expect("a valid filter");
         let properties = properties(list);
         let properties = properties.as_properties();
-        self.send(id, &Packet::Subscribe(Subscribe { packet_id: 9, properties, filters: filters.as_filters() }))
+        self.send(
+            id,
+            &Packet::Subscribe(Subscribe { packet_id: 9, properties, filters: filters.as_filters() }),
+        )
     }
 
     pub(super) fn unsubscribe(&mut self, id: u64, filter: &str) -> Vec<String> {
         let mut filters = TopicFiltersBuf::default();
         filters.push(filter).expect("a valid filter");
         let filters = filters.as_filters();
-        self.send(id, &Packet::Unsubscribe(Unsubscribe { packet_id: 8, properties: Properties::EMPTY, filters }))
+        self.send(
+            id,
+            &Packet::Unsubscribe(Unsubscribe { packet_id: 8, properties: Properties::EMPTY, filters }),
+        )
     }
 
     /// The network of a connection fails.
@@ -165,7 +178,10 @@ impl Lab {
         while let Some(at) = self.broker.poll_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.broker.handle_timeout(self.now);
-            assert!(self.broker.poll_timeout().is_none_or(|next| next > self.now), "a timeout that stays due");
+            assert!(
+                self.broker.poll_timeout().is_none_or(|next| next > self.now),
+                "a timeout that stays due"
+            );
         }
         self.now = end;
     }
@@ -197,7 +213,9 @@ impl Lab {
         {
             let Some((packet, behind)) = rest.split_at_checked(header.packet_size()) else { break };
             let body = &packet[usize::from(header.header_length)..];
-            words.push(word(&Packet::decode(header, body, end.version, Sender::Server).expect("a valid packet")));
+            words.push(word(
+                &Packet::decode(header, body, end.version, Sender::Server).expect("a valid packet"),
+            ));
             rest = behind;
         }
         if !rest.is_empty() {
@@ -231,10 +249,18 @@ fn word(packet: &Packet<'_>) -> String {
             let qos = publish.qos as u8;
             (format!("publish q{qos}{id}{duplicate}{retain} {}={payload}", publish.topic), publish.properties)
         }
-        Packet::PubAck(ack) => (format!("puback #{} {:02x}", ack.packet_id, ack.reason.value()), ack.properties),
-        Packet::PubRec(ack) => (format!("pubrec #{} {:02x}", ack.packet_id, ack.reason.value()), ack.properties),
-        Packet::PubRel(ack) => (format!("pubrel #{} {:02x}", ack.packet_id, ack.reason.value()), ack.properties),
-        Packet::PubComp(ack) => (format!("pubcomp #{} {:02x}", ack.packet_id, ack.reason.value()), ack.properties),
+        Packet::PubAck(ack) => {
+            (format!("puback #{} {:02x}", ack.packet_id, ack.reason.value()), ack.properties)
+        }
+        Packet::PubRec(ack) => {
+            (format!("pubrec #{} {:02x}", ack.packet_id, ack.reason.value()), ack.properties)
+        }
+        Packet::PubRel(ack) => {
+            (format!("pubrel #{} {:02x}", ack.packet_id, ack.reason.value()), ack.properties)
+        }
+        Packet::PubComp(ack) => {
+            (format!("pubcomp #{} {:02x}", ack.packet_id, ack.reason.value()), ack.properties)
+        }
         Packet::SubAck(suback) => {
             let reasons: Vec<u8> = suback.reasons.iter().map(ReasonCode::value).collect();
             (format!("suback {reasons:02x?}"), suback.properties)

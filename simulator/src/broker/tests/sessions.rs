@@ -37,8 +37,13 @@ fn unacknowledged_messages_come_again_in_order() {
         assert!(again[0].starts_with(session_present(version)), "{again:?}");
         assert_eq!(
             again[1..],
-            ["pubrel #2 00", "publish q1 #1 dup t=1", "publish q2 #3 dup t=3", "publish q1 #4 dup t=4",
-             "publish q1 #5 t=6"]
+            [
+                "pubrel #2 00",
+                "publish q1 #1 dup t=1",
+                "publish q2 #3 dup t=3",
+                "publish q1 #4 dup t=4",
+                "publish q1 #5 t=6"
+            ]
         );
         lab.send(2, &Packet::PubComp(ack(2)));
         lab.send(2, &Packet::PubAck(ack(1)));
@@ -114,7 +119,7 @@ fn a_clean_start_ends_the_session_that_is_there() {
         lab.publish(2, "t", "x", 0, 0);
         assert!(lab.received(2).is_empty());
         lab.lose(2);
-        assert_eq!(lab.broker.has_session("s"), false);
+        assert!(!lab.broker.has_session("s"));
     }
 }
 
@@ -144,9 +149,14 @@ fn a_restart_keeps_or_loses_what_it_is_told() {
         lab.broker.restart(lab.now, sessions);
         assert_eq!(lab.received(1), ["closed"]);
         let mut again = lab.connect(2, persistent(V5, &stays));
-        again.extend(lab.subscribe(2, "other", QoS::AtMostOnce).into_iter().filter(|word| !word.starts_with("suback")));
-        again.extend(lab.connect(3, connect(V5, "n")).into_iter().filter(|word| !word.starts_with("connack")));
-        again.extend(lab.subscribe(3, "t", QoS::AtMostOnce).into_iter().filter(|word| !word.starts_with("suback")));
+        again.extend(
+            lab.subscribe(2, "other", QoS::AtMostOnce).into_iter().filter(|word| !word.starts_with("suback")),
+        );
+        again
+            .extend(lab.connect(3, connect(V5, "n")).into_iter().filter(|word| !word.starts_with("connack")));
+        again.extend(
+            lab.subscribe(3, "t", QoS::AtMostOnce).into_iter().filter(|word| !word.starts_with("suback")),
+        );
         assert_eq!(again.len(), expected, "{again:?}");
     }
 }

@@ -48,7 +48,9 @@ fn every_filter_has_its_result() {
 // R: SUB-04
 #[test]
 fn unsubscribing_ends_deliveries() {
-    for (version, first, second) in [(V4, "unsuback []", "unsuback []"), (V5, "unsuback [00]", "unsuback [11]")] {
+    for (version, first, second) in
+        [(V4, "unsuback []", "unsuback []"), (V5, "unsuback [00]", "unsuback [11]")]
+    {
         let mut lab = Lab::new();
         lab.join(1, version, "a");
         lab.subscribe(1, "a/+", QoS::AtMostOnce);
@@ -77,7 +79,10 @@ fn overlapping_subscriptions_share_a_copy_or_have_their_own() {
         (false, &["publish q1 #1 a/b=x [SubscriptionIdentifier(1), SubscriptionIdentifier(2)]"][..]),
         (
             true,
-            &["publish q0 a/b=x [SubscriptionIdentifier(1)]", "publish q1 #1 a/b=x [SubscriptionIdentifier(2)]"][..],
+            &[
+                "publish q0 a/b=x [SubscriptionIdentifier(1)]",
+                "publish q1 #1 a/b=x [SubscriptionIdentifier(2)]",
+            ][..],
         ),
     ] {
         let mut lab = Lab::with(Options { overlapping_copies, ..Options::default() });
@@ -112,7 +117,9 @@ fn retained_messages_come_with_a_new_subscription() {
     for version in VERSIONS {
         let mut lab = Lab::new();
         lab.join(1, version, "p");
-        for (topic, payload) in [("a/1", "old"), ("a/2", "gone"), ("a/1", "new"), ("a/2", ""), ("a/3", "three")] {
+        for (topic, payload) in
+            [("a/1", "old"), ("a/2", "gone"), ("a/1", "new"), ("a/2", ""), ("a/3", "three")]
+        {
             retain(&mut lab, 1, topic, payload);
         }
         lab.publish(1, "a/1", "passing", 0, 0);
@@ -178,9 +185,7 @@ fn a_shared_subscription_takes_turns_among_the_connected() {
     }
     assert_eq!(lab.received(2), ["publish q1 #3 t/x=4", "publish q1 #4 t/x=5"]);
     // What was sent to the one that left stays its own [MQTT-4.8.2-4].
-    let again = lab.connect(
-        1,
-        Connect { clean_start: false, properties: stays.as_properties(), ..connect(V5, "a") },
-    );
+    let again =
+        lab.connect(1, Connect { clean_start: false, properties: stays.as_properties(), ..connect(V5, "a") });
     assert_eq!(again[1..], ["publish q1 #1 dup t/0=retained", "publish q1 #2 dup t/x=2"]);
 }
