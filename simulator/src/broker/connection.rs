@@ -102,6 +102,6 @@ impl Connection {
 
     /// When the client has been silent for too long. Not while we do not listen.
     pub(super) fn silent_at(&self, options: &Options) -> Option<Instant> {
-        self.silence.filter(|_| self.takes_input(options)).map(|silence| self.last_received.after(silence))
+        self.silence.filter(|_| self.takes_input(options)).map(|silence| self.last_received + silence)
     }
 }

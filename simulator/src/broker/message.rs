@@ -33,14 +33,14 @@ impl Message {
 
     /// The Message Expiry Interval that is left, in seconds, rounded up [MQTT-3.3.2-6].
     pub(super) fn remaining_expiry(&self, now: Instant) -> Option<u32> {
-        let left = self.expires_at?.since(now).as_micros().div_ceil(1_000_000);
+        let left = (self.expires_at? - now).as_micros().div_ceil(1_000_000);
         Some(u32::try_from(left).unwrap_or(u32::MAX))
     }
 }
 
 /// The end of an interval in seconds that starts `now`.
 pub(super) fn seconds_after(now: Instant, seconds: u32) -> Instant {
-    now.after(Duration::from_secs(u64::from(seconds)))
+    now + Duration::from_secs(u64::from(seconds))
 }
 
 /// The properties of a PUBLISH or will that subscribers get unaltered and in their order

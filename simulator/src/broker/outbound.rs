@@ -146,7 +146,7 @@ impl Broker {
         let action = encoded.map(|()| self.faults.sending(&connection.client_id, packet.packet_type()));
         let sent = action.map(|action| match action {
             None => self.emit(id, &bytes, self.now),
-            Some(OnSend::Delay(delay)) => self.emit(id, &bytes, self.now.after(delay)),
+            Some(OnSend::Delay(delay)) => self.emit(id, &bytes, self.now + delay),
             Some(OnSend::Replace(other)) => self.emit(id, &other, self.now),
             Some(OnSend::Discard) => false,
             Some(OnSend::Close) => {

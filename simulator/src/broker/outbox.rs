@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn a_delay_holds_up_what_is_behind_it() {
         let now = Instant::ZERO;
-        let later = now.after(Duration::from_secs(1));
+        let later = now + Duration::from_secs(1);
         let mut outbox = Outbox::default();
         outbox.push(b"a", now, now);
         outbox.push(b"b", later, now);

@@ -1,8 +1,9 @@
 //! Virtual time.
 
+use core::ops::{Add, Sub};
 use core::time::Duration;
 
-/// A point in time: microseconds since an origin that the caller chooses.
+/// A point in time: microseconds since an origin that the caller chooses. Arithmetic saturates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Instant(u64);
 
@@ -19,15 +20,21 @@ impl Instant {
     pub const fn as_micros(self) -> u64 {
         self.0
     }
+}
 
-    /// This point plus `duration`; at the end of time it stays there.
-    #[must_use]
-    pub fn after(self, duration: Duration) -> Self {
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)))
     }
+}
 
-    /// How long after `earlier` this is; zero if it is not.
-    pub fn since(self, earlier: Self) -> Duration {
+impl Sub for Instant {
+    type Output = Duration;
+
+    /// The time from `earlier` to `self`; zero when `earlier` is later.
+    fn sub(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
     }
 }

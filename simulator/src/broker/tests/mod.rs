@@ -174,7 +174,7 @@ impl Lab {
 
     /// Lets time pass, with every timeout on the way at its time.
     pub(super) fn pass(&mut self, duration: Duration) {
-        let end = self.now.after(duration);
+        let end = self.now + duration;
         while let Some(at) = self.broker.poll_timeout().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.broker.handle_timeout(self.now);
