@@ -351,3 +351,21 @@ pub enum Cause {
     #[error("cannot write CONNECT: {0}")]
     Connect(EncodeError),
 }
+
+/// Why a disconnect was not accepted; nothing happened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum DisconnectError {
+    /// Reason codes and properties need 5.0; the connection speaks an older version.
+    #[error("a reason code or properties of DISCONNECT need MQTT 5.0")]
+    UnsupportedByVersion,
+    /// Only a server sends this property.
+    #[error("{0:?} is not a client's to send")]
+    Property(PropertyId),
+    /// A session that CONNECT declared to end with the connection cannot be prolonged.
+    #[error("the session expiry was 0 in CONNECT and cannot be raised by DISCONNECT")]
+    SessionExpiry,
+    /// It cannot be written as a packet.
+    #[error(transparent)]
+    Encode(EncodeError),
+}

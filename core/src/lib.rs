@@ -19,7 +19,7 @@ pub use command::{Data, Disconnect, Publish, Subscribe, Unsubscribe};
 pub use config::{Acknowledge, CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will};
 pub use connection::{Connection, Ingress, State, Statistics, Timer, Transmit};
 pub use error::{
-    AckError, Cause, ConfigError, Lost, LostKind, OperationError, ProtocolError, PublishError, Refusal,
+    AckError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError, ProtocolError, PublishError, Refusal,
     ServerLimit, SubscribeError,
 };
 pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Token};

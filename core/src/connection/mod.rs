@@ -1,84 +1,506 @@
 //! The state machine of one client.
 
+mod id_table;
+mod inbound;
+mod inflight;
+mod lifecycle;
+mod outbound;
+mod queue;
+mod random;
+mod received;
+mod reconnect;
+mod send_buffer;
+mod state;
+mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod timer;
-pub use timer::Timer;
+mod topic_alias;
 
-use bytes::{Buf, Bytes, BytesMut};
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use core::fmt;
+
+use bytes::BytesMut;
+use heapless::Deque;
+
+use self::inflight::InFlights;
+use self::lifecycle::{Ending, Session};
+use self::queue::Queue;
+use self::random::Random;
+use self::received::Received;
+use self::reconnect::Backoff;
+use self::state::Phase;
+use self::subscriptions::Subscriptions;
+use self::timer::Timers;
+use self::topic_alias::IncomingAliases;
 use crate::command::{Disconnect, Publish, Subscribe, Unsubscribe};
-use crate::error::*;
-use crate::event::*;
-use crate::packet::ReasonCode;
-use crate::{Config, Instant, Message, MessageId, Server};
+use crate::config::{Acknowledge, ClientId, Config, VersionPolicy};
+use crate::error::{AckError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError};
+use crate::event::{Action, Attempt, Event, PacketInfo, Token};
+use crate::message::{Message, MessageId};
+use crate::packet::{PacketType, ProtocolVersion, ReasonCode};
+use crate::server::Server;
+use crate::time::Instant;
 
-/// What `handle_input` wants next.
+pub use self::send_buffer::Transmit;
+pub use self::timer::Timer;
+
+/// Events about packets are dropped, and counted, beyond this many that nobody polled.
+const PACKET_EVENTS: usize = 1_024;
+/// What an incoming message takes besides its packet, counted against the bounds.
+const MESSAGE_OVERHEAD: usize = 128;
+
+/// What [`Connection::handle_input`] wants next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ingress {
-    /// All whole packets were taken; `missing`: how many more bytes the next packet needs at least (1 when unknown).
-    /// Reserve no more than what one read takes: the announced length is the peer's word.
-    NeedData { missing: usize },
+    /// Every whole packet was taken.
+    NeedData {
+        /// How many more bytes the next packet needs at least. It is the peer's word: reserve no more than one
+        /// read takes.
+        missing: usize,
+    },
     /// Stop reading. Call again, without new bytes, when messages were taken or bytes were written.
     Paused,
 }
 
 /// Where the client stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State { Idle, Connecting, Connected, /** Between two attempts. */ Reconnecting, /** Draining or closing on request. */ Disconnecting, Closed }
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum State {
+    /// Made, not started.
+    Idle,
+    /// Making a network connection, or waiting for CONNACK.
+    Connecting,
+    /// CONNACK has come.
+    Connected,
+    /// Between two attempts.
+    Reconnecting,
+    /// Ending on request: draining, or closing.
+    Disconnecting,
+    /// Ended.
+    Closed,
+}
 
 /// Counters since the client was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Statistics { pub packets_sent: u64, pub packets_received: u64, pub bytes_sent: u64, pub bytes_received: u64, pub reconnects: u64,
-    pub dropped_messages: u64, pub unexpected_acks: u64 }
+#[non_exhaustive]
+pub struct Statistics {
+    /// Control packets sent.
+    pub packets_sent: u64,
+    /// Control packets received.
+    pub packets_received: u64,
+    /// Bytes that the transport took.
+    pub bytes_sent: u64,
+    /// Bytes of the packets received.
+    pub bytes_received: u64,
+    /// Attempts to connect after the first.
+    pub reconnects: u64,
+    /// Incoming QoS 0 messages dropped because the reserve was full.
+    pub dropped_messages: u64,
+    /// Acknowledgements for identifiers that are not in use.
+    pub unexpected_acks: u64,
+    /// Events about packets dropped because nobody polled them.
+    pub dropped_packet_events: u64,
+}
 
-/// Outgoing bytes, owned by the driver, one for each network connection; implements `Buf` with `chunks_vectored`.
-#[derive(Debug, Default)]
-pub struct Transmit {}
-impl Transmit { pub fn new() -> Self { todo!() } pub fn is_empty(&self) -> bool { todo!() } pub fn clear(&mut self) { todo!() } }
-impl Buf for Transmit { fn remaining(&self) -> usize { todo!() } fn chunk(&self) -> &[u8] { todo!() } fn advance(&mut self, n: usize) { todo!() } }
+/// An MQTT client as a pure state machine.
+///
+/// It lives as long as the client does, over many network connections. It does no I/O and reads no clock; the
+/// driver feeds it and carries out what it asks for:
+///
+/// - **handlers** tell it what happened outside: [`handle_connected`](Self::handle_connected),
+///   [`handle_input`](Self::handle_input), [`handle_written`](Self::handle_written),
+///   [`handle_disconnected`](Self::handle_disconnected), [`handle_timeout`](Self::handle_timeout). They never fail:
+///   a peer's fault comes back as [`Event::Disconnected`] and [`Action::Close`].
+/// - **commands** tell it what the user wants. They are valid at any time, bounded, and each has its own errors.
+/// - **outputs** are drained by the driver after handlers and commands, in this order:
+///   [`poll_transmit`](Self::poll_transmit), [`poll_action`](Self::poll_action), [`poll_event`](Self::poll_event),
+///   [`poll_message`](Self::poll_message), [`poll_timeout`](Self::poll_timeout). Commands may be called back to
+///   back without draining.
+///
+/// A handler's and `poll_transmit`'s `now` is the current time. A command's may be the driver's last one: its
+/// deadlines count from the driver's next call. Time never goes back: an earlier `now` counts as the latest.
+///
+/// The crate's front page has a whole run as an example.
+pub struct Connection {
+    config: Config,
+    phase: Phase,
+    now: Instant,
+    random: Random,
+    timers: Timers,
+    backoff: Backoff,
+    actions: Deque<Action, 2>,
+    events: VecDeque<Event>,
+    packet_events: usize,
+    statistics: Statistics,
 
-pub struct Connection {}
+    // The client
+    version: ProtocolVersion,
+    client_id: Box<str>,
+    session: Session,
+    subscriptions: Subscriptions,
+    next_token: u64,
+    queue: Queue,
+    in_flight: InFlights,
+    received: Received,
+    ending: Option<Box<Ending>>,
+
+    // The network connection
+    attempt: Attempt,
+    server: Option<Box<Server>>,
+    cause: Option<Box<Cause>>,
+    clean_start: bool,
+    out: Transmit,
+    /// Bytes given to `out`, and taken by the transport, on this connection.
+    enqueued: u64,
+    written: u64,
+    /// When the transport last made progress, while it has bytes to take.
+    writing_since: Option<Instant>,
+    /// QoS 0 messages, and where each ends among the bytes enqueued.
+    unwritten: VecDeque<(u64, Token)>,
+    ping: Option<Ping>,
+    last_sent: Instant,
+    last_received: Instant,
+    aliases: IncomingAliases,
+
+    // Unread messages
+    messages: VecDeque<Message>,
+    message_bytes: usize,
+    backlog: (usize, usize),
+    paused: bool,
+    /// How much input was left over for the next call.
+    left_over: usize,
+    dropped: u64,
+}
+
+/// A PINGREQ that was not answered yet.
+#[derive(Debug, Clone, Copy)]
+struct Ping {
+    /// Where it ends among the bytes enqueued.
+    end: u64,
+}
+
 impl Connection {
-    pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> { todo!() }
+    /// A client that is not started; [`connect`](Self::connect) starts it.
+    ///
+    /// # Errors
+    /// The options contradict each other; see [`Config::validate`].
+    pub fn new(config: Config, now: Instant) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let mut random = Random::new(config.seed);
+        let client_id = match &config.client_id {
+            ClientId::Random => random.client_id(),
+            ClientId::Given(id) => id.clone(),
+        };
+        let version = match config.version {
+            VersionPolicy::Automatic { .. } => ProtocolVersion::V5,
+            VersionPolicy::Only(version) => version,
+        };
+        Ok(Self {
+            config,
+            phase: Phase::Idle,
+            now,
+            random,
+            timers: Timers::default(),
+            backoff: Backoff::default(),
+            actions: Deque::new(),
+            events: VecDeque::new(),
+            packet_events: 0,
+            statistics: Statistics::default(),
+            version,
+            client_id,
+            session: Session::default(),
+            subscriptions: Subscriptions::default(),
+            next_token: subscriptions::AGAIN.0 + 1,
+            queue: Queue::default(),
+            in_flight: InFlights::new(),
+            received: Received::new(),
+            ending: None,
+            attempt: Attempt(0),
+            server: None,
+            cause: None,
+            clean_start: false,
+            out: Transmit::new(),
+            enqueued: 0,
+            written: 0,
+            writing_since: None,
+            unwritten: VecDeque::new(),
+            ping: None,
+            last_sent: now,
+            last_received: now,
+            aliases: IncomingAliases::default(),
+            messages: VecDeque::new(),
+            message_bytes: 0,
+            backlog: (0, 0),
+            paused: false,
+            left_over: 0,
+            dropped: 0,
+        })
+    }
 
-    // handlers
-    /// The network connection of `Action::Connect` is there. Ignored for another attempt.
-    pub fn handle_connected(&mut self, now: Instant, attempt: Attempt) { todo!() }
-    /// Takes whole packets from the front of `input` and leaves the rest.
-    pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> Ingress { todo!() }
-    /// The transport took `bytes` of what poll_transmit gave.
-    pub fn handle_written(&mut self, now: Instant, bytes: usize) { todo!() }
-    /// The network connection is gone, or could not be made, or was closed as asked. Exactly once for each `Action::Connect`.
-    pub fn handle_disconnected(&mut self, now: Instant, attempt: Attempt, lost: Lost) { todo!() }
-    pub fn handle_timeout(&mut self, now: Instant) { todo!() }
-    /// How much of what poll_message handed over still waits for the application; counts with what waits here. Not calling it: nothing waits outside.
-    pub fn handle_backlog(&mut self, messages: usize, bytes: usize) { todo!() }
+    // Handlers: what happened outside.
 
-    // commands
-    /// Starts from Idle or Closed; ends the pause between two attempts; otherwise nothing. `new` does not start by itself.
-    pub fn connect(&mut self, now: Instant) { todo!() }
-    /// Like connect; a connection that is up is closed and made anew at once.
-    pub fn reconnect(&mut self, now: Instant) { todo!() }
-    pub fn publish(&mut self, now: Instant, publish: Publish<'_>) -> Result<Token, PublishError> { todo!() }
-    pub fn subscribe(&mut self, now: Instant, subscribe: Subscribe<'_>) -> Result<Token, SubscribeError> { todo!() }
-    pub fn unsubscribe(&mut self, now: Instant, unsubscribe: Unsubscribe<'_>) -> Result<Token, SubscribeError> { todo!() }
-    pub fn acknowledge(&mut self, now: Instant, id: MessageId, reason: ReasonCode) -> Result<(), AckError> { todo!() }
-    /// Ends with Event::Closed.
-    pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect<'_>) { todo!() }
+    /// The network connection that [`Action::Connect`] asked for is there: CONNECT is sent
+    /// [MQTT-3.1.0-1]. Ignored for another attempt.
+    pub fn handle_connected(&mut self, now: Instant, attempt: Attempt) {
+        self.observe(now);
+        self.transport_up(attempt);
+    }
 
-    // outputs, in this order
-    pub fn poll_transmit(&mut self, now: Instant, out: &mut Transmit) -> bool { todo!() }
-    pub fn poll_action(&mut self) -> Option<Action> { todo!() }
-    pub fn poll_event(&mut self) -> Option<Event> { todo!() }
-    pub fn poll_message(&mut self) -> Option<Message> { todo!() }
-    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> { todo!() }
+    /// Takes whole packets from the front of `input`, and leaves the rest there for the next call, to which the
+    /// driver appends what it read.
+    pub fn handle_input(&mut self, now: Instant, input: &mut BytesMut) -> Ingress {
+        self.observe(now);
+        self.take_input(input)
+    }
 
-    // state
-    pub fn state(&self) -> State { todo!() }
-    /// What the server of the connection announced; the last one's while there is none.
-    pub fn server(&self) -> Option<&Server> { todo!() }
-    pub fn client_id(&self) -> &str { todo!() }
-    pub fn statistics(&self) -> Statistics { todo!() }
-    /// The packet identifier sent last (PUB-09).
-    pub fn last_packet_id(&self) -> Option<u16> { todo!() }
-    /// Room for one more operation (what publish would answer `Full` for).
-    pub fn has_room(&self) -> bool { todo!() }
+    /// The transport took `bytes` more of what [`poll_transmit`](Self::poll_transmit) gave.
+    pub fn handle_written(&mut self, now: Instant, bytes: usize) {
+        self.observe(now);
+        self.bytes_written(bytes);
+    }
+
+    /// The network connection is gone, could not be made, or was closed as [`Action::Close`] asked: to be called
+    /// exactly once for each [`Action::Connect`]. Ignored for another attempt. `lost` is reported unless the
+    /// reason is known here already.
+    pub fn handle_disconnected(&mut self, now: Instant, attempt: Attempt, lost: Lost) {
+        self.observe(now);
+        self.transport_down(attempt, lost);
+    }
+
+    /// The time that [`poll_timeout`](Self::poll_timeout) gave has come. Calls without need do nothing.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.observe(now);
+        self.deadlines();
+    }
+
+    /// How many messages, and how many of their bytes, [`poll_message`](Self::poll_message) has handed over that
+    /// still wait for the application. They count against the bounds on incoming messages together with those
+    /// that were not polled. Nothing waits outside unless this says so.
+    pub fn handle_backlog(&mut self, messages: usize, bytes: usize) {
+        self.backlog = (messages, bytes);
+    }
+
+    // Commands: what the user wants.
+
+    /// Starts a client that is idle or closed, or ends the pause before the next attempt; otherwise it does
+    /// nothing.
+    pub fn connect(&mut self, now: Instant) {
+        self.observe_coarse(now);
+        self.start();
+    }
+
+    /// Connects at once: like [`connect`](Self::connect), and a connection that is up is closed and made anew.
+    pub fn reconnect(&mut self, now: Instant) {
+        self.observe_coarse(now);
+        self.start_again();
+    }
+
+    /// Publishes a message. It is sent at once, or queued while there is no connection, no room in the in-flight
+    /// window, or no room in the send buffer. Its fate is an [`Event::Published`]: for QoS 0 when the transport has
+    /// taken it, for QoS 1 and 2 when the server has acknowledged it.
+    ///
+    /// # Errors
+    /// See [`PublishError`]; nothing was kept.
+    pub fn publish(&mut self, now: Instant, publish: Publish<'_>) -> Result<Token, PublishError> {
+        self.observe_coarse(now);
+        self.send_publish(&publish)
+    }
+
+    /// Subscribes to topic filters; its fate is an [`Event::Subscribed`]. The filters become part of what a
+    /// reconnect restores, each until it is refused or unsubscribed from.
+    ///
+    /// # Errors
+    /// See [`SubscribeError`]; nothing was kept.
+    pub fn subscribe(&mut self, now: Instant, subscribe: Subscribe<'_>) -> Result<Token, SubscribeError> {
+        self.observe_coarse(now);
+        self.send_subscribe(subscribe)
+    }
+
+    /// Unsubscribes from topic filters; its fate is an [`Event::Unsubscribed`].
+    ///
+    /// # Errors
+    /// See [`SubscribeError`]; nothing was kept.
+    pub fn unsubscribe(&mut self, now: Instant, unsubscribe: Unsubscribe<'_>) -> Result<Token, SubscribeError> {
+        self.observe_coarse(now);
+        self.send_unsubscribe(unsubscribe)
+    }
+
+    /// Acknowledges a received QoS 1 or 2 message; needed for each with [`Acknowledge::Explicit`]. Any order will
+    /// do: PUBACKs leave in the order of the messages, PUBRECs too. While there is no connection it is remembered,
+    /// and the server's redelivery is answered with it. A `reason` of 0x80 or above refuses the message (5.0).
+    ///
+    /// # Errors
+    /// See [`AckError`]; nothing is sent.
+    pub fn acknowledge(&mut self, now: Instant, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
+        self.observe_coarse(now);
+        self.acknowledge_message(id, reason)
+    }
+
+    /// Ends the client with [`Event::Closed`]: gracefully after what is pending, at most
+    /// [`Config::drain_timeout`], or at once. Without a connection it ends at once. What is pending then completes
+    /// with [`OperationError::Closed`](crate::OperationError::Closed). Called again, it can only hurry.
+    ///
+    /// # Errors
+    /// The properties or the reason are not lawful; nothing happened.
+    pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect<'_>) -> Result<(), DisconnectError> {
+        self.observe_coarse(now);
+        self.end(disconnect)
+    }
+
+    // Outputs, in the order in which a driver drains them.
+
+    /// Moves all waiting bytes behind what is left in `out`; whether there were any. Bytes of an earlier network
+    /// connection in `out` are discarded.
+    pub fn poll_transmit(&mut self, now: Instant, out: &mut Transmit) -> bool {
+        self.observe(now);
+        self.transmit(out)
+    }
+
+    /// What the driver has to do next.
+    pub fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// What happened, in order.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        let event = self.events.pop_front()?;
+        if matches!(event, Event::PacketSent(_) | Event::PacketReceived(_)) {
+            self.packet_events -= 1;
+        }
+        Some(event)
+    }
+
+    /// The next incoming message. With [`Acknowledge::WhenPolled`] it is acknowledged by this call.
+    pub fn poll_message(&mut self) -> Option<Message> {
+        let message = self.messages.pop_front()?;
+        self.message_bytes -= message.size() + MESSAGE_OVERHEAD;
+        if let Some(id) = message.id().filter(|_| self.config.acknowledge == Acknowledge::WhenPolled) {
+            // Nothing is owed any more for a message whose session is gone.
+            let _ = self.acknowledge_message(id, ReasonCode::SUCCESS);
+        }
+        Some(message)
+    }
+
+    /// The earliest deadline, and what it is for.
+    pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
+        let stored = self.timers.next(self.now);
+        let keep_alive = self.keep_alive_deadline().map(|at| (at, Timer::KeepAlive));
+        let write = self.write_deadline().map(|at| (at, Timer::Write));
+        [stored, keep_alive, write].into_iter().flatten().min()
+    }
+
+    // What can be read at any time.
+
+    /// Where the client stands.
+    pub fn state(&self) -> State {
+        match self.phase {
+            Phase::Idle => State::Idle,
+            Phase::Closed => State::Closed,
+            _ if self.ending.is_some() => State::Disconnecting,
+            Phase::Connecting | Phase::Handshaking => State::Connecting,
+            Phase::Connected => State::Connected,
+            Phase::Draining | Phase::Flushing => State::Disconnecting,
+            Phase::Closing | Phase::Waiting => State::Reconnecting,
+        }
+    }
+
+    /// What the server announced in its CONNACK; the last server's while there is no connection.
+    pub fn server(&self) -> Option<&Server> {
+        self.server.as_deref()
+    }
+
+    /// The client identifier in use: the configured, the drawn, or the one that the server assigned.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// The protocol version that the connection speaks, or the next one will.
+    pub fn version(&self) -> ProtocolVersion {
+        self.version
+    }
+
+    /// Counters.
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// The packet identifier given out last; `None` before the first.
+    pub fn last_packet_id(&self) -> Option<u16> {
+        self.in_flight.last_id()
+    }
+
+    /// How many operations were sent and wait for the server's answer.
+    pub fn in_flight(&self) -> usize {
+        self.in_flight.table.len()
+    }
+
+    /// How many operations wait to be sent.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// Whether there is room for one more operation; without it commands answer `Full`.
+    pub fn has_room(&self) -> bool {
+        self.queue.len() < self.config.queue_limit && self.queue.bytes() < self.config.queue_bytes
+    }
+
+    // What several files need.
+
+    /// A driver's call: its time is the current one.
+    fn observe(&mut self, now: Instant) {
+        self.observe_coarse(now);
+        self.timers.settle(self.now);
+    }
+
+    /// A command: its time may be an old one.
+    fn observe_coarse(&mut self, now: Instant) {
+        self.now = self.now.max(now);
+    }
+
+    fn act(&mut self, action: Action) {
+        // A Connect and a Close: no third can come before the driver has reported the loss.
+        let _ = self.actions.push_back(action);
+    }
+
+    fn report(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    fn report_packet(&mut self, sent: bool, packet: PacketType, packet_id: u16, size: usize) {
+        if !self.config.packet_events {
+            return;
+        }
+        if self.packet_events >= PACKET_EVENTS {
+            self.statistics.dropped_packet_events += 1;
+            return;
+        }
+        self.packet_events += 1;
+        let info = PacketInfo { packet, packet_id, size: size as u32 };
+        self.events.push_back(if sent { Event::PacketSent(info) } else { Event::PacketReceived(info) });
+    }
+
+    /// Bytes that the transport has not taken.
+    fn unsent(&self) -> u64 {
+        self.enqueued - self.written
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("client_id", &self.client_id)
+            .field("phase", &self.phase)
+            .field("attempt", &self.attempt)
+            .field("version", &self.version)
+            .field("in_flight", &self.in_flight())
+            .field("queued", &self.queued())
+            .field("unread", &self.messages.len())
+            .finish_non_exhaustive()
+    }
 }

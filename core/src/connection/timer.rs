@@ -1,12 +1,14 @@
 //! The deadlines of a connection: a fixed table, indexed by what they are for.
 
 use core::fmt;
+use core::time::Duration;
 
 use crate::time::Instant;
 
 /// What a deadline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
+#[non_exhaustive]
 pub enum Timer {
     /// The attempt to connect must have its CONNACK.
     Connect,
@@ -41,20 +43,116 @@ impl fmt::Display for Timer {
     }
 }
 
-/// The deadlines that are stored; keep alive and write follow from other times, so traffic moves no timer.
+const COUNT: usize = Timer::Drain as usize + 1;
+const ALL: [Timer; COUNT] = [
+    Timer::Connect,
+    Timer::KeepAlive,
+    Timer::Ping,
+    Timer::Ack,
+    Timer::Write,
+    Timer::Stable,
+    Timer::Reconnect,
+    Timer::Drain,
+];
+
+#[derive(Debug, Clone, Copy)]
+enum Deadline {
+    At(Instant),
+    /// Set by a command, whose time may be the driver's last one: counts from the driver's next call.
+    In(Duration),
+}
+
+/// The deadlines that are stored. Keep alive and write follow from other times, so that traffic moves no timer.
 #[derive(Debug, Default)]
-pub(crate) struct Timers([Option<Instant>; Timer::Drain as usize + 1]);
+pub(crate) struct Timers([Option<Deadline>; COUNT]);
 
 impl Timers {
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = Some(at);
+        self.0[timer as usize] = Some(Deadline::At(at));
+    }
+
+    /// Arms it to count from the driver's next call.
+    pub(crate) fn arm_in(&mut self, timer: Timer, duration: Duration) {
+        self.0[timer as usize] = Some(Deadline::In(duration));
     }
 
     pub(crate) fn disarm(&mut self, timer: Timer) {
         self.0[timer as usize] = None;
     }
 
-    pub(crate) fn get(&self, timer: Timer) -> Option<Instant> {
-        self.0[timer as usize]
+    pub(crate) fn disarm_all(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(crate) fn is_armed(&self, timer: Timer) -> bool {
+        self.0[timer as usize].is_some()
+    }
+
+    /// The driver calls with a fresh time.
+    pub(crate) fn settle(&mut self, now: Instant) {
+        for deadline in self.0.iter_mut().flatten() {
+            if let Deadline::In(duration) = *deadline {
+                *deadline = Deadline::At(now + duration);
+            }
+        }
+    }
+
+    /// Whether `timer` is armed and due; it is disarmed then.
+    pub(crate) fn take_due(&mut self, timer: Timer, now: Instant) -> bool {
+        let due = self.at(timer, now).is_some_and(|at| at <= now);
+        if due {
+            self.disarm(timer);
+        }
+        due
+    }
+
+    /// The earliest deadline.
+    pub(crate) fn next(&self, now: Instant) -> Option<(Instant, Timer)> {
+        ALL.into_iter().filter_map(|timer| Some((self.at(timer, now)?, timer))).min()
+    }
+
+    fn at(&self, timer: Timer, now: Instant) -> Option<Instant> {
+        self.0[timer as usize].map(|deadline| match deadline {
+            Deadline::At(at) => at,
+            Deadline::In(duration) => now + duration,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn at(micros: u64) -> Instant {
+        Instant::from_micros(micros)
+    }
+
+    #[test]
+    fn the_table_has_every_timer_in_its_place() {
+        for (index, timer) in ALL.into_iter().enumerate() {
+            assert_eq!(timer as usize, index);
+        }
+    }
+
+    #[test]
+    fn the_earliest_deadline_is_next_and_fires_once() {
+        let mut timers = Timers::default();
+        assert_eq!(timers.next(at(0)), None);
+        timers.arm(Timer::Ping, at(20));
+        timers.arm(Timer::Connect, at(30));
+        assert_eq!(timers.next(at(0)), Some((at(20), Timer::Ping)));
+        assert!(!timers.take_due(Timer::Ping, at(19)));
+        assert!(timers.take_due(Timer::Ping, at(20)));
+        assert!(!timers.take_due(Timer::Ping, at(20)));
+        timers.disarm_all();
+        assert_eq!(timers.next(at(0)), None);
+    }
+
+    #[test]
+    fn a_deadline_of_a_command_counts_from_the_drivers_next_call() {
+        let mut timers = Timers::default();
+        timers.arm_in(Timer::Drain, Duration::from_micros(5));
+        timers.settle(at(100));
+        assert_eq!(timers.next(at(101)), Some((at(105), Timer::Drain)));
     }
 }

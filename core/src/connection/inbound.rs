@@ -1,0 +1,426 @@
+//! Bytes become packets, and each packet moves the state on.
+
+use bytes::{Buf, Bytes, BytesMut};
+
+use super::inflight::{InFlight, Stage};
+use super::queue::{Control, Request};
+use super::received::Arrival;
+use super::state::Phase;
+use super::timer::Timer;
+use super::{Connection, Ingress, MESSAGE_OVERHEAD};
+use crate::error::{Cause, OperationError, ProtocolError, Refusal};
+use crate::event::{Event, Granted, Receipt};
+use crate::message::Message;
+use crate::packet::{
+    self, Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS,
+    ReasonCode, ReasonCodes, Sender,
+};
+
+/// While this many messages wait, a new one that would pin much more memory than it has is copied out.
+const COPY_FROM_BACKLOG: usize = 32;
+/// How many times its own size a waiting message may pin.
+const PINNED_FACTOR: usize = 8;
+
+/// Why a packet was not taken.
+enum Refused {
+    /// The server broke the protocol.
+    Protocol(ProtocolError),
+    /// There is no room for it.
+    Paused,
+}
+
+impl From<ProtocolError> for Refused {
+    fn from(error: ProtocolError) -> Self {
+        Self::Protocol(error)
+    }
+}
+
+impl Connection {
+    pub(super) fn take_input(&mut self, input: &mut BytesMut) -> Ingress {
+        if !self.reads() {
+            input.clear();
+            return Ingress::NeedData { missing: 1 };
+        }
+        if input.len() > self.left_over {
+            self.last_received = self.now;
+        }
+        let ingress = self.take_packets(input);
+        self.left_over = input.len();
+        self.set_paused(ingress == Ingress::Paused);
+        self.report_dropped();
+        ingress
+    }
+
+    fn take_packets(&mut self, input: &mut BytesMut) -> Ingress {
+        while self.reads() {
+            if self.replies_pile_up() {
+                return Ingress::Paused;
+            }
+            match self.take_packet(input) {
+                Ok(None) => {}
+                Ok(Some(missing)) => return Ingress::NeedData { missing },
+                Err(Refused::Paused) => return Ingress::Paused,
+                Err(Refused::Protocol(error)) => self.fail(Cause::Protocol(error)),
+            }
+        }
+        // The rest is not for anybody.
+        input.clear();
+        Ingress::NeedData { missing: 1 }
+    }
+
+    /// Takes one packet; or says how many bytes are missing.
+    fn take_packet(&mut self, input: &mut BytesMut) -> Result<Option<usize>, Refused> {
+        let limit = self.config.maximum_packet_size;
+        let header = FixedHeader::parse(input, self.version, limit).map_err(ProtocolError::Decode)?;
+        let Some(header) = header else { return Ok(Some(1)) };
+        self.check_order(header.packet_type)?;
+        let size = header.packet_size();
+        if input.len() < size {
+            return Ok(Some(size - input.len()));
+        }
+        if header.packet_type == PacketType::Publish {
+            self.take_publish(header, input)?;
+        } else {
+            let body = &input[usize::from(header.header_length)..size];
+            let packet = Packet::decode(header, body, self.version, Sender::Server);
+            self.take_other(&packet.map_err(ProtocolError::Decode)?, size)?;
+            input.advance(size);
+        }
+        Ok(None)
+    }
+
+    /// Whether this packet may come now, by its type alone.
+    fn check_order(&self, packet: PacketType) -> Result<(), ProtocolError> {
+        match (self.phase, packet) {
+            (_, PacketType::Auth) => Err(ProtocolError::UnsolicitedAuth),
+            (Phase::Handshaking, PacketType::ConnAck) => Ok(()),
+            (Phase::Handshaking, packet) => Err(ProtocolError::BeforeConnAck(packet)),
+            (_, PacketType::ConnAck) => Err(ProtocolError::SecondConnAck),
+            _ => Ok(()),
+        }
+    }
+
+    fn count_packet(&mut self, packet: PacketType, packet_id: u16, size: usize) {
+        self.statistics.packets_received += 1;
+        self.statistics.bytes_received += size as u64;
+        self.report_packet(false, packet, packet_id, size);
+    }
+
+    fn take_other(&mut self, packet: &Packet<'_>, size: usize) -> Result<(), ProtocolError> {
+        let packet_type = packet.packet_type();
+        let packet_id = match packet {
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => ack.packet_id,
+            Packet::SubAck(ack) => ack.packet_id,
+            Packet::UnsubAck(ack) => ack.packet_id,
+            _ => 0,
+        };
+        self.count_packet(packet_type, packet_id, size);
+        match packet {
+            Packet::ConnAck(connack) => self.take_connack(connack)?,
+            Packet::PubAck(ack) => self.take_puback(ack)?,
+            Packet::PubRec(ack) => self.take_pubrec(ack)?,
+            Packet::PubComp(ack) => self.take_pubcomp(ack)?,
+            Packet::PubRel(ack) => {
+                let reason = self.received.release(ack.packet_id)?;
+                self.send_ack(PacketType::PubComp, ack.packet_id, reason);
+            }
+            Packet::SubAck(ack) => self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?,
+            Packet::UnsubAck(ack) => self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?,
+            Packet::PingResp => {
+                self.ping = None;
+                self.timers.disarm(Timer::Ping);
+            }
+            Packet::Disconnect(disconnect) => {
+                self.closed_by_server(false, disconnect.reason, disconnect.properties);
+            }
+            // The decoder refuses what a server must not send; AUTH and PUBLISH were dealt with before.
+            Packet::Connect(_)
+            | Packet::Subscribe(_)
+            | Packet::Unsubscribe(_)
+            | Packet::PingReq
+            | Packet::Auth(_)
+            | Packet::Publish(_) => {}
+        }
+        Ok(())
+    }
+
+    fn take_connack(&mut self, connack: &ConnAck<'_>) -> Result<(), ProtocolError> {
+        if connack.reason.is_error() {
+            self.closed_by_server(true, connack.reason, connack.properties);
+            return Ok(());
+        }
+        self.accepted(connack)
+    }
+
+    // Acknowledgements
+
+    /// The operation that an acknowledgement is for; `None` if its identifier is not in use.
+    fn awaiting(&mut self, packet: PacketType, packet_id: u16) -> Result<Option<&InFlight>, ProtocolError> {
+        let Some(entry) = self.in_flight.table.get(packet_id) else {
+            self.statistics.unexpected_acks += 1;
+            return Ok(None);
+        };
+        if entry.stage.awaits(packet) {
+            Ok(Some(entry))
+        } else {
+            Err(ProtocolError::WrongAck { packet, packet_id })
+        }
+    }
+
+    fn take_puback(&mut self, ack: &Ack<'_>) -> Result<(), ProtocolError> {
+        if self.awaiting(PacketType::PubAck, ack.packet_id)?.is_some() {
+            self.complete_publish(ack.packet_id, ack.reason, ack.properties);
+        }
+        Ok(())
+    }
+
+    fn take_pubrec(&mut self, ack: &Ack<'_>) -> Result<(), ProtocolError> {
+        let packet_id = ack.packet_id;
+        let Some(entry) = self.awaiting(PacketType::PubRec, packet_id)? else {
+            // We have no such message: let the server forget it as well.
+            self.send_ack(PacketType::PubRel, packet_id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND);
+            return Ok(());
+        };
+        let repeated = matches!(entry.stage, Stage::Released { .. });
+        if ack.reason.is_error() {
+            if !repeated {
+                self.complete_publish(packet_id, ack.reason, ack.properties);
+            }
+            return Ok(());
+        }
+        if !repeated {
+            if let Some(record) = self.in_flight.release(packet_id, ack.reason, ack.properties.into()) {
+                self.queue.release(record);
+            }
+        }
+        self.in_flight.touch_release(packet_id, self.now);
+        self.send_ack(PacketType::PubRel, packet_id, ReasonCode::SUCCESS);
+        Ok(())
+    }
+
+    fn take_pubcomp(&mut self, ack: &Ack<'_>) -> Result<(), ProtocolError> {
+        if self.awaiting(PacketType::PubComp, ack.packet_id)?.is_some() {
+            self.complete_publish(ack.packet_id, ack.reason, ack.properties);
+        }
+        Ok(())
+    }
+
+    /// A publish is complete: PUBACK, PUBCOMP, or a PUBREC that refuses it. Its place in the window is free.
+    fn complete_publish(&mut self, packet_id: u16, reason: ReasonCode, properties: Properties<'_>) {
+        let Some(entry) = self.in_flight.remove(packet_id, self.attempt) else { return };
+        let (receipt, refused) = match entry.stage {
+            // PUBCOMP: the PUBREC told the outcome. That the server does not know the identifier any more means
+            // that it has completed before.
+            Stage::Released { reason, properties: of_pubrec, .. } => {
+                let properties = if properties.is_empty() { of_pubrec } else { properties.into() };
+                (Receipt { reason, properties }, false)
+            }
+            Stage::Published(record) => {
+                self.queue.release(record);
+                (Receipt { reason, properties: properties.into() }, reason.is_error())
+            }
+            Stage::Controlled(_) => return,
+        };
+        if !entry.abandoned {
+            let result = if refused {
+                Err(OperationError::Refused(Refusal { reason: receipt.reason, properties: receipt.properties }))
+            } else {
+                Ok(receipt)
+            };
+            self.report(Event::Published { token: entry.token, result });
+        }
+        self.completed();
+    }
+
+    fn take_control_ack(
+        &mut self,
+        packet: PacketType,
+        packet_id: u16,
+        reasons: ReasonCodes<'_>,
+        properties: Properties<'_>,
+    ) -> Result<(), ProtocolError> {
+        let Some(entry) = self.awaiting(packet, packet_id)? else { return Ok(()) };
+        let Stage::Controlled(control) = &entry.stage else { return Ok(()) };
+        let expected = control.filters();
+        // UNSUBACK of 3.x has no codes.
+        let silent = packet == PacketType::UnsubAck && self.version != ProtocolVersion::V5;
+        if !silent && reasons.len() != expected {
+            return Err(ProtocolError::AckCount { packet, expected, actual: reasons.len() });
+        }
+        let Some(entry) = self.in_flight.remove(packet_id, self.attempt) else { return Ok(()) };
+        let Stage::Controlled(control) = entry.stage else { return Ok(()) };
+        self.queue.release_control(&control);
+        let granted = Granted {
+            reasons: if silent {
+                core::iter::repeat_n(ReasonCode::SUCCESS, expected).collect()
+            } else {
+                reasons.iter().collect()
+            },
+            properties: properties.into(),
+        };
+        self.complete_control(&control, granted, entry.abandoned);
+        self.completed();
+        Ok(())
+    }
+
+    fn complete_control(&mut self, control: &Control, granted: Granted, abandoned: bool) {
+        let Control { token, .. } = *control;
+        match &control.request {
+            Request::Subscribe { filters, again } => {
+                for (filter, reason) in filters.as_filters().iter().zip(&granted.reasons) {
+                    self.subscriptions.answered(token, filter.filter, !reason.is_error());
+                    if *again {
+                        self.report(Event::Resubscribed { filter: filter.filter.into(), reason: *reason });
+                    }
+                }
+                if !*again && !abandoned {
+                    self.report(Event::Subscribed { token, result: Ok(granted) });
+                }
+            }
+            Request::Unsubscribe { .. } if !abandoned => {
+                self.report(Event::Unsubscribed { token, result: Ok(granted) });
+            }
+            Request::Unsubscribe { .. } => {}
+        }
+    }
+
+    /// An operation completed: others may go.
+    fn completed(&mut self) {
+        if !self.in_flight.is_awaited() {
+            self.timers.disarm(Timer::Ack);
+        }
+        self.flush();
+    }
+
+    // Messages
+
+    fn take_publish(&mut self, header: FixedHeader, input: &mut BytesMut) -> Result<(), Refused> {
+        let size = header.packet_size();
+        let body = &input[usize::from(header.header_length)..size];
+        let packet = Packet::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
+        let Packet::Publish(publish) = packet else { return Ok(()) };
+        let (qos, packet_id) = (publish.qos, publish.packet_id);
+        let room = self.room_for(size, qos)?;
+        let mut aliased = None;
+        if let Some(alias) = publish.properties.topic_alias() {
+            aliased = self.aliases.resolve(alias, publish.topic, self.config.topic_alias_maximum)?;
+        }
+        let message = Offsets::new(header, &publish);
+        let (retain, duplicate) = (publish.retain, publish.duplicate);
+        let maximum = (self.version == ProtocolVersion::V5).then_some(self.config.receive_maximum);
+        let arrival = match qos {
+            QoS::AtMostOnce => None,
+            QoS::AtLeastOnce | QoS::ExactlyOnce => {
+                Some(self.received.arrive(packet_id, qos, duplicate, maximum)?)
+            }
+        };
+        self.count_packet(PacketType::Publish, packet_id, size);
+        let id = match arrival {
+            None if !room => {
+                input.advance(size);
+                self.dropped += 1;
+                self.statistics.dropped_messages += 1;
+                return Ok(());
+            }
+            None => None,
+            Some(Arrival::New(id)) => Some(id),
+            Some(arrival) => {
+                input.advance(size);
+                if arrival == Arrival::Repeat {
+                    self.send_ack(PacketType::PubRec, packet_id, ReasonCode::SUCCESS);
+                }
+                // It may have been acknowledged while it could not be sent.
+                self.send_acks();
+                return Ok(());
+            }
+        };
+        let packet = self.take_bytes(input, size);
+        let Offsets { topic, properties, payload } = message;
+        let message = Message { packet, aliased, topic, properties, payload, qos, retain, duplicate, id };
+        self.message_bytes += message.size() + MESSAGE_OVERHEAD;
+        self.messages.push_back(message);
+        Ok(())
+    }
+
+    /// Takes the packet out of the read buffer: shared, or copied where a waiting message would pin much more.
+    fn take_bytes(&self, input: &mut BytesMut, size: usize) -> Bytes {
+        let waiting = self.messages.len() + self.backlog.0;
+        if waiting >= COPY_FROM_BACKLOG && size * PINNED_FACTOR < input.capacity() {
+            let copy = Bytes::copy_from_slice(&input[..size]);
+            input.advance(size);
+            return copy;
+        }
+        input.split_to(size).freeze()
+    }
+
+    /// Whether there is room for a message; a QoS 0 message without room is dropped while operations wait for the
+    /// server, so that their answers can be read.
+    fn room_for(&self, size: usize, qos: QoS) -> Result<bool, Refused> {
+        let messages = self.messages.len() + self.backlog.0;
+        let bytes = self.message_bytes + self.backlog.1;
+        if messages < self.config.incoming_limit && bytes < self.config.incoming_bytes {
+            return Ok(true);
+        }
+        if !self.in_flight.is_awaited() {
+            return Err(Refused::Paused);
+        }
+        if bytes + size + MESSAGE_OVERHEAD <= self.config.incoming_reserve {
+            return Ok(true);
+        }
+        if qos == QoS::AtMostOnce { Ok(false) } else { Err(Refused::Paused) }
+    }
+
+    /// The server does not read what we answer: do not read what it asks.
+    fn replies_pile_up(&self) -> bool {
+        self.unsent() > 2 * self.config.send_buffer as u64
+    }
+
+    /// Whether packets are taken in this phase.
+    fn reads(&self) -> bool {
+        self.phase == Phase::Handshaking || self.phase.is_up()
+    }
+
+    /// While we hold reading back, no PINGRESP can come: its time starts anew when we go on.
+    fn set_paused(&mut self, paused: bool) {
+        if paused {
+            self.timers.disarm(Timer::Ping);
+        } else if self.paused {
+            self.last_received = self.now;
+        }
+        self.paused = paused;
+        self.arm_ping();
+    }
+
+    fn report_dropped(&mut self) {
+        if self.dropped > 0 {
+            let messages = core::mem::take(&mut self.dropped);
+            self.report(Event::Dropped { messages });
+        }
+    }
+}
+
+/// Where the parts of a PUBLISH stand in its packet.
+struct Offsets {
+    topic: (u32, u32),
+    properties: (u32, u32),
+    payload: u32,
+}
+
+impl Offsets {
+    fn new(header: FixedHeader, publish: &packet::Publish<'_>) -> Self {
+        let topic = u32::from(header.header_length) + 2;
+        let payload = header.packet_size() as u32 - publish.payload.len() as u32;
+        let properties = payload - publish.properties.as_bytes().len() as u32;
+        Self { topic: (topic, topic + publish.topic.len() as u32), properties: (properties, payload), payload }
+    }
+}
+
+impl Control {
+    /// How many filters it has.
+    fn filters(&self) -> usize {
+        match &self.request {
+            Request::Subscribe { filters, .. } => filters.as_filters().iter().count(),
+            Request::Unsubscribe { filters } => filters.as_filters().iter().count(),
+        }
+    }
+}

@@ -1,0 +1,315 @@
+//! The receiving side of QoS 1 and 2: what is owed to the server, and in which order.
+
+use alloc::collections::VecDeque;
+
+use super::id_table::IdTable;
+use crate::error::{AckError, ProtocolError};
+use crate::message::MessageId;
+use crate::packet::{PacketType, QoS, ReasonCode};
+
+/// A message that was received and whose acknowledgement is not complete.
+#[derive(Debug)]
+struct Incoming {
+    sequence: u64,
+    exactly_once: bool,
+    /// It came, or came again, on this connection: only then may it be acknowledged.
+    live: bool,
+    stage: Stage,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Stage {
+    /// The application has not acknowledged it.
+    Held,
+    /// It has, but an earlier message has not, or the server must send it again first.
+    Acknowledged(ReasonCode),
+    /// PUBREC was sent; PUBREL must come.
+    Received,
+}
+
+/// What to do with a PUBLISH of QoS 1 or 2.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Arrival {
+    /// Deliver it.
+    New(MessageId),
+    /// It is here already, or was delivered: do not deliver it again.
+    Duplicate,
+    /// It was delivered, and its PUBREC is to be sent again [MQTT-4.3.3-10].
+    Repeat,
+}
+
+/// Every message that is held for the application or waits for PUBREL. PUBACKs leave in the order of their PUBLISHes
+/// [MQTT-4.6.0-2], PUBRECs likewise [MQTT-4.6.0-3], whatever order the application acknowledges in.
+#[derive(Debug)]
+pub(crate) struct Received {
+    table: IdTable<Incoming>,
+    /// Packet identifiers in the order of arrival on this connection.
+    pubacks: VecDeque<u16>,
+    pubrecs: VecDeque<u16>,
+    /// How many count against our Receive Maximum on this connection.
+    live: u16,
+    sequence: u64,
+}
+
+impl Received {
+    pub(crate) fn new() -> Self {
+        Self {
+            table: IdTable::new(),
+            pubacks: VecDeque::new(),
+            pubrecs: VecDeque::new(),
+            live: 0,
+            sequence: 0,
+        }
+    }
+
+    /// A PUBLISH came. `maximum`: our Receive Maximum, where the server must obey it.
+    pub(crate) fn arrive(
+        &mut self,
+        packet_id: u16,
+        qos: QoS,
+        duplicate: bool,
+        maximum: Option<u16>,
+    ) -> Result<Arrival, ProtocolError> {
+        let exactly_once = qos == QoS::ExactlyOnce;
+        if let Some(entry) = self.table.get_mut(packet_id) {
+            let same = entry.exactly_once == exactly_once && (duplicate || exactly_once);
+            if entry.live && !same {
+                return Err(ProtocolError::PacketIdInUse(packet_id));
+            }
+            if same {
+                let again = !core::mem::replace(&mut entry.live, true);
+                let repeat = entry.stage == Stage::Received;
+                if again {
+                    self.count(maximum)?;
+                    if !repeat {
+                        self.line_up(packet_id, exactly_once);
+                    }
+                }
+                return Ok(if repeat { Arrival::Repeat } else { Arrival::Duplicate });
+            }
+            // Another message under an identifier whose first message the server has forgotten.
+            self.table.remove(packet_id);
+        }
+        self.count(maximum)?;
+        self.sequence += 1;
+        let sequence = self.sequence;
+        self.table.insert(packet_id, Incoming { sequence, exactly_once, live: true, stage: Stage::Held });
+        self.line_up(packet_id, exactly_once);
+        Ok(Arrival::New(MessageId { sequence, packet_id }))
+    }
+
+    /// The application acknowledges a message: `next_release` may have something to send then.
+    pub(crate) fn acknowledge(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
+        match self.table.get_mut(id.packet_id) {
+            Some(entry) if entry.sequence == id.sequence && entry.stage == Stage::Held => {
+                entry.stage = Stage::Acknowledged(reason);
+                Ok(())
+            }
+            _ => Err(AckError::Stale),
+        }
+    }
+
+    /// The next PUBACK or PUBREC to send, in order.
+    pub(crate) fn next_release(&mut self) -> Option<(PacketType, u16, ReasonCode)> {
+        if let Some((packet_id, reason)) = self.front(false) {
+            self.pubacks.pop_front();
+            self.forget(packet_id);
+            return Some((PacketType::PubAck, packet_id, reason));
+        }
+        let (packet_id, reason) = self.front(true)?;
+        self.pubrecs.pop_front();
+        if reason.is_error() {
+            // The identifier is free at once [MQTT-4.3.3-9].
+            self.forget(packet_id);
+        } else if let Some(entry) = self.table.get_mut(packet_id) {
+            entry.stage = Stage::Received;
+        }
+        Some((PacketType::PubRec, packet_id, reason))
+    }
+
+    /// PUBREL came: gives the reason code of its PUBCOMP.
+    pub(crate) fn release(&mut self, packet_id: u16) -> Result<ReasonCode, ProtocolError> {
+        match self.table.get(packet_id) {
+            Some(Incoming { stage: Stage::Received, .. }) => {
+                self.forget(packet_id);
+                Ok(ReasonCode::SUCCESS)
+            }
+            Some(Incoming { live: true, .. }) => {
+                Err(ProtocolError::WrongAck { packet: PacketType::PubRel, packet_id })
+            }
+            _ => Ok(ReasonCode::PACKET_IDENTIFIER_NOT_FOUND),
+        }
+    }
+
+    /// The connection is gone: nothing can be acknowledged until the server sends it again.
+    pub(crate) fn disconnected(&mut self) {
+        for (_, entry) in self.table.iter_mut() {
+            entry.live = false;
+        }
+        self.live = 0;
+        self.pubacks = VecDeque::new();
+        self.pubrecs = VecDeque::new();
+    }
+
+    /// The session is gone: nothing is owed for its messages.
+    pub(crate) fn clear(&mut self) {
+        self.table.take_all();
+        self.disconnected();
+    }
+
+    /// Gives memory back that an idle client does not need.
+    pub(crate) fn trim(&mut self) {
+        self.table.trim();
+        if self.pubacks.is_empty() {
+            self.pubacks = VecDeque::new();
+        }
+        if self.pubrecs.is_empty() {
+            self.pubrecs = VecDeque::new();
+        }
+    }
+
+    fn front(&self, exactly_once: bool) -> Option<(u16, ReasonCode)> {
+        let line = if exactly_once { &self.pubrecs } else { &self.pubacks };
+        let packet_id = *line.front()?;
+        match self.table.get(packet_id)?.stage {
+            Stage::Acknowledged(reason) => Some((packet_id, reason)),
+            Stage::Held | Stage::Received => None,
+        }
+    }
+
+    fn line_up(&mut self, packet_id: u16, exactly_once: bool) {
+        if exactly_once { &mut self.pubrecs } else { &mut self.pubacks }.push_back(packet_id);
+    }
+
+    fn count(&mut self, maximum: Option<u16>) -> Result<(), ProtocolError> {
+        if let Some(maximum) = maximum.filter(|maximum| self.live >= *maximum) {
+            return Err(ProtocolError::ReceiveMaximumExceeded(maximum));
+        }
+        // At most one a packet identifier.
+        self.live += 1;
+        Ok(())
+    }
+
+    fn forget(&mut self, packet_id: u16) {
+        if self.table.remove(packet_id).is_some_and(|entry| entry.live) {
+            self.live -= 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use QoS::{AtLeastOnce, ExactlyOnce};
+
+    fn arrive(received: &mut Received, packet_id: u16, qos: QoS) -> MessageId {
+        match received.arrive(packet_id, qos, false, None).unwrap() {
+            Arrival::New(id) => id,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn released(received: &mut Received) -> Vec<(PacketType, u16)> {
+        core::iter::from_fn(|| received.next_release()).map(|(packet, id, _)| (packet, id)).collect()
+    }
+
+    // R: SUB-06
+    #[test]
+    fn acknowledgements_leave_in_the_order_of_arrival() {
+        let mut received = Received::new();
+        let first = arrive(&mut received, 1, AtLeastOnce);
+        let second = arrive(&mut received, 2, ExactlyOnce);
+        let third = arrive(&mut received, 3, AtLeastOnce);
+        let fourth = arrive(&mut received, 4, ExactlyOnce);
+        received.acknowledge(third, ReasonCode::SUCCESS).unwrap();
+        received.acknowledge(fourth, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), []);
+        received.acknowledge(second, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubRec, 2), (PacketType::PubRec, 4)]);
+        received.acknowledge(first, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubAck, 1), (PacketType::PubAck, 3)]);
+        assert_eq!(received.acknowledge(first, ReasonCode::SUCCESS), Err(AckError::Stale));
+    }
+
+    // R: SUB-06
+    #[test]
+    fn exactly_once_is_delivered_once_over_reconnects() {
+        let mut received = Received::new();
+        let id = arrive(&mut received, 7, ExactlyOnce);
+        assert_eq!(received.arrive(7, ExactlyOnce, true, None), Ok(Arrival::Duplicate));
+        received.acknowledge(id, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubRec, 7)]);
+        received.disconnected();
+        assert_eq!(received.arrive(7, ExactlyOnce, true, None), Ok(Arrival::Repeat));
+        assert_eq!(received.release(7), Ok(ReasonCode::SUCCESS));
+        assert_eq!(received.release(7), Ok(ReasonCode::PACKET_IDENTIFIER_NOT_FOUND));
+        assert!(matches!(received.arrive(7, ExactlyOnce, false, None), Ok(Arrival::New(_))));
+    }
+
+    // R: SUB-06
+    #[test]
+    fn a_redelivery_takes_the_place_of_the_copy_that_is_held() {
+        let mut received = Received::new();
+        let held = arrive(&mut received, 1, AtLeastOnce);
+        let acknowledged = arrive(&mut received, 2, AtLeastOnce);
+        received.disconnected();
+        received.acknowledge(acknowledged, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [], "nothing can be sent before it came again");
+        assert_eq!(received.arrive(2, AtLeastOnce, true, None), Ok(Arrival::Duplicate));
+        assert_eq!(released(&mut received), [(PacketType::PubAck, 2)]);
+        assert_eq!(received.arrive(1, AtLeastOnce, true, None), Ok(Arrival::Duplicate));
+        received.acknowledge(held, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubAck, 1)]);
+    }
+
+    #[test]
+    fn an_identifier_that_the_server_uses_anew_makes_the_old_one_stale() {
+        let mut received = Received::new();
+        let old = arrive(&mut received, 1, AtLeastOnce);
+        received.disconnected();
+        let new = arrive(&mut received, 1, AtLeastOnce);
+        assert_eq!(received.acknowledge(old, ReasonCode::SUCCESS), Err(AckError::Stale));
+        received.acknowledge(new, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubAck, 1)]);
+    }
+
+    // R: SUB-08
+    #[test]
+    fn the_receive_maximum_counts_until_puback_and_pubcomp() {
+        let mut received = Received::new();
+        let maximum = Some(2);
+        let Ok(Arrival::New(first)) = received.arrive(1, AtLeastOnce, false, maximum) else { panic!() };
+        let Ok(Arrival::New(second)) = received.arrive(2, ExactlyOnce, false, maximum) else { panic!() };
+        let exceeded = Err(ProtocolError::ReceiveMaximumExceeded(2));
+        received.acknowledge(second, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubRec, 2)]);
+        assert_eq!(received.arrive(3, AtLeastOnce, false, maximum), exceeded);
+        received.release(2).unwrap();
+        assert!(received.arrive(3, AtLeastOnce, false, maximum).is_ok());
+        received.acknowledge(first, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubAck, 1)]);
+        assert!(received.arrive(4, AtLeastOnce, false, maximum).is_ok());
+    }
+
+    #[test]
+    fn identifiers_in_use_and_early_pubrels_are_protocol_errors() {
+        let mut received = Received::new();
+        arrive(&mut received, 1, AtLeastOnce);
+        arrive(&mut received, 2, ExactlyOnce);
+        assert_eq!(received.arrive(1, AtLeastOnce, false, None), Err(ProtocolError::PacketIdInUse(1)));
+        assert_eq!(received.arrive(1, ExactlyOnce, true, None), Err(ProtocolError::PacketIdInUse(1)));
+        for packet_id in [1, 2] {
+            let wrong = ProtocolError::WrongAck { packet: PacketType::PubRel, packet_id };
+            assert_eq!(received.release(packet_id), Err(wrong));
+        }
+    }
+
+    #[test]
+    fn a_negative_pubrec_frees_the_identifier() {
+        let mut received = Received::new();
+        let id = arrive(&mut received, 1, ExactlyOnce);
+        received.acknowledge(id, ReasonCode::QUOTA_EXCEEDED).unwrap();
+        assert_eq!(received.next_release(), Some((PacketType::PubRec, 1, ReasonCode::QUOTA_EXCEEDED)));
+        assert!(matches!(received.arrive(1, ExactlyOnce, false, Some(1)), Ok(Arrival::New(_))));
+    }
+}

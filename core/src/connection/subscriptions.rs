@@ -1,0 +1,228 @@
+//! The subscriptions that the application wants, and which of them the server's session has.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+
+use crate::event::Token;
+use crate::packet::{Filters, FiltersBuf, Properties, PropertiesBuf, SubscribeFilter, SubscribeOptions, TopicFilters};
+
+/// The token of a subscription that a reconnect makes again: it goes out before everything that waits.
+pub(crate) const AGAIN: Token = Token(0);
+/// One SUBSCRIBE of a reconnect has at most this many bytes of filters.
+const BATCH_BYTES: usize = 8 << 10;
+
+#[derive(Debug)]
+struct Subscription {
+    options: SubscribeOptions,
+    properties: PropertiesBuf,
+    /// The server's session has it.
+    confirmed: bool,
+    /// The SUBSCRIBE that decides over it: the latest one.
+    operation: Option<Token>,
+}
+
+/// Desired state: each filter is confirmed or not in the server's session, and a reconnect sends only what differs.
+#[derive(Debug, Default)]
+pub(crate) struct Subscriptions {
+    filters: BTreeMap<Box<str>, Subscription>,
+}
+
+/// A SUBSCRIBE for filters that the session has lost.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Batch {
+    pub(crate) filters: FiltersBuf,
+    pub(crate) properties: PropertiesBuf,
+}
+
+impl Subscriptions {
+    /// The application subscribes.
+    pub(crate) fn subscribe(&mut self, token: Token, filters: Filters<'_>, properties: Properties<'_>) {
+        for SubscribeFilter { filter, options } in filters.iter() {
+            let properties = PropertiesBuf::from(properties);
+            if let Some(subscription) = self.filters.get_mut(filter) {
+                subscription.options = options;
+                subscription.properties = properties;
+                subscription.operation = Some(token);
+            } else {
+                let operation = Some(token);
+                let subscription = Subscription { options, properties, confirmed: false, operation };
+                self.filters.insert(filter.into(), subscription);
+            }
+        }
+    }
+
+    /// The application unsubscribes.
+    pub(crate) fn unsubscribe(&mut self, filters: TopicFilters<'_>) {
+        for filter in filters.iter() {
+            self.filters.remove(filter);
+        }
+    }
+
+    /// A SUBSCRIBE was answered for this filter; a refused one is dropped alone.
+    pub(crate) fn answered(&mut self, token: Token, filter: &str, granted: bool) {
+        let Some(subscription) = self.filters.get_mut(filter) else { return };
+        if subscription.operation != Some(token) {
+            return;
+        }
+        if granted {
+            subscription.confirmed = true;
+            subscription.operation = None;
+        } else {
+            self.filters.remove(filter);
+        }
+    }
+
+    /// The server's session is gone, or says nothing of itself (3.1). `keep`: they are to be made again.
+    pub(crate) fn unconfirm(&mut self, keep: bool) {
+        self.filters.retain(|_, subscription| {
+            subscription.confirmed = false;
+            keep || subscription.operation.is_some()
+        });
+    }
+
+    /// The connection is gone: what a reconnect had sent is open again.
+    pub(crate) fn disconnected(&mut self) {
+        for subscription in self.filters.values_mut() {
+            if subscription.operation == Some(AGAIN) {
+                subscription.operation = None;
+            }
+        }
+    }
+
+    /// The client ends: operations that did not complete change nothing any more.
+    pub(crate) fn close(&mut self) {
+        self.filters.retain(|_, subscription| {
+            subscription.operation = None;
+            subscription.confirmed
+        });
+    }
+
+    /// What the session lacks and no waiting operation brings, grouped by properties, in packets of moderate size.
+    pub(crate) fn take_missing(&mut self, largest: usize) -> Vec<Batch> {
+        let mut groups: BTreeMap<&[u8], Vec<FiltersBuf>> = BTreeMap::new();
+        // What a SUBSCRIBE takes besides filters and properties: headers, identifier and property length.
+        let room = largest.saturating_sub(16).min(BATCH_BYTES);
+        for (filter, subscription) in &mut self.filters {
+            if subscription.confirmed || subscription.operation.is_some() {
+                continue;
+            }
+            subscription.operation = Some(AGAIN);
+            let properties = subscription.properties.as_properties().as_bytes();
+            let group = groups.entry(properties).or_default();
+            let size = filter.len() + 3;
+            let fits = |batch: &FiltersBuf| properties.len() + batch.as_filters().as_bytes().len() + size <= room;
+            if !group.last().is_some_and(fits) {
+                group.push(FiltersBuf::default());
+            }
+            if let Some(batch) = group.last_mut() {
+                // It was valid when it was subscribed to.
+                let _ = batch.push(SubscribeFilter { filter, options: subscription.options });
+            }
+        }
+        let batch = |(properties, filters): (&[u8], Vec<FiltersBuf>)| {
+            let properties = PropertiesBuf::from(Properties::from_validated(properties));
+            filters.into_iter().map(move |filters| Batch { filters, properties: properties.clone() })
+        };
+        groups.into_iter().flat_map(batch).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{Property, QoS, TopicFiltersBuf};
+
+    fn filters(names: &[&str]) -> FiltersBuf {
+        let mut filters = FiltersBuf::default();
+        for filter in names {
+            let options = SubscribeOptions { qos: QoS::AtLeastOnce, ..SubscribeOptions::default() };
+            filters.push(SubscribeFilter { filter, options }).unwrap();
+        }
+        filters
+    }
+
+    fn missing(subscriptions: &mut Subscriptions) -> Vec<String> {
+        let names = |batch: Batch| batch.filters.as_filters().iter().map(|f| f.filter.to_owned()).collect::<Vec<_>>();
+        subscriptions.take_missing(1_000).into_iter().flat_map(names).collect()
+    }
+
+    fn subscribed(names: &[&str]) -> Subscriptions {
+        let mut subscriptions = Subscriptions::default();
+        subscriptions.subscribe(Token(1), filters(names).as_filters(), Properties::EMPTY);
+        for name in names {
+            subscriptions.answered(Token(1), name, true);
+        }
+        subscriptions
+    }
+
+    // R: REC-03
+    #[test]
+    fn only_what_the_session_lacks_is_made_again() {
+        let mut subscriptions = subscribed(&["a", "b"]);
+        assert_eq!(missing(&mut subscriptions), Vec::<String>::new());
+        subscriptions.unconfirm(true);
+        subscriptions.subscribe(Token(2), filters(&["c"]).as_filters(), Properties::EMPTY);
+        assert_eq!(missing(&mut subscriptions), ["a", "b"], "c has an operation of its own");
+        assert_eq!(missing(&mut subscriptions), Vec::<String>::new(), "they are on their way");
+        subscriptions.answered(AGAIN, "a", true);
+        subscriptions.answered(AGAIN, "b", false);
+        subscriptions.disconnected();
+        assert_eq!(missing(&mut subscriptions), Vec::<String>::new(), "b was refused and is dropped alone");
+    }
+
+    // R: REC-03
+    #[test]
+    fn a_reconnect_in_the_middle_of_resubscribing_goes_on_with_the_rest() {
+        let mut subscriptions = subscribed(&["a", "b"]);
+        subscriptions.unconfirm(true);
+        assert_eq!(missing(&mut subscriptions), ["a", "b"]);
+        subscriptions.answered(AGAIN, "a", true);
+        subscriptions.disconnected();
+        assert_eq!(missing(&mut subscriptions), ["b"]);
+    }
+
+    #[test]
+    fn the_latest_call_decides() {
+        let mut subscriptions = subscribed(&["a"]);
+        subscriptions.subscribe(Token(2), filters(&["a"]).as_filters(), Properties::EMPTY);
+        subscriptions.subscribe(Token(3), filters(&["a"]).as_filters(), Properties::EMPTY);
+        subscriptions.answered(Token(2), "a", false);
+        subscriptions.answered(Token(3), "a", true);
+        subscriptions.unconfirm(true);
+        assert_eq!(missing(&mut subscriptions), ["a"]);
+        let mut gone = TopicFiltersBuf::default();
+        gone.push("a").unwrap();
+        subscriptions.unsubscribe(gone.as_filters());
+        subscriptions.disconnected();
+        assert_eq!(missing(&mut subscriptions), Vec::<String>::new());
+    }
+
+    #[test]
+    fn without_resubscribing_a_lost_session_is_forgotten() {
+        let mut subscriptions = subscribed(&["a"]);
+        subscriptions.unconfirm(false);
+        assert_eq!(missing(&mut subscriptions), Vec::<String>::new());
+    }
+
+    #[test]
+    fn batches_keep_their_properties_and_fit_the_packet_size() {
+        let mut subscriptions = subscribed(&["a", "bb", "c"]);
+        let mut properties = PropertiesBuf::new();
+        properties.push(Property::SubscriptionIdentifier(5)).unwrap();
+        subscriptions.subscribe(Token(2), filters(&["x", "y"]).as_filters(), properties.as_properties());
+        subscriptions.answered(Token(2), "x", true);
+        subscriptions.answered(Token(2), "y", true);
+        subscriptions.unconfirm(true);
+        let batches = subscriptions.take_missing(16 + 9);
+        assert_eq!(
+            batches,
+            [
+                Batch { filters: filters(&["a", "bb"]), properties: PropertiesBuf::new() },
+                Batch { filters: filters(&["c"]), properties: PropertiesBuf::new() },
+                Batch { filters: filters(&["x"]), properties: properties.clone() },
+                Batch { filters: filters(&["y"]), properties },
+            ]
+        );
+    }
+}
