@@ -88,10 +88,6 @@ pub(crate) struct Broadcast {
 }
 
 impl Broadcast {
-    pub(crate) fn has_listeners(&self) -> bool {
-        !self.listeners.is_empty()
-    }
-
     pub(crate) fn send(&mut self, event: Event, wakers: &mut Wakers) {
         if self.listeners.is_empty() {
             return;

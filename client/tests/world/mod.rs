@@ -1,0 +1,309 @@
+//! A client, its engine and the model broker in one thread, under virtual time: no runtime, no socket.
+#![allow(dead_code, unreachable_pub)] // Each test file uses its part of it.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use sterna_client::{Client, ClientBuilder, Engine, Instant, ProtocolVersion, Runtime, Step, VersionPolicy};
+use sterna_core::packet::{Packet, PacketType};
+use sterna_simulator::broker::{Broker, ConnectionId, Options, Output, Record};
+
+/// Keeps the engine for the test to drive.
+#[derive(Clone, Default)]
+pub struct Bench(Arc<Mutex<Option<Engine>>>);
+
+impl Runtime for Bench {
+    type Error = Infallible;
+
+    fn seed(&self) -> u64 {
+        7
+    }
+
+    fn start(self, engine: Engine) -> Result<(), Infallible> {
+        *self.0.lock().unwrap() = Some(engine);
+        Ok(())
+    }
+}
+
+/// Counts how often it was woken.
+#[derive(Default)]
+pub struct Count(AtomicUsize);
+
+impl Wake for Count {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Count {
+    pub fn take(&self) -> usize {
+        self.0.swap(0, Ordering::Relaxed)
+    }
+}
+
+pub struct World {
+    pub broker: Broker,
+    pub engine: Option<Engine>,
+    pub now: Instant,
+    /// Addresses that the name resolves to, and whether each answers at all, and how.
+    pub dialled: Vec<std::net::SocketAddr>,
+    pub dead_addresses: usize,
+    /// How many bytes one write takes at most; zero: the socket is full.
+    pub write_limit: usize,
+    /// Counts the driver's wake-ups by commands.
+    pub wakes: Arc<Count>,
+    /// How often the engine was polled.
+    pub polls: usize,
+    connection: Option<ConnectionId>,
+    connections: u64,
+    to_broker: BytesMut,
+    to_client: BytesMut,
+    closed_by_broker: bool,
+    read: bool,
+}
+
+impl World {
+    /// A client that speaks `version` to a broker with `options`; it is not connected yet.
+    pub fn new(
+        version: ProtocolVersion,
+        options: Options,
+        configure: impl FnOnce(ClientBuilder<Bench>) -> ClientBuilder<Bench>,
+    ) -> (Self, Client) {
+        let bench = Bench::default();
+        let builder = ClientBuilder::new("mqtt://broker", bench.clone())
+            .client_id("client")
+            .version(VersionPolicy::Only(version));
+        let client = configure(builder).build().expect("the options are lawful");
+        let world = Self {
+            broker: Broker::new(options),
+            engine: bench.0.lock().unwrap().take(),
+            now: Instant::from_micros(1_000_000),
+            dialled: Vec::new(),
+            dead_addresses: 0,
+            write_limit: usize::MAX,
+            wakes: Arc::default(),
+            polls: 0,
+            connection: None,
+            connections: 0,
+            to_broker: BytesMut::new(),
+            to_client: BytesMut::new(),
+            closed_by_broker: false,
+            read: false,
+        };
+        (world, client)
+    }
+
+    /// The same, connected.
+    pub fn connected(
+        version: ProtocolVersion,
+        options: Options,
+        configure: impl FnOnce(ClientBuilder<Bench>) -> ClientBuilder<Bench>,
+    ) -> (Self, Client) {
+        let (mut world, client) = Self::new(version, options, configure);
+        world.finish(client.connect()).expect("the broker takes everybody");
+        (world, client)
+    }
+
+    /// Lets everything happen that can without time passing. The driver sleeps after it.
+    pub fn settle(&mut self) {
+        for round in 0.. {
+            assert!(round < 100_000, "a livelock");
+            let moved = self.drive();
+            let served = self.serve();
+            if !moved && !served {
+                return;
+            }
+        }
+    }
+
+    /// Lets `duration` pass, stopping at each deadline on the way.
+    pub fn pass(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        loop {
+            self.settle();
+            let broker = self.broker.poll_timeout().map(from_broker);
+            let engine = self.engine.as_ref().and_then(Engine::deadline);
+            match [broker, engine].into_iter().flatten().filter(|at| *at > self.now).min() {
+                Some(at) if at <= end => self.now = at,
+                _ => break,
+            }
+            self.broker.handle_timeout(to_broker(self.now));
+        }
+        self.now = end;
+        self.settle();
+    }
+
+    /// Drives until `future` is ready, at most a day.
+    pub fn finish<F: Future>(&mut self, future: F) -> F::Output {
+        let mut future = Box::pin(future);
+        let day = self.now + Duration::from_secs(86_400);
+        loop {
+            self.settle();
+            if let Poll::Ready(output) = poll(&mut future) {
+                return output;
+            }
+            self.settle();
+            if let Poll::Ready(output) = poll(&mut future) {
+                return output;
+            }
+            let deadline = [self.engine.as_ref().and_then(Engine::deadline), self.broker.poll_timeout().map(from_broker)];
+            let next = deadline.into_iter().flatten().filter(|at| *at > self.now).min();
+            let next = next.expect("a future hangs: nothing will ever happen");
+            assert!(next < day, "a future hangs");
+            self.pass(next - self.now);
+        }
+    }
+
+    /// Loses the network connection without a word.
+    pub fn cut(&mut self) {
+        if let Some(id) = self.connection.take() {
+            self.broker.disconnected(to_broker(self.now), id);
+            self.closed_by_broker = true;
+            self.to_broker.clear();
+        }
+    }
+
+    /// What the broker has received of this type.
+    pub fn received(&self, packet: PacketType) -> Vec<&Record> {
+        self.broker.records().filter(|record| record.packet().packet_type() == packet).collect()
+    }
+
+    /// Acknowledgements of messages that the broker has received.
+    pub fn acked(&self) -> usize {
+        self.received(PacketType::PubAck).len() + self.received(PacketType::PubRec).len()
+    }
+
+    /// Sends a packet as the server.
+    pub fn send(&mut self, packet: &Packet<'_>, version: ProtocolVersion) {
+        let mut bytes = Vec::new();
+        packet.encode(version, sterna_core::packet::PROTOCOL_MAXIMUM_PACKET_SIZE, &mut bytes).expect("lawful");
+        let id = self.connection.expect("connected");
+        self.broker.send_raw(to_broker(self.now), id, &bytes);
+    }
+
+    /// Carries out the engine's steps until it sleeps; whether anything moved.
+    fn drive(&mut self) -> bool {
+        let Some(mut engine) = self.engine.take() else { return false };
+        let waker = Waker::from(self.wakes.clone());
+        let mut moved = self.transfer(&mut engine, false);
+        for round in 0.. {
+            assert!(round < 100_000, "the engine does not come to rest");
+            self.polls += 1;
+            match engine.poll(self.now) {
+                Step::Resolve { host, port } => {
+                    assert_eq!((&*host, port), ("broker", 1883));
+                    let addresses = (0..=self.dead_addresses).map(|n| ([10, 0, 0, n as u8], port).into());
+                    engine.handle_resolved(Ok::<_, Infallible>(addresses.collect::<Vec<_>>()));
+                }
+                Step::Dial(address) => {
+                    self.dialled.push(address);
+                    let last = [10, 0, 0, self.dead_addresses as u8];
+                    if address.ip() == std::net::IpAddr::from(last) {
+                        self.connections += 1;
+                        let id = ConnectionId(self.connections);
+                        self.connection = Some(id);
+                        self.closed_by_broker = false;
+                        self.to_client.clear();
+                        self.broker.connected(to_broker(self.now), id);
+                        engine.handle_dialled(Ok::<_, Infallible>(()));
+                    }
+                }
+                Step::Transfer { read, write } => {
+                    self.read = read;
+                    if self.transfer(&mut engine, write) {
+                        moved = true;
+                    } else if engine.sleep(&waker) {
+                        break;
+                    }
+                    continue;
+                }
+                Step::Shutdown => {
+                    while self.write(&mut engine) {}
+                    self.serve();
+                    if let Some(id) = self.connection.take() {
+                        self.broker.disconnected(to_broker(self.now), id);
+                    }
+                    self.closed_by_broker = true;
+                }
+                Step::Close => self.cut(),
+                Step::Finished => return true,
+            }
+            moved = true;
+        }
+        self.engine = Some(engine);
+        moved
+    }
+
+    fn transfer(&mut self, engine: &mut Engine, write: bool) -> bool {
+        let written = write && self.write(engine);
+        written | (self.read && self.read(engine))
+    }
+
+    fn write(&mut self, engine: &mut Engine) -> bool {
+        let count = engine.transmit().chunk().len().min(self.write_limit);
+        if self.connection.is_some() {
+            self.to_broker.extend_from_slice(&engine.transmit().chunk()[..count]);
+        }
+        engine.handle_written(count);
+        count > 0
+    }
+
+    fn read(&mut self, engine: &mut Engine) -> bool {
+        if self.to_client.is_empty() {
+            let end = std::mem::take(&mut self.closed_by_broker);
+            if end {
+                self.read = false;
+                engine.handle_read(0);
+            }
+            return end;
+        }
+        let input = engine.input();
+        let count = self.to_client.len().min(input.capacity() - input.len());
+        input.extend_from_slice(&self.to_client[..count]);
+        self.to_client.advance(count);
+        engine.handle_read(count);
+        true
+    }
+
+    /// Has the broker work; whether anything moved.
+    fn serve(&mut self) -> bool {
+        let mut moved = false;
+        if let Some(id) = self.connection {
+            let before = self.to_broker.len();
+            self.broker.input(to_broker(self.now), id, &mut self.to_broker);
+            moved = self.to_broker.len() != before;
+        }
+        // What the client does not read stays in the broker, as it would in the network.
+        while self.to_client.len() < 1 << 20 {
+            match self.broker.poll_output() {
+                Some((_, Output::Send(bytes))) => self.to_client.extend_from_slice(&bytes),
+                Some((_, Output::Close)) => {
+                    self.connection = None;
+                    self.closed_by_broker = true;
+                }
+                None => break,
+            }
+            moved = true;
+        }
+        moved
+    }
+}
+
+fn to_broker(now: Instant) -> sterna_simulator::broker::Instant {
+    sterna_simulator::broker::Instant::from_micros(now.as_micros())
+}
+
+fn from_broker(now: sterna_simulator::broker::Instant) -> Instant {
+    Instant::from_micros(now.as_micros())
+}
+
+/// Polls once, for nobody.
+pub fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
