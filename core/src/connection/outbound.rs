@@ -82,7 +82,7 @@ impl Connection {
         let start = self.out.buffer().len();
         if let Some(payload) = shared {
             packet.encode_head(self.version, limit, self.out.buffer())?;
-            self.out.chain(payload.clone());
+            self.out.push_shared(payload.clone());
         } else {
             packet.encode(self.version, limit, self.out.buffer())?;
         }
