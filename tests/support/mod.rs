@@ -1,0 +1,4 @@
+//! What the integration tests share. Each test file that says `mod support;` compiles it for itself.
+#![allow(dead_code, reason = "no test file uses all of it")]
+
+pub(crate) mod mosquitto;
