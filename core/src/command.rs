@@ -98,7 +98,13 @@ pub struct Publish<'a> {
 impl<'a> Publish<'a> {
     /// A QoS 0 message without properties.
     pub fn new(topic: &'a str, payload: impl Into<Data<'a>>) -> Self {
-        Self { topic, payload: payload.into(), qos: QoS::AtMostOnce, retain: false, properties: Properties::EMPTY }
+        Self {
+            topic,
+            payload: payload.into(),
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: Properties::EMPTY,
+        }
     }
 
     /// With this quality of service.

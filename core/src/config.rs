@@ -6,8 +6,8 @@ use core::time::Duration;
 
 use crate::error::ConfigError;
 use crate::packet::{
-    PROTOCOL_MAXIMUM_PACKET_SIZE, PropertiesBuf, Property, PropertyId, PropertyOwner, ProtocolVersion, QoS,
-    ReasonCode,
+    EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, PropertiesBuf, Property, PropertyId, PropertyOwner,
+    ProtocolVersion, QoS, ReasonCode,
 };
 use crate::topic;
 
@@ -110,7 +110,9 @@ impl Reconnect {
             ),
             ServerClose::Disconnected(reason) => !matches!(
                 reason,
-                ReasonCode::SESSION_TAKEN_OVER | ReasonCode::NOT_AUTHORIZED | ReasonCode::ADMINISTRATIVE_ACTION
+                ReasonCode::SESSION_TAKEN_OVER
+                    | ReasonCode::NOT_AUTHORIZED
+                    | ReasonCode::ADMINISTRATIVE_ACTION
             ),
         }
     }
@@ -315,12 +317,31 @@ impl Config {
         Ok(())
     }
 
-    /// Whether the session outlives its connection on `version`, as CONNECT will say.
-    pub(crate) fn is_persistent(&self, version: ProtocolVersion) -> bool {
-        match version {
-            ProtocolVersion::V5 => self.session_expiry > 0,
-            ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => self.clean_start == CleanStart::Never,
+    /// The properties of CONNECT; what has the specification's default is left out.
+    pub(crate) fn connect_properties(&self) -> Result<PropertiesBuf, EncodeError> {
+        let mut properties = PropertiesBuf::new();
+        if self.session_expiry > 0 {
+            properties.push(Property::SessionExpiryInterval(self.session_expiry))?;
         }
+        if self.receive_maximum < u16::MAX {
+            properties.push(Property::ReceiveMaximum(self.receive_maximum))?;
+        }
+        if self.maximum_packet_size < PROTOCOL_MAXIMUM_PACKET_SIZE {
+            properties.push(Property::MaximumPacketSize(self.maximum_packet_size))?;
+        }
+        if self.topic_alias_maximum > 0 {
+            properties.push(Property::TopicAliasMaximum(self.topic_alias_maximum))?;
+        }
+        if self.request_response_information {
+            properties.push(Property::RequestResponseInformation(true))?;
+        }
+        if !self.request_problem_information {
+            properties.push(Property::RequestProblemInformation(false))?;
+        }
+        for property in self.user_properties.as_properties() {
+            properties.push(property)?;
+        }
+        Ok(properties)
     }
 
     fn validate_version(&self) -> Result<(), ConfigError> {

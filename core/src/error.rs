@@ -4,7 +4,9 @@ use alloc::boxed::Box;
 use core::fmt;
 
 use crate::connection::Timer;
-use crate::packet::{DecodeError, EncodeError, PacketType, PropertiesBuf, PropertyId, ProtocolVersion, ReasonCode};
+use crate::packet::{
+    DecodeError, EncodeError, PacketType, PropertiesBuf, PropertyId, ProtocolVersion, ReasonCode,
+};
 use crate::topic::TopicError;
 
 /// Options that contradict each other or the specification.
@@ -302,15 +304,39 @@ impl ProtocolError {
             Self::BeforeConnAck(_) => "MQTT-3.2.0-1",
             Self::SecondConnAck => "MQTT-3.2.0-2",
             Self::UnsolicitedAuth => "MQTT-4.12.0-6",
-            Self::UnexpectedSession => if v5 { "MQTT-3.2.2-4" } else { "MQTT-3.2.2-1" },
+            Self::UnexpectedSession => {
+                if v5 {
+                    "MQTT-3.2.2-4"
+                } else {
+                    "MQTT-3.2.2-1"
+                }
+            }
             Self::NoAssignedClientId => "MQTT-3.2.2-16",
-            Self::WrongAck { .. } => if v5 { "MQTT-2.2.1-5" } else { "MQTT-2.3.1-6" },
+            Self::WrongAck { .. } => {
+                if v5 {
+                    "MQTT-2.2.1-5"
+                } else {
+                    "MQTT-2.3.1-6"
+                }
+            }
             Self::AckCount { packet: PacketType::UnsubAck, .. } => "MQTT-3.11.3-1",
-            Self::AckCount { .. } => if v5 { "MQTT-3.8.4-6" } else { "MQTT-3.8.4-5" },
+            Self::AckCount { .. } => {
+                if v5 {
+                    "MQTT-3.8.4-6"
+                } else {
+                    "MQTT-3.8.4-5"
+                }
+            }
             Self::TopicAliasTooHigh { .. } => "MQTT-3.3.2-11",
             Self::TopicAliasUnknown(_) => "MQTT-3.3.2-7",
             Self::ReceiveMaximumExceeded(_) => "MQTT-3.3.4-9",
-            Self::PacketIdInUse(_) => if v5 { "MQTT-2.2.1-4" } else { "MQTT-2.3.1-4" },
+            Self::PacketIdInUse(_) => {
+                if v5 {
+                    "MQTT-2.2.1-4"
+                } else {
+                    "MQTT-2.3.1-4"
+                }
+            }
         }
     }
 

@@ -3,6 +3,8 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(all(feature = "std", not(test)))]
+extern crate std;
 
 mod command;
 mod config;
@@ -19,8 +21,8 @@ pub use command::{Data, Disconnect, Publish, Subscribe, Unsubscribe};
 pub use config::{Acknowledge, CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will};
 pub use connection::{Connection, Ingress, State, Statistics, Timer, Transmit};
 pub use error::{
-    AckError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError, ProtocolError, PublishError, Refusal,
-    ServerLimit, SubscribeError,
+    AckError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError, ProtocolError,
+    PublishError, Refusal, ServerLimit, SubscribeError,
 };
 pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Token};
 pub use message::{Message, MessageId};

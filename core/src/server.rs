@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use crate::packet::{ConnAck, Properties, PropertiesBuf, PROTOCOL_MAXIMUM_PACKET_SIZE, ProtocolVersion, QoS};
+use crate::packet::{ConnAck, PROTOCOL_MAXIMUM_PACKET_SIZE, Properties, PropertiesBuf, ProtocolVersion, QoS};
 
 /// The server's side of the current (or last) connection: every property of its CONNACK, and the limits that
 /// follow from them and from the version.
@@ -43,7 +43,12 @@ impl Server {
     }
 
     /// `keep_alive` and `session_expiry`: what our CONNECT said, in seconds.
-    pub(crate) fn new(connack: &ConnAck<'_>, version: ProtocolVersion, keep_alive: u16, session_expiry: u32) -> Self {
+    pub(crate) fn new(
+        connack: &ConnAck<'_>,
+        version: ProtocolVersion,
+        keep_alive: u16,
+        session_expiry: u32,
+    ) -> Self {
         let properties = connack.properties;
         let v5 = version == ProtocolVersion::V5;
         Self {

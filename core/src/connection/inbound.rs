@@ -12,8 +12,8 @@ use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
 use crate::message::Message;
 use crate::packet::{
-    self, Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS,
-    ReasonCode, ReasonCodes, Sender,
+    self, Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode,
+    ReasonCodes, Sender,
 };
 
 /// While this many messages wait, a new one that would pin much more memory than it has is copied out.
@@ -109,7 +109,9 @@ impl Connection {
     fn take_other(&mut self, packet: &Packet<'_>, size: usize) -> Result<(), ProtocolError> {
         let packet_type = packet.packet_type();
         let packet_id = match packet {
-            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => ack.packet_id,
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
+                ack.packet_id
+            }
             Packet::SubAck(ack) => ack.packet_id,
             Packet::UnsubAck(ack) => ack.packet_id,
             _ => 0,
@@ -124,8 +126,12 @@ impl Connection {
                 let reason = self.received.release(ack.packet_id)?;
                 self.send_ack(PacketType::PubComp, ack.packet_id, reason);
             }
-            Packet::SubAck(ack) => self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?,
-            Packet::UnsubAck(ack) => self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?,
+            Packet::SubAck(ack) => {
+                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?
+            }
+            Packet::UnsubAck(ack) => {
+                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?
+            }
             Packet::PingResp => {
                 self.ping = None;
                 self.timers.disarm(Timer::Ping);
@@ -223,7 +229,10 @@ impl Connection {
         };
         if !entry.abandoned {
             let result = if refused {
-                Err(OperationError::Refused(Refusal { reason: receipt.reason, properties: receipt.properties }))
+                Err(OperationError::Refused(Refusal {
+                    reason: receipt.reason,
+                    properties: receipt.properties,
+                }))
             } else {
                 Ok(receipt)
             };
@@ -297,7 +306,8 @@ impl Connection {
     fn take_publish(&mut self, header: FixedHeader, input: &mut BytesMut) -> Result<(), Refused> {
         let size = header.packet_size();
         let body = &input[usize::from(header.header_length)..size];
-        let packet = Packet::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
+        let packet =
+            Packet::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
         let Packet::Publish(publish) = packet else { return Ok(()) };
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         let room = self.room_for(size, qos)?;
@@ -411,7 +421,11 @@ impl Offsets {
         let topic = u32::from(header.header_length) + 2;
         let payload = header.packet_size() as u32 - publish.payload.len() as u32;
         let properties = payload - publish.properties.as_bytes().len() as u32;
-        Self { topic: (topic, topic + publish.topic.len() as u32), properties: (properties, payload), payload }
+        Self {
+            topic: (topic, topic + publish.topic.len() as u32),
+            properties: (properties, payload),
+            payload,
+        }
     }
 }
 

@@ -105,7 +105,12 @@ impl InFlights {
     }
 
     /// PUBREC: the message itself is not needed any more. Gives it back, to be recycled.
-    pub(crate) fn release(&mut self, id: u16, reason: ReasonCode, properties: PropertiesBuf) -> Option<Record> {
+    pub(crate) fn release(
+        &mut self,
+        id: u16,
+        reason: ReasonCode,
+        properties: PropertiesBuf,
+    ) -> Option<Record> {
         let order = self.pubrecs;
         self.pubrecs += 1;
         let entry = self.table.get_mut(id)?;
@@ -224,7 +229,12 @@ impl InFlights {
     }
 
     /// Gives up waiting for what was sent `timeout` ago: the identifiers stay reserved.
-    pub(crate) fn abandon(&mut self, attempt: Attempt, now: Instant, timeout: Duration) -> Vec<(Token, PacketType)> {
+    pub(crate) fn abandon(
+        &mut self,
+        attempt: Attempt,
+        now: Instant,
+        timeout: Duration,
+    ) -> Vec<(Token, PacketType)> {
         let mut given_up = Vec::new();
         for (_, entry) in self.table.iter_mut() {
             if entry.waits_on(attempt) && entry.sent_at + timeout <= now {

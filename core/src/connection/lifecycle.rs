@@ -139,7 +139,8 @@ impl Connection {
 
     /// Whether the server must have let go of the session, by the expiry that was agreed on.
     fn session_expired(&self) -> bool {
-        let Some(server) = self.server.as_deref().filter(|server| server.version == ProtocolVersion::V5) else {
+        let Some(server) = self.server.as_deref().filter(|server| server.version == ProtocolVersion::V5)
+        else {
             return false;
         };
         let expiry = Duration::from_secs(u64::from(server.session_expiry));
@@ -150,8 +151,8 @@ impl Connection {
     // CONNACK
 
     pub(super) fn accepted(&mut self, connack: &ConnAck<'_>) -> Result<(), ProtocolError> {
-        let unknown = !self.session.exists
-            && (self.config.strict_session || self.config.client_id == ClientId::Random);
+        let unknown =
+            !self.session.exists && (self.config.strict_session || self.config.client_id == ClientId::Random);
         if connack.session_present && (self.clean_start || unknown) {
             return Err(ProtocolError::UnexpectedSession);
         }
@@ -162,12 +163,10 @@ impl Connection {
         }
         let Some(phase) = self.phase.next(Input::Accepted) else { return Ok(()) };
         self.phase = phase;
-        let server =
-            Server::new(connack, self.version, self.config.keep_alive, self.config.session_expiry);
+        let server = Server::new(connack, self.version, self.config.keep_alive, self.config.session_expiry);
         // 3.1 does not tell: its session is there if it was not clean, and subscribing again is harmless.
         let silent = self.version == ProtocolVersion::V3_1;
-        let resumed =
-            if silent { !self.clean_start && self.session.exists } else { connack.session_present };
+        let resumed = if silent { !self.clean_start && self.session.exists } else { connack.session_present };
         self.session = Session {
             accepted: true,
             known: true,
@@ -391,7 +390,12 @@ impl Connection {
     }
 
     /// The server sent DISCONNECT, or refused the connection.
-    pub(super) fn closed_by_server(&mut self, refused: bool, reason: ReasonCode, properties: packet::Properties<'_>) {
+    pub(super) fn closed_by_server(
+        &mut self,
+        refused: bool,
+        reason: ReasonCode,
+        properties: packet::Properties<'_>,
+    ) {
         let refusal = Refusal { reason, properties: properties.into() };
         self.fail(if refused { Cause::Refused(refusal) } else { Cause::ServerDisconnected(refusal) });
     }
@@ -479,7 +483,9 @@ impl Connection {
         let reconnect = &self.config.reconnect;
         let retries = match cause {
             Cause::Refused(refusal) => (reconnect.retry)(ServerClose::Refused(refusal.reason)),
-            Cause::ServerDisconnected(refusal) => (reconnect.retry)(ServerClose::Disconnected(refusal.reason)),
+            Cause::ServerDisconnected(refusal) => {
+                (reconnect.retry)(ServerClose::Disconnected(refusal.reason))
+            }
             Cause::Connect(_) => false,
             Cause::Requested | Cause::Protocol(_) | Cause::Lost(_) | Cause::Timeout(_) => true,
         };

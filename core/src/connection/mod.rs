@@ -321,7 +321,11 @@ impl Connection {
     ///
     /// # Errors
     /// See [`SubscribeError`]; nothing was kept.
-    pub fn unsubscribe(&mut self, now: Instant, unsubscribe: Unsubscribe<'_>) -> Result<Token, SubscribeError> {
+    pub fn unsubscribe(
+        &mut self,
+        now: Instant,
+        unsubscribe: Unsubscribe<'_>,
+    ) -> Result<Token, SubscribeError> {
         self.observe_coarse(now);
         self.send_unsubscribe(unsubscribe)
     }

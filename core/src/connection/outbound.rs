@@ -82,7 +82,7 @@ impl Connection {
         let start = self.out.buffer().len();
         if let Some(payload) = shared {
             packet.encode_head(self.version, limit, self.out.buffer())?;
-            self.out.chain(payload.clone());
+            self.out.push_shared(payload.clone());
         } else {
             packet.encode(self.version, limit, self.out.buffer())?;
         }
@@ -119,7 +119,8 @@ impl Connection {
     fn check_publish_packet(&self, publish: &Publish<'_>) -> Result<(), PublishError> {
         topic::validate_name(publish.topic)?;
         // Fixed header, topic length, packet identifier and property length take at most 15 bytes.
-        let size = publish.topic.len() + publish.properties.as_bytes().len() + publish.payload.as_slice().len() + 15;
+        let size =
+            publish.topic.len() + publish.properties.as_bytes().len() + publish.payload.as_slice().len() + 15;
         let limit = self.packet_limit();
         if size > limit as usize {
             let (size, ours) = (size as u64, limit == PROTOCOL_MAXIMUM_PACKET_SIZE);
@@ -201,7 +202,11 @@ impl Connection {
         Ok(())
     }
 
-    fn check_subscribe_limits(&self, filters: Filters<'_>, properties: Properties<'_>) -> Result<(), ServerLimit> {
+    fn check_subscribe_limits(
+        &self,
+        filters: Filters<'_>,
+        properties: Properties<'_>,
+    ) -> Result<(), ServerLimit> {
         let Some(server) = self.server.as_deref() else { return Ok(()) };
         let identified = properties.subscription_identifiers().next().is_some();
         if identified && !server.subscription_identifier_available {
@@ -401,7 +406,8 @@ impl Connection {
         let Some((token, packet_id)) = self.in_flight.next_resend() else { return };
         let Some(entry) = self.in_flight.table.get_mut(packet_id) else { return };
         // Taken out while it is sent, since sending needs the rest of the connection.
-        let placeholder = Stage::Released { order: 0, reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() };
+        let placeholder =
+            Stage::Released { order: 0, reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() };
         let stage = core::mem::replace(&mut entry.stage, placeholder);
         let Stage::Published(record) = stage else { return };
         let result = self.send_record(&record, packet_id, true);
@@ -419,7 +425,12 @@ impl Connection {
     }
 
     /// Encodes a kept message against the limits of the current connection.
-    fn send_record(&mut self, record: &Record, packet_id: u16, duplicate: bool) -> Result<(), OperationError> {
+    fn send_record(
+        &mut self,
+        record: &Record,
+        packet_id: u16,
+        duplicate: bool,
+    ) -> Result<(), OperationError> {
         let packet = record.packet(packet_id, duplicate);
         self.check_publish_limits(record.qos, record.retain).map_err(OperationError::Limit)?;
         self.encode_publish(&packet, record.shared()).map_err(operation_error)

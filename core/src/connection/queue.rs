@@ -156,7 +156,8 @@ impl Queue {
 
     /// Puts a message into its queue, by its token: at the end, unless it was sent before and its session is lost.
     pub(crate) fn push(&mut self, token: Token, record: Record) {
-        let queue = if record.qos == QoS::AtMostOnce { &mut self.at_most_once } else { &mut self.acknowledged };
+        let queue =
+            if record.qos == QoS::AtMostOnce { &mut self.at_most_once } else { &mut self.acknowledged };
         let at = queue.partition_point(|(other, _)| *other < token);
         queue.insert(at, (token, record));
     }

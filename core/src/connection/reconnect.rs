@@ -19,13 +19,13 @@ impl Backoff {
         *self = Self::default();
     }
 
-    /// How many attempts failed in a row.
-    pub(crate) fn failures(&self) -> u32 {
-        self.failures
-    }
-
     /// The pause before the next attempt; `None` when the policy gives up.
-    pub(crate) fn next_pause(&mut self, policy: &Reconnect, random: &mut Random, now: Instant) -> Option<Duration> {
+    pub(crate) fn next_pause(
+        &mut self,
+        policy: &Reconnect,
+        random: &mut Random,
+        now: Instant,
+    ) -> Option<Duration> {
         let since = *self.failing_since.get_or_insert(now);
         if policy.attempts.is_some_and(|attempts| self.failures >= attempts) {
             return None;

@@ -63,7 +63,7 @@ impl Transmit {
     }
 
     /// Sends `payload` behind what was encoded so far.
-    pub(crate) fn chain(&mut self, payload: Bytes) {
+    pub(crate) fn push_shared(&mut self, payload: Bytes) {
         self.chained_length += payload.len();
         self.chained.push_back((self.bytes.len(), payload));
     }
@@ -163,8 +163,8 @@ mod tests {
     fn filled() -> Transmit {
         let mut pending = Transmit::new();
         pending.buffer().extend_from_slice(b"head");
-        pending.chain(Bytes::from_static(b"PAYLOAD"));
-        pending.chain(Bytes::from_static(b"!"));
+        pending.push_shared(Bytes::from_static(b"PAYLOAD"));
+        pending.push_shared(Bytes::from_static(b"!"));
         pending.buffer().extend_from_slice(b"tail");
         pending
     }

@@ -5,7 +5,9 @@ use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 
 use crate::event::Token;
-use crate::packet::{Filters, FiltersBuf, Properties, PropertiesBuf, SubscribeFilter, SubscribeOptions, TopicFilters};
+use crate::packet::{
+    Filters, FiltersBuf, Properties, PropertiesBuf, SubscribeFilter, SubscribeOptions, TopicFilters,
+};
 
 /// The token of a subscription that a reconnect makes again: it goes out before everything that waits.
 pub(crate) const AGAIN: Token = Token(0);
@@ -111,7 +113,8 @@ impl Subscriptions {
             let properties = subscription.properties.as_properties().as_bytes();
             let group = groups.entry(properties).or_default();
             let size = filter.len() + 3;
-            let fits = |batch: &FiltersBuf| properties.len() + batch.as_filters().as_bytes().len() + size <= room;
+            let fits =
+                |batch: &FiltersBuf| properties.len() + batch.as_filters().as_bytes().len() + size <= room;
             if !group.last().is_some_and(fits) {
                 group.push(FiltersBuf::default());
             }
@@ -143,7 +146,8 @@ mod tests {
     }
 
     fn missing(subscriptions: &mut Subscriptions) -> Vec<String> {
-        let names = |batch: Batch| batch.filters.as_filters().iter().map(|f| f.filter.to_owned()).collect::<Vec<_>>();
+        let names =
+            |batch: Batch| batch.filters.as_filters().iter().map(|f| f.filter.to_owned()).collect::<Vec<_>>();
         subscriptions.take_missing(1_000).into_iter().flat_map(names).collect()
     }
 

@@ -18,7 +18,12 @@ impl IncomingAliases {
     }
 
     /// Handles the alias of one PUBLISH: sets it when `topic` is not empty, else gives the topic that it stands for.
-    pub(crate) fn resolve(&mut self, alias: u16, topic: &str, maximum: u16) -> Result<Option<Bytes>, ProtocolError> {
+    pub(crate) fn resolve(
+        &mut self,
+        alias: u16,
+        topic: &str,
+        maximum: u16,
+    ) -> Result<Option<Bytes>, ProtocolError> {
         if alias == 0 || alias > maximum {
             return Err(ProtocolError::TopicAliasTooHigh { alias, maximum });
         }
