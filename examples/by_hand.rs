@@ -15,15 +15,13 @@ use sterna::core::{
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let server = std::env::args().nth(1).ok_or("usage: by_hand mqtt://HOST:PORT")?;
-    let server = server.strip_prefix("mqtt://").unwrap_or(&server);
+    let url = std::env::args().nth(1).ok_or("usage: by_hand mqtt://HOST:PORT")?;
+    let server = url.trim_start_matches("mqtt://");
     let origin = std::time::Instant::now();
     let now = || Instant::ZERO + origin.elapsed();
     let seed = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos() as u64;
     let mut connection = Connection::new(Config::new(seed), now())?;
-    let mut link = None;
-    let (mut transmit, mut input) = (Transmit::new(), BytesMut::new());
-
+    let (mut link, mut transmit, mut input) = (None, Transmit::new(), BytesMut::new());
     connection.connect(now());
     loop {
         while let Some(action) = connection.poll_action() {
@@ -70,8 +68,8 @@ fn application(connection: &mut Connection, now: Instant) -> Result<bool, Box<dy
             Event::Connected { .. } => {
                 let mut filters = FiltersBuf::default();
                 filters.push(SubscribeFilter { filter: "presence", options: SubscribeOptions::default() })?;
-                let (filters, properties) = (filters.as_filters(), Properties::EMPTY);
-                connection.subscribe(now, Subscribe { filters, properties })?;
+                let filters = filters.as_filters();
+                connection.subscribe(now, Subscribe { filters, properties: Properties::EMPTY })?;
                 connection.publish(now, Publish::new("presence", "Hello mqtt"))?;
             }
             Event::Closed { .. } => return Ok(false),

@@ -33,3 +33,8 @@ pub use sterna_core as core;
 /// The adapter for the tokio runtime.
 #[cfg(feature = "tokio")]
 pub use sterna_tokio as tokio;
+
+/// The README's example is compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
