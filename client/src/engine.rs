@@ -265,7 +265,6 @@ impl Drive {
         if self.input.bytes.is_empty() && !self.paused {
             return;
         }
-        inner.inbox.begin_batch();
         loop {
             let (messages, bytes) = inner.inbox.backlog();
             inner.connection.handle_backlog(messages, bytes);
