@@ -44,7 +44,10 @@ fn check(world: &mut World, client: &Client) {
 
 fn published(world: &World, payload: &[u8]) -> usize {
     let publishes = world.received(PacketType::Publish);
-    publishes.iter().filter(|record| matches!(record.packet(), Packet::Publish(publish) if publish.payload == payload)).count()
+    publishes
+        .iter()
+        .filter(|record| matches!(record.packet(), Packet::Publish(publish) if publish.payload == payload))
+        .count()
 }
 
 #[test]
@@ -53,7 +56,8 @@ fn publish_after_any_poll() {
         for polls in 0..4 {
             for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
                 let (mut world, client) = start(room);
-                let fill: Vec<_> = (0..room.min(3)).map(|_| client.publish("f", "f").qos(QoS::ExactlyOnce).send()).collect();
+                let fill: Vec<_> =
+                    (0..room.min(3)).map(|_| client.publish("f", "f").qos(QoS::ExactlyOnce).send()).collect();
                 abandon(&mut world, client.publish("a", "the one").qos(qos), polls);
                 abandon(&mut world, client.publish("a", "the one").qos(qos).enqueue(), polls);
                 world.settle();

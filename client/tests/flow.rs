@@ -32,8 +32,9 @@ fn flood(world: &mut World, topic: &str, count: usize) {
 // R: SUB-07
 #[test]
 fn a_qos_1_publish_awaited_in_the_receive_loop_under_a_flood() {
-    let (mut world, client) =
-        World::connected(V5, Options::default(), |builder| builder.incoming_limit(16, 1 << 20).queue_limit(4, 1 << 20));
+    let (mut world, client) = World::connected(V5, Options::default(), |builder| {
+        builder.incoming_limit(16, 1 << 20).queue_limit(4, 1 << 20)
+    });
     let mut inbox = world.finish(client.subscribe("a")).unwrap();
     flood(&mut world, "a", 10_000);
     world.settle();
@@ -72,7 +73,8 @@ fn a_subscribe_with_a_hundred_thousand_retained_messages_before_its_suback() {
 // R: SUB-07, CON-04
 #[test]
 fn an_unread_stream_pauses_reading_and_goes_on_where_it_was() {
-    let (mut world, client) = World::connected(V5, Options::default(), |builder| builder.incoming_limit(10, 1 << 20));
+    let (mut world, client) =
+        World::connected(V5, Options::default(), |builder| builder.incoming_limit(10, 1 << 20));
     let mut events = client.events();
     let mut inbox = world.finish(client.subscribe("a")).unwrap();
     flood(&mut world, "a", 50_000);
@@ -83,7 +85,10 @@ fn an_unread_stream_pauses_reading_and_goes_on_where_it_was() {
     world.pass(Duration::from_secs(3_600));
     assert_eq!(client.statistics().connection.bytes_received, read);
     assert_eq!(client.state(), State::Connected);
-    assert!(!matches!(poll(&mut Box::pin(events.next())), std::task::Poll::Ready(Some(Event::Disconnected { .. }))));
+    assert!(!matches!(
+        poll(&mut Box::pin(events.next())),
+        std::task::Poll::Ready(Some(Event::Disconnected { .. }))
+    ));
     for n in 0..50_000 {
         assert_eq!(world.finish(inbox.next()).unwrap().text(), Ok(&*n.to_string()));
     }
@@ -92,7 +97,8 @@ fn an_unread_stream_pauses_reading_and_goes_on_where_it_was() {
 // R: SUB-07
 #[test]
 fn messages_that_nobody_wants_do_not_pause_reading() {
-    let (mut world, client) = World::connected(V5, Options::default(), |builder| builder.incoming_limit(10, 1 << 20));
+    let (mut world, client) =
+        World::connected(V5, Options::default(), |builder| builder.incoming_limit(10, 1 << 20));
     let mut inbox = world.finish(client.subscribe("b")).unwrap();
     flood(&mut world, "a", 1_000);
     flood(&mut world, "b", 1);

@@ -5,8 +5,8 @@ mod world;
 use std::time::Duration;
 
 use sterna_client::{
-    CleanStart, Event, OperationError, ProtocolVersion, QoS, ReasonCode, RetainHandling, SubscribeError, SubscribeOptions,
-    Unclaimed,
+    CleanStart, ClientBuilder, Event, OperationError, ProtocolVersion, QoS, ReasonCode, RetainHandling,
+    SubscribeError, SubscribeOptions, Unclaimed,
 };
 use sterna_core::packet::PacketType;
 use sterna_simulator::broker::{Fault, OnReceive, OnSend, Options, Sessions};
@@ -27,9 +27,16 @@ fn unclaimed(stream: &mut sterna_client::Messages) -> Vec<String> {
 fn each_filter_has_its_result_and_one_refusal_leaves_the_others() {
     let options = Options { maximum_qos: QoS::AtLeastOnce, maximum_subscriptions: 2, ..Options::default() };
     let (mut world, client) = World::connected(V5, options, |builder| builder);
-    let stream = world.finish(client.subscribe([("a", QoS::ExactlyOnce), ("b", QoS::AtMostOnce), ("c", QoS::AtMostOnce)]));
+    let stream = world.finish(client.subscribe([
+        ("a", QoS::ExactlyOnce),
+        ("b", QoS::AtMostOnce),
+        ("c", QoS::AtMostOnce),
+    ]));
     let mut stream = stream.unwrap();
-    assert_eq!(stream.reasons(), [ReasonCode::GRANTED_QOS_1, ReasonCode::GRANTED_QOS_0, ReasonCode::QUOTA_EXCEEDED]);
+    assert_eq!(
+        stream.reasons(),
+        [ReasonCode::GRANTED_QOS_1, ReasonCode::GRANTED_QOS_0, ReasonCode::QUOTA_EXCEEDED]
+    );
     world.finish(client.publish("b", "x")).unwrap();
     world.settle();
     assert_eq!(texts(&mut stream), ["x"]);
@@ -54,7 +61,8 @@ fn what_is_no_filter_is_refused_here() {
     world.settle();
     assert!(world.received(PacketType::Subscribe).is_empty());
 
-    let (mut world, client) = World::connected(ProtocolVersion::V3_1_1, Options::default(), |builder| builder);
+    let (mut world, client) =
+        World::connected(ProtocolVersion::V3_1_1, Options::default(), |builder| builder);
     let error = world.finish(client.subscribe("a").retain_handling(RetainHandling::DoNotSend)).unwrap_err();
     let older = sterna_core::SubscribeError::UnsupportedByVersion("");
     assert!(
@@ -109,7 +117,7 @@ fn unsubscribing_by_filter_ends_the_streams_that_have_no_other() {
     let mut one = world.finish(client.subscribe("a")).unwrap();
     let mut two = world.finish(client.subscribe(["a", "b"])).unwrap();
     world.finish(client.publish("a", "before")).unwrap();
-    world.finish(client.unsubscribe(&["a"])).unwrap();
+    world.finish(client.unsubscribe(["a"])).unwrap();
     assert_eq!(world.finish(one.next()).unwrap().text(), Ok("before"));
     assert!(world.finish(one.next()).is_none());
     world.finish(client.publish("b", "after")).unwrap();
@@ -221,7 +229,7 @@ fn what_a_dropped_subscription_had_queued_goes_to_messages() {
 // R: CON-12, REC-06
 #[test]
 fn a_stream_made_before_connecting_gets_what_the_session_kept() {
-    let (mut world, client) = World::connected(V5, Options::default(), |builder| builder.persistent());
+    let (mut world, client) = World::connected(V5, Options::default(), ClientBuilder::persistent);
     let stream = world.finish(client.subscribe("a").qos(QoS::AtLeastOnce)).unwrap();
     world.finish(client.disconnect()).unwrap();
     drop(stream);
@@ -235,7 +243,7 @@ fn a_stream_made_before_connecting_gets_what_the_session_kept() {
     other.finish(publisher.publish("a", "kept").qos(QoS::AtLeastOnce)).unwrap();
     other.finish(publisher.disconnect()).unwrap();
 
-    let (mut again, client) = World::new(V5, Options::default(), |builder| builder.persistent());
+    let (mut again, client) = World::new(V5, Options::default(), ClientBuilder::persistent);
     std::mem::swap(&mut again.broker, &mut other.broker);
     again.connect_after(200);
     let mut stream = client.subscribe("a").qos(QoS::AtLeastOnce).send().unwrap();
@@ -253,7 +261,9 @@ fn a_filter_that_is_refused_on_resubscribing_ends_its_stream_alone() {
     let mut events = client.events();
     let mut gone = world.finish(client.subscribe("a")).unwrap();
     let mut kept = world.finish(client.subscribe("b")).unwrap();
-    world.broker.restart(sterna_simulator::broker::Instant::from_micros(world.now.as_micros()), Sessions::Lose);
+    world
+        .broker
+        .restart(sterna_simulator::broker::Instant::from_micros(world.now.as_micros()), Sessions::Lose);
     world.broker.options_mut().maximum_subscriptions = 1;
     world.pass(Duration::from_secs(3));
     let mut refused = Vec::new();

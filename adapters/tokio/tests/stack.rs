@@ -4,7 +4,9 @@ use std::future::Future;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use sterna_client::{Cause, ConnectError, Event, LostKind, ProtocolVersion, QoS, Reconnect, State, VersionPolicy};
+use sterna_client::{
+    Cause, ConnectError, Event, LostKind, ProtocolVersion, QoS, Reconnect, State, VersionPolicy,
+};
 use sterna_core::packet::PacketType;
 use sterna_simulator::TestBroker;
 use sterna_simulator::broker::Sessions;
@@ -69,7 +71,8 @@ async fn a_connection_that_cannot_be_made_says_why() {
 async fn it_comes_back_after_the_broker_did() {
     for sessions in [Sessions::Keep, Sessions::Lose] {
         let broker = TestBroker::start().await.unwrap();
-        let fast = Reconnect { minimum: Duration::ZERO, initial: Duration::from_millis(20), ..Reconnect::default() };
+        let fast =
+            Reconnect { minimum: Duration::ZERO, initial: Duration::from_millis(20), ..Reconnect::default() };
         let client = sterna_tokio::builder(&broker.url()).reconnect(fast).connect();
         let client = soon(client).await.unwrap();
         let mut events = client.events();
@@ -104,8 +107,8 @@ async fn dropping_the_last_handle_says_goodbye() {
     let sent = broker.with(|broker, _| {
         broker.records_of("leaver").map(|record| record.packet().packet_type()).collect::<Vec<_>>()
     });
-    use PacketType::{Connect, Disconnect, PubRel, Publish};
-    assert_eq!(sent, [Connect, Publish, PubRel, Disconnect]);
+    let expected = [PacketType::Connect, PacketType::Publish, PacketType::PubRel, PacketType::Disconnect];
+    assert_eq!(sent, expected);
 }
 
 // R: REC-08
@@ -127,7 +130,8 @@ async fn many_tasks_publish_while_one_reads() {
     const TASKS: usize = 4;
     const MESSAGES: usize = 500;
     let broker = TestBroker::start().await.unwrap();
-    let client = sterna_tokio::builder(&broker.url()).incoming_limit(64, 1 << 20).queue_limit(32, 1 << 20).connect();
+    let client =
+        sterna_tokio::builder(&broker.url()).incoming_limit(64, 1 << 20).queue_limit(32, 1 << 20).connect();
     let client = soon(client).await.unwrap();
     let mut inbox = soon(client.subscribe("task/+").qos(QoS::ExactlyOnce)).await.unwrap();
     let tasks: Vec<_> = (0..TASKS)
