@@ -95,6 +95,8 @@ pub(crate) struct Inbox {
     held_bytes: usize,
     /// Filters that were unsubscribed: their last messages may still come, and are not unclaimed.
     unsubscribed: VecDeque<Box<str>>,
+    /// Filters that are subscribed at the server and whose streams were dropped: what comes for them is unclaimed.
+    streamless: Vec<Box<str>>,
     shares: HashMap<MessageId, Share>,
     /// Queued in all streams.
     messages: usize,
@@ -111,6 +113,7 @@ impl Inbox {
             held: VecDeque::new(),
             held_bytes: 0,
             unsubscribed: VecDeque::new(),
+            streamless: Vec::new(),
             shares: HashMap::new(),
             messages: 0,
             bytes: 0,
@@ -163,7 +166,8 @@ impl Inbox {
 
     fn hold_or_drop(&mut self, message: Message, hold: bool) -> Option<MessageId> {
         let id = message.id();
-        let late = self.unsubscribed.iter().any(|filter| topic::matches(filter, message.topic()));
+        let late = self.unsubscribed.iter().any(|filter| topic::matches(filter, message.topic()))
+            && !self.streamless.iter().any(|filter| topic::matches(filter, message.topic()));
         if id.is_none() || !hold || late {
             self.dropped += u64::from(!late);
             return id;
@@ -201,6 +205,7 @@ impl Inbox {
         for filter in &filters {
             self.router.insert(filter, stream);
             self.unsubscribed.retain(|gone| **gone != *matched_part(filter));
+            self.streamless.retain(|other| other != filter);
         }
         self.streams[stream].filters = filters;
         if unclaimed {
@@ -275,6 +280,7 @@ impl Inbox {
         for stream in self.streams_of(filter) {
             self.drop_filter(stream, filter, wakers);
         }
+        self.streamless.retain(|other| **other != *filter);
         if self.unsubscribed.len() == REMEMBERED {
             self.unsubscribed.pop_front();
         }
@@ -310,7 +316,9 @@ impl Inbox {
         wakers: &mut Wakers,
     ) -> Vec<MessageId> {
         for filter in std::mem::take(&mut self.streams[stream].filters) {
-            self.router.remove(&filter, stream);
+            if self.router.remove(&filter, stream) {
+                self.streamless.push(filter);
+            }
         }
         self.unclaimed_streams.retain(|&other| other != stream);
         let state = self.streams.remove(stream);

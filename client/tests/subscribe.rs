@@ -208,6 +208,18 @@ fn unclaimed_messages_are_dropped_by_option_without_a_session_and_when_unsubscri
 
 // R: SUB-06
 #[test]
+fn a_message_that_a_dropped_subscription_wants_too_is_not_late_for_one_that_was_unsubscribed() {
+    let (mut world, client) = World::connected(V5, Options::default(), |builder| builder);
+    drop(world.finish(client.subscribe("a/b").qos(QoS::AtLeastOnce)).unwrap());
+    let all = world.finish(client.subscribe("a/#").qos(QoS::AtLeastOnce)).unwrap();
+    world.finish(all.unsubscribe()).unwrap();
+    world.finish(client.publish("a/b", "x").qos(QoS::AtLeastOnce)).unwrap();
+    world.settle();
+    assert_eq!((world.acked(), client.statistics().backlog), (0, 1));
+}
+
+// R: SUB-06
+#[test]
 fn what_a_dropped_subscription_had_queued_goes_to_messages() {
     let (mut world, client) = World::connected(V5, Options::default(), |builder| builder);
     let mut rest = client.messages();

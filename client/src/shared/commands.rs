@@ -12,11 +12,11 @@ use crate::room::{Command, Rejection};
 impl Inner {
     /// Publishes, or queues the publish when the connection has no room for it.
     pub(crate) fn publish(&mut self, publish: Publish<'_>) -> Result<Ticket, PublishError> {
-        match self.try_publish(publish.clone()) {
-            Ok(token) => Ok(Ticket::Accepted(token)),
-            Err(PublishError::Full) => Ok(Ticket::Waiting(self.room.push(Command::publish(publish), false))),
-            Err(error) => Err(error),
+        let ending = matches!(self.connection.state(), State::Disconnecting | State::Closed);
+        if self.dead || ending || (self.room.is_empty() && self.has_room()) {
+            return self.try_publish(publish).map(Ticket::Accepted);
         }
+        Ok(Ticket::Waiting(self.room.push(Command::publish(publish), false)))
     }
 
     /// Publishes if there is room now and nobody waits for it.
@@ -25,6 +25,7 @@ impl Inner {
             return Err(PublishError::Closed);
         }
         if !self.room.is_empty() {
+            // Those who wait were first.
             return Err(PublishError::Full);
         }
         let token = self.connection.publish(self.now, publish)?;
