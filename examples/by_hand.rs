@@ -1,6 +1,6 @@
 //! The protocol alone, over a blocking socket: `cargo run --example by_hand -- mqtt://HOST:PORT`.
 //!
-//! `sterna::core::Connection` does no I/O. A driver has to do no more for it than this one: carry out its actions,
+//! `sterna::protocol::Connection` does no I/O. A driver has to do no more for it than this one: carry out its actions,
 //! write what it gives, feed it what was read, and be back at its deadline. It reconnects by itself.
 
 use std::error::Error;
@@ -8,9 +8,9 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use sterna::core::bytes::{Buf, BytesMut};
-use sterna::core::packet::{FiltersBuf, Properties, SubscribeFilter, SubscribeOptions};
-use sterna::core::{
+use sterna::protocol::bytes::{Buf, BytesMut};
+use sterna::protocol::packet::{FiltersBuf, Properties, SubscribeFilter, SubscribeOptions};
+use sterna::protocol::{
     Action, Config, Connection, Disconnect, Event, Instant, Lost, LostKind, Publish, Subscribe, Transmit,
 };
 

@@ -83,6 +83,7 @@ macro_rules! properties {
 
         /// One property with its value.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        #[non_exhaustive]
         #[allow(missing_docs)] // The names are the specification's.
         pub enum Property<'a> {
             $($name($value),)*

@@ -162,7 +162,7 @@ impl Broker {
                 Property::ResponseInformation(information),
             );
         }
-        for property in given {
+        for property in given.iter() {
             add(&mut properties, property);
         }
         properties
