@@ -115,11 +115,6 @@ impl Broker {
         self.builder(client_id).connect().await.expect("connected")
     }
 
-    /// A client whose session the broker keeps.
-    pub(crate) async fn connect_persistent(&self, client_id: &str) -> Client {
-        self.builder(client_id).persistent().connect().await.expect("connected")
-    }
-
     /// The test broker, to script it.
     ///
     /// # Panics

@@ -1,6 +1,6 @@
 //! The server goes away and comes back, with its memory or without.
 
-use sterna::{Client, Event, OperationError, PublishError, QoS, Subscription};
+use sterna::{Client, Event, OperationError, ProtocolVersion, PublishError, QoS, Subscription};
 
 use crate::brokers::{Memory, Setup};
 use crate::tools::{FirstCopies, connected, event, next, number};
@@ -51,7 +51,10 @@ async fn sessions_are_kept(setup: Setup, qos: QoS) {
     let mut broker = setup.persistent_broker().await;
     let publisher =
         broker.builder("publisher").persistent().in_flight_limit(20).connect().await.expect("connected");
-    let subscriber = broker.connect_persistent("subscriber").await;
+    // Mosquitto restores no more than its max_inflight_messages, 20, as what they were: PUBLISHes beyond that are sent
+    // again even if PUBREL was due (seen with 2.0.11).
+    let subscriber =
+        broker.builder("subscriber").persistent().receive_maximum(20).connect().await.expect("connected");
     let mut events = subscriber.events();
     let mut stream = subscriber.subscribe("numbers").qos(qos).await.expect("granted");
     let mut copies = FirstCopies::default();
@@ -88,7 +91,9 @@ async fn everything_is_forgotten(setup: Setup) {
     receive(&mut stream, &mut copies, COUNT / 3).await;
     broker.stop(Memory::Lost).await;
     broker.start().await;
-    assert!(!connected(&mut events).await, "the server knows no session");
+    let session_present = connected(&mut events).await;
+    // The CONNACK of 3.1 does not tell.
+    assert!(setup.version == ProtocolVersion::V3_1 || !session_present, "the server knows no session");
     resubscribed(&mut events).await;
     publishing.await.expect("no panic");
     // From here on everything arrives again.
