@@ -49,7 +49,8 @@ impl Setup {
 
     /// A broker for one user only.
     pub(crate) async fn broker_for(self, user: &str, password: &str) -> Broker {
-        let options = Options { credentials: Credentials::default().allow(user, password), ..Options::default() };
+        let options =
+            Options { credentials: Credentials::default().allow(user, password), ..Options::default() };
         self.start(Mosquitto::options().user(user, password), options).await
     }
 

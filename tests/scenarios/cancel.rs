@@ -83,8 +83,7 @@ async fn a_dropped_subscribe_unsubscribes(setup: Setup) {
     // Before its first poll a subscribe is nothing.
     broker.model().wait_for("client", PacketType::Unsubscribe, 2).await;
     let subscribes = broker.model().with(|model, _| {
-        let is_subscribe =
-            |packet: &PacketType| *packet == PacketType::Subscribe;
+        let is_subscribe = |packet: &PacketType| *packet == PacketType::Subscribe;
         model.records_of("client").map(|record| record.packet().packet_type()).filter(is_subscribe).count()
     });
     assert_eq!(subscribes, 3);

@@ -5,7 +5,13 @@ use sterna::{Client, QoS, Will};
 use crate::brokers::{Setup, blocking};
 use crate::tools::{EVERY_QOS, next, text};
 
-scenarios!(each_qos, retained, a_will_is_published, no_will_after_disconnect, dropping_all_handles_disconnects);
+scenarios!(
+    each_qos,
+    retained,
+    a_will_is_published,
+    no_will_after_disconnect,
+    dropping_all_handles_disconnects
+);
 
 // R: PUB-01, SUB-01
 async fn each_qos(setup: Setup) {
@@ -16,7 +22,8 @@ async fn each_qos(setup: Setup) {
         let mut stream = subscriber.subscribe("each/+").qos(granted).await.expect("granted");
         assert_eq!(stream.reasons()[0].value(), granted as u8);
         for qos in EVERY_QOS {
-            let receipt = publisher.publish("each/one", format!("{qos:?}")).qos(qos).await.expect("acknowledged");
+            let receipt =
+                publisher.publish("each/one", format!("{qos:?}")).qos(qos).await.expect("acknowledged");
             assert!(!receipt.reason.is_error());
             let message = next(&mut stream).await;
             assert_eq!(message.topic(), "each/one");
@@ -32,8 +39,7 @@ async fn each_qos(setup: Setup) {
 async fn retained(setup: Setup) {
     let broker = setup.broker().await;
     let client = broker.connect("keeper").await;
-    let publish =
-        |payload: &'static str| client.publish("state", payload).qos(QoS::AtLeastOnce).retain(true);
+    let publish = |payload: &'static str| client.publish("state", payload).qos(QoS::AtLeastOnce).retain(true);
     let mut early = client.subscribe("state").await.expect("granted");
     publish("on").await.expect("acknowledged");
     assert!(!next(&mut early).await.retain(), "to those who are there it is an ordinary message");
@@ -89,11 +95,10 @@ async fn dropping_all_handles_disconnects(setup: Setup) {
     let mut stream = watcher.subscribe("wills/#").await.expect("granted");
     let client = broker.builder("dropped").will(will("wills/dropped")).connect().await.expect("connected");
     let mut events = client.events();
-    let subscription = client.subscribe("something").await.expect("granted");
+    let mut subscription = client.subscribe("something").await.expect("granted");
     drop(client);
     // The subscription is a handle as well: the client is still there for it.
     watcher.publish("something", "still").await.expect("sent");
-    let mut subscription = subscription;
     assert_eq!(text(&mut subscription).await, "still");
     drop(subscription);
     broker.disconnected("dropped").await;

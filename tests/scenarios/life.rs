@@ -41,7 +41,8 @@ async fn a_missing_pingresp_is_noticed(setup: Setup) {
     let broker = setup.test_broker(Options::default()).await;
     let fault = Fault::sending(PacketType::PingResp, OnSend::Discard).times(1);
     broker.model().with(|model, _| model.add_fault(fault));
-    let builder = broker.builder("c").keep_alive(Duration::from_secs(1)).ping_timeout(Duration::from_millis(200));
+    let builder =
+        broker.builder("c").keep_alive(Duration::from_secs(1)).ping_timeout(Duration::from_millis(200));
     let client = builder.connect().await.expect("connected");
     let mut events = client.events();
     let (cause, retry_in) = event(&mut events, |event| match event {
@@ -58,7 +59,9 @@ async fn a_missing_pingresp_is_noticed(setup: Setup) {
 // R: PUB-06
 async fn a_missing_ack_is_noticed(setup: Setup) {
     let broker = setup.test_broker(Options::default()).await;
-    broker.model().with(|model, _| model.add_fault(Fault::sending(PacketType::PubAck, OnSend::Discard).times(1)));
+    broker
+        .model()
+        .with(|model, _| model.add_fault(Fault::sending(PacketType::PubAck, OnSend::Discard).times(1)));
     let builder = broker.builder("c").ack_timeout(Duration::from_millis(200)).persistent();
     let client = builder.connect().await.expect("connected");
     let mut events = client.events();

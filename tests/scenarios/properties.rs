@@ -1,6 +1,6 @@
 //! The properties of MQTT 5.0, and that older versions refuse them aloud.
 
-use sterna::{Property, PropertiesBuf, PublishError, QoS, SubscribeOptions};
+use sterna::{PropertiesBuf, Property, PublishError, QoS, SubscribeOptions};
 
 use crate::brokers::Setup;
 use crate::tools::next;
@@ -19,7 +19,8 @@ fn all() -> PropertiesBuf {
         Property::ResponseTopic("answers/here"),
         Property::CorrelationData(b"\x00\xff42"),
     ];
-    for property in fixed.into_iter().chain(USER.map(|(name, value)| Property::UserProperty { name, value })) {
+    for property in fixed.into_iter().chain(USER.map(|(name, value)| Property::UserProperty { name, value }))
+    {
         properties.push(property).expect("it fits");
     }
     properties

@@ -78,7 +78,9 @@ async fn refused_for_now(setup: Setup) {
     let broker = setup.test_broker(Options::default()).await;
     let refuse = |times| {
         let refusal = OnReceive::Answer(ReasonCode::SERVER_UNAVAILABLE);
-        broker.model().with(|model, _| model.add_fault(Fault::receiving(PacketType::Connect, refusal).times(times)));
+        broker
+            .model()
+            .with(|model, _| model.add_fault(Fault::receiving(PacketType::Connect, refusal).times(times)));
     };
     refuse(1);
     let error = broker.builder("hasty").connect().await.expect_err("the first failure is the end");

@@ -80,7 +80,8 @@ async fn sessions_are_kept(setup: Setup, qos: QoS) {
 async fn everything_is_forgotten(setup: Setup) {
     const COUNT: usize = 600;
     let mut broker = setup.broker().await;
-    let client = broker.builder("client").persistent().in_flight_limit(20).connect().await.expect("connected");
+    let client =
+        broker.builder("client").persistent().in_flight_limit(20).connect().await.expect("connected");
     let mut events = client.events();
     let mut stream = client.subscribe("numbers").qos(QoS::AtLeastOnce).await.expect("granted");
     let mut copies = FirstCopies::default();
@@ -114,7 +115,7 @@ async fn clean_sessions_start_anew(setup: Setup) {
     let deliveries: Vec<_> = (0..100)
         .map(|n| client.publish("numbers", n.to_string()).qos(QoS::AtLeastOnce).send().expect("queued"))
         .collect();
-    let late = client.subscribe("late").send().expect("queued");
+    let mut late = client.subscribe("late").send().expect("queued");
     broker.start().await;
     for _ in 0..3 {
         resubscribed(&mut events).await;
@@ -122,7 +123,6 @@ async fn clean_sessions_start_anew(setup: Setup) {
     for delivery in deliveries {
         delivery.await.expect("acknowledged");
     }
-    let mut late = late;
     late.granted().await.expect("granted");
     let publisher = broker.connect("publisher").await;
     for topic in ["late", "other", "numbers"] {

@@ -45,12 +45,14 @@ async fn ten_thousand(setup: Setup, qos: QoS) {
     let publisher = broker.builder("publisher").in_flight_limit(20).connect().await.expect("connected");
     // And it goes beyond any Receive Maximum that a 5.0 client announces, once messages wait and acknowledgements
     // come (seen with 2.0.11), so the subscriber announces none.
-    let subscriber = broker.builder("subscriber").receive_maximum(u16::MAX).connect().await.expect("connected");
+    let subscriber =
+        broker.builder("subscriber").receive_maximum(u16::MAX).connect().await.expect("connected");
     let mut stream = subscriber.subscribe("many").qos(qos).await.expect("granted");
     let publish = async {
         let mut deliveries = Vec::with_capacity(COUNT);
         for n in 0..COUNT {
-            deliveries.push(publisher.publish("many", n.to_string()).qos(qos).enqueue().await.expect("accepted"));
+            deliveries
+                .push(publisher.publish("many", n.to_string()).qos(qos).enqueue().await.expect("accepted"));
         }
         for delivery in deliveries {
             delivery.await.expect("acknowledged");

@@ -30,7 +30,10 @@ impl Inner {
         }
         let token = self.connection.publish(self.now, publish)?;
         self.completions.expect(token);
-        self.touch();
+        // Between two connections it only waits: the driver need not be woken to find that out.
+        if self.connection.state() != State::Reconnecting {
+            self.touch();
+        }
         Ok(token)
     }
 
