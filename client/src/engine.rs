@@ -55,15 +55,34 @@ pub enum Step {
 #[derive(Debug)]
 enum Link {
     None,
-    Resolving { attempt: Attempt, asked: bool, end: Instant },
-    Dialling { attempt: Attempt, dialler: Dialler, asked: bool },
+    Resolving {
+        attempt: Attempt,
+        asked: bool,
+        end: Instant,
+    },
+    Dialling {
+        attempt: Attempt,
+        dialler: Dialler,
+        asked: bool,
+    },
     /// Dialled, and the connection does not know yet.
-    Dialled { attempt: Attempt },
-    Up { attempt: Attempt },
+    Dialled {
+        attempt: Attempt,
+    },
+    Up {
+        attempt: Attempt,
+    },
     /// We have closed, the server not yet.
-    Lingering { attempt: Attempt, asked: bool, until: Instant },
+    Lingering {
+        attempt: Attempt,
+        asked: bool,
+        until: Instant,
+    },
     /// It is gone, and the connection does not know yet.
-    Gone { attempt: Attempt, lost: Lost },
+    Gone {
+        attempt: Attempt,
+        lost: Lost,
+    },
 }
 
 /// Drives one client; sans-IO. An adapter has the time source and the sockets, and this loop:
@@ -154,7 +173,10 @@ impl Engine {
     }
 
     /// The answer to [`Step::Resolve`].
-    pub fn handle_resolved<E: fmt::Display>(&mut self, result: Result<impl IntoIterator<Item = SocketAddr>, E>) {
+    pub fn handle_resolved<E: fmt::Display>(
+        &mut self,
+        result: Result<impl IntoIterator<Item = SocketAddr>, E>,
+    ) {
         let Link::Resolving { attempt, end, .. } = self.drive.link else { return };
         self.drive.link = match result {
             Ok(addresses) => Link::Dialling { attempt, dialler: Dialler::new(addresses, end), asked: false },

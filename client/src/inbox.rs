@@ -305,8 +305,9 @@ impl Inbox {
         }
         let filter = matched_part(filter);
         self.unsubscribed.push_back(filter.into());
-        let (gone, kept) =
-            std::mem::take(&mut self.held).into_iter().partition(|message| topic::matches(filter, message.topic()));
+        let (gone, kept) = std::mem::take(&mut self.held)
+            .into_iter()
+            .partition(|message| topic::matches(filter, message.topic()));
         self.held = kept;
         let gone: VecDeque<Message> = gone;
         self.held_bytes -= gone.iter().map(Message::size).sum::<usize>();

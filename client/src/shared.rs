@@ -8,8 +8,9 @@ use std::task::{Poll, Waker};
 
 use sterna_core::packet::{ProtocolVersion, ReasonCode};
 use sterna_core::{
-    AckError, Acknowledge, Cause, CleanStart, Config, ConfigError, Connection, Disconnect, DisconnectError, Instant, Lost, LostKind, Message, MessageId,
-    OperationError, Publish, PublishError, State, Subscribe, SubscribeError, Token, Unsubscribe,
+    AckError, Acknowledge, Cause, CleanStart, Config, ConfigError, Connection, Disconnect, DisconnectError,
+    Instant, Lost, LostKind, Message, MessageId, OperationError, Publish, PublishError, State, Subscribe,
+    SubscribeError, Token, Unsubscribe,
 };
 
 use crate::completion::{Answer, Completions};
@@ -304,8 +305,10 @@ impl Inner {
 
     /// Puts in what waits for room, as far as there is some.
     fn fill_room(&mut self) {
-        while !self.room.is_empty() && (self.dead || self.has_room() || self.connection.state() == State::Closed) {
-                let outcome = match self.room.front() {
+        while !self.room.is_empty()
+            && (self.dead || self.has_room() || self.connection.state() == State::Closed)
+        {
+            let outcome = match self.room.front() {
                 _ if self.dead => Err(Rejection::Publish(PublishError::Closed)),
                 Some(command) => execute(&mut self.connection, self.now, command),
                 None => return,

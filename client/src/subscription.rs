@@ -115,8 +115,9 @@ impl Subscribing {
         let receiver = Receiver::open(self.handle.clone(), names, self.mode);
         let stream = receiver.stream();
         let properties = std::mem::take(&mut self.properties);
-        let ticket =
-            self.handle.with(|inner| inner.submit(Command::Subscribe { filters, properties, stream }, false))?;
+        let ticket = self
+            .handle
+            .with(|inner| inner.submit(Command::Subscribe { filters, properties, stream }, false))?;
         let operation = Some(Operation::new(self.handle.clone(), ticket));
         self.subscription = Some(Subscription { receiver, operation, granted: None });
         Ok(())
