@@ -86,6 +86,20 @@ pub enum ServerLimit {
     SharedSubscriptionAvailable,
 }
 
+impl ServerLimit {
+    /// What the server would answer.
+    pub(crate) fn reason(self) -> ReasonCode {
+        match self {
+            Self::MaximumQoS => ReasonCode::QOS_NOT_SUPPORTED,
+            Self::RetainAvailable => ReasonCode::RETAIN_NOT_SUPPORTED,
+            Self::MaximumPacketSize { .. } => ReasonCode::PACKET_TOO_LARGE,
+            Self::WildcardSubscriptionAvailable => ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
+            Self::SubscriptionIdentifierAvailable => ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
+            Self::SharedSubscriptionAvailable => ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+        }
+    }
+}
+
 /// Why a PUBLISH was not accepted; nothing was kept or sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

@@ -380,9 +380,10 @@ impl Connection {
         if qos == QoS::AtMostOnce { Ok(false) } else { Err(Refused::Paused) }
     }
 
-    /// The server does not read what we answer: do not read what it asks.
+    /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
+    /// that first wants to write must be read, or both wait for each other.
     fn replies_pile_up(&self) -> bool {
-        self.unsent() > 2 * self.config.send_buffer as u64
+        self.replies > self.config.send_buffer as u64
     }
 
     /// Whether packets are taken in this phase.

@@ -80,6 +80,10 @@ impl InFlights {
         self.table.len() > self.abandoned
     }
 
+    pub(crate) fn has_free_id(&self) -> bool {
+        self.table.len() < usize::from(u16::MAX)
+    }
+
     /// A free packet identifier; `None` while all are in use.
     pub(crate) fn free_id(&mut self) -> Option<u16> {
         self.ids.next(&self.table)
@@ -178,8 +182,8 @@ impl InFlights {
         }
     }
 
-    /// The connection is gone: nothing counts against a window, and SUBSCRIBE and UNSUBSCRIBE are given back to be
-    /// sent again under a new identifier.
+    /// The connection is gone: nothing counts against a window, and SUBSCRIBE and UNSUBSCRIBE are given back, in the
+    /// order of the calls, to be sent again under a new identifier.
     pub(crate) fn disconnected(&mut self) -> Vec<InFlight> {
         self.window = 0;
         self.resend = VecDeque::new();
@@ -191,7 +195,10 @@ impl InFlights {
             .map(|(id, _)| id)
             .collect();
         // No connection has this number: nothing is taken from the window.
-        controls.into_iter().filter_map(|id| self.remove(id, Attempt(0))).collect()
+        let removed = controls.into_iter().filter_map(|id| self.remove(id, Attempt(0)));
+        let mut removed: Vec<_> = removed.collect();
+        removed.sort_unstable_by_key(|entry| entry.token);
+        removed
     }
 
     /// The session is gone: gives everything back, in the order of the calls.
@@ -250,8 +257,12 @@ impl InFlights {
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.table.trim();
-        self.resend = VecDeque::new();
-        self.unstamped = Vec::new();
+        if self.resend.is_empty() {
+            self.resend = VecDeque::new();
+        }
+        if self.unstamped.is_empty() {
+            self.unstamped = Vec::new();
+        }
     }
 }
 

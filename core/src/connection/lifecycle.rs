@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeSet, VecDeque};
 use alloc::format;
 use alloc::vec;
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::inflight::Stage;
@@ -52,6 +53,7 @@ impl Connection {
     pub(super) fn start(&mut self) {
         if self.phase == Phase::Closed || self.phase == Phase::Idle {
             self.session.accepted = false;
+            self.session.retry_now = false;
             self.backoff.reset();
         }
         let Some(phase) = self.phase.next(Input::Start) else { return };
@@ -69,6 +71,8 @@ impl Connection {
         self.start();
         if self.phase == Phase::Connected {
             self.session.retry_now = true;
+            // So that the server does not publish the will.
+            self.send_disconnect(ReasonCode::NORMAL_DISCONNECTION, &PropertiesBuf::new());
             self.fail(Cause::Requested);
         }
     }
@@ -199,11 +203,12 @@ impl Connection {
     /// what was never sent is not concerned.
     fn lose_session(&mut self) {
         self.received.clear();
+        let mut again = Vec::new();
         for entry in self.in_flight.take_all() {
             match entry.stage {
                 Stage::Published(record) if entry.abandoned => self.queue.release(record),
                 Stage::Published(record) if record.qos == QoS::AtLeastOnce => {
-                    self.queue.push(entry.token, record);
+                    again.push((entry.token, record));
                 }
                 Stage::Published(record) => {
                     self.queue.release(record);
@@ -217,6 +222,10 @@ impl Connection {
                 }
                 Stage::Controlled(control) => self.queue.push_control(control),
             }
+        }
+        // They are older than what waits: the latest first, so that each goes to the front.
+        for (token, record) in again.into_iter().rev() {
+            self.queue.push(token, record);
         }
         self.complete_idle_unsubscribes();
     }
@@ -255,11 +264,14 @@ impl Connection {
 
     pub(super) fn end(&mut self, disconnect: Disconnect<'_>) -> Result<(), DisconnectError> {
         self.check_disconnect(&disconnect)?;
+        if self.phase == Phase::Closed {
+            return Ok(());
+        }
         if self.ending.is_none() {
+            self.timers.arm_in(Timer::Drain, self.config.drain_timeout);
             let properties = disconnect.properties.into();
             self.ending = Some(Box::new(Ending { reason: disconnect.reason, properties }));
         }
-        self.timers.arm_in(Timer::Drain, self.config.drain_timeout);
         let pending = self.has_pending();
         match self.phase {
             Phase::Connected | Phase::Draining if disconnect.at_once => {
@@ -271,10 +283,9 @@ impl Connection {
             }
             Phase::Connected => self.finish(),
             Phase::Connecting | Phase::Handshaking if pending && !disconnect.at_once => {}
-            Phase::Draining => {}
+            Phase::Draining | Phase::Closed => {}
             Phase::Flushing if !disconnect.at_once => {}
             Phase::Idle | Phase::Waiting => self.close(Cause::Requested),
-            Phase::Closed => self.ending = None,
             Phase::Connecting | Phase::Handshaking | Phase::Flushing | Phase::Closing => self.abort(),
         }
         Ok(())
@@ -355,8 +366,9 @@ impl Connection {
         let properties = properties.as_properties();
         if self.send(&Packet::Disconnect(packet::Disconnect { reason, properties })).is_err() {
             let properties = packet::Properties::EMPTY;
-            // Four bytes; no server takes less.
-            let _ = self.send(&Packet::Disconnect(packet::Disconnect { reason, properties }));
+            // Four bytes; no server can mean less.
+            let packet = Packet::Disconnect(packet::Disconnect { reason, properties });
+            let _ = self.send_within(&packet, PROTOCOL_MAXIMUM_PACKET_SIZE);
         }
     }
 
@@ -446,6 +458,7 @@ impl Connection {
         self.out.release();
         self.enqueued = 0;
         self.written = 0;
+        self.replies = 0;
         self.writing_since = None;
         self.ping = None;
         self.paused = false;
@@ -456,9 +469,12 @@ impl Connection {
         for (_, token) in core::mem::take(&mut self.unwritten) {
             self.publish_failed(token, OperationError::Lost);
         }
-        for entry in self.in_flight.disconnected() {
+        for entry in self.in_flight.disconnected().into_iter().rev() {
             let Stage::Controlled(control) = entry.stage else { continue };
             let again = matches!(control.request, Request::Subscribe { again: true, .. });
+            if entry.abandoned {
+                self.subscriptions.abandoned(entry.token);
+            }
             if entry.abandoned || again {
                 self.queue.release_control(&control);
             } else {
@@ -591,6 +607,8 @@ impl Connection {
     /// The longest-waiting operation may have been sent later than when the timer was armed.
     fn ack_timed_out(&mut self) {
         let timeout = self.config.ack_timeout;
+        // What the driver has not taken yet may carry an old time from its command.
+        self.in_flight.stamp(self.now);
         let Some(oldest) = self.in_flight.oldest(self.attempt) else { return };
         if oldest + timeout > self.now {
             self.timers.arm(Timer::Ack, oldest + timeout);
@@ -632,8 +650,8 @@ impl Connection {
     }
 
     fn send_ping(&mut self) {
-        // Two bytes; no server takes less.
-        let _ = self.send(&Packet::PingReq);
+        // Two bytes; no server can mean less.
+        let _ = self.send_within(&Packet::PingReq, PROTOCOL_MAXIMUM_PACKET_SIZE);
         let end = self.enqueued;
         self.ping.get_or_insert(Ping { end });
         // Nothing happens: a good time to give memory back.

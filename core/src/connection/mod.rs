@@ -154,6 +154,8 @@ pub struct Connection {
     /// Bytes given to `out`, and taken by the transport, on this connection.
     enqueued: u64,
     written: u64,
+    /// At most how many of the bytes that the transport has not taken are acknowledgements.
+    replies: u64,
     /// When the transport last made progress, while it has bytes to take.
     writing_since: Option<Instant>,
     /// QoS 0 messages, and where each ends among the bytes enqueued.
@@ -223,6 +225,7 @@ impl Connection {
             out: Transmit::new(),
             enqueued: 0,
             written: 0,
+            replies: 0,
             writing_since: None,
             unwritten: VecDeque::new(),
             ping: None,

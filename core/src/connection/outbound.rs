@@ -14,10 +14,10 @@ use crate::error::{AckError, OperationError, PublishError, ServerLimit, Subscrib
 use crate::event::{Event, Receipt, Token};
 use crate::message::MessageId;
 use crate::packet::{
-    self, Ack, EncodeError, Filters, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties,
-    PropertiesBuf, PropertyId, PropertyOwner, ProtocolVersion, QoS, ReasonCode,
+    self, Ack, EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties, PropertiesBuf,
+    PropertyId, PropertyOwner, ProtocolVersion, QoS, ReasonCode, SubscribeFilter,
 };
-use crate::topic;
+use crate::topic::{self, TopicError};
 
 impl Connection {
     // Publishing
@@ -118,17 +118,18 @@ impl Connection {
     /// What the encoder will check when the packet's turn comes.
     fn check_publish_packet(&self, publish: &Publish<'_>) -> Result<(), PublishError> {
         topic::validate_name(publish.topic)?;
-        // Fixed header, topic length, packet identifier and property length take at most 15 bytes.
-        let size =
-            publish.topic.len() + publish.properties.as_bytes().len() + publish.payload.as_slice().len() + 15;
-        let limit = self.packet_limit();
-        if size > limit as usize {
-            let (size, ours) = (size as u64, limit == PROTOCOL_MAXIMUM_PACKET_SIZE);
-            return Err(if ours {
-                PublishError::Encode(EncodeError::PacketTooLarge { size, limit })
-            } else {
-                ServerLimit::MaximumPacketSize { size, limit }.into()
-            });
+        let packet = packet::Publish {
+            duplicate: false,
+            qos: publish.qos,
+            retain: publish.retain,
+            topic: publish.topic,
+            packet_id: u16::from(publish.qos != QoS::AtMostOnce),
+            properties: publish.properties,
+            payload: publish.payload.as_slice(),
+        };
+        let (size, limit) = (packet.size(self.version), self.packet_limit());
+        if size > u64::from(limit) {
+            return Err(self.publish_error(EncodeError::PacketTooLarge { size, limit }));
         }
         Ok(())
     }
@@ -139,6 +140,8 @@ impl Connection {
                 ServerLimit::MaximumPacketSize { size, limit }.into()
             }
             EncodeError::Topic(error) => error.into(),
+            // No alias is the application's to set.
+            EncodeError::TopicMissing => TopicError::Empty.into(),
             error => PublishError::Encode(error),
         }
     }
@@ -148,9 +151,9 @@ impl Connection {
     pub(super) fn send_subscribe(&mut self, subscribe: Subscribe<'_>) -> Result<Token, SubscribeError> {
         self.check_control()?;
         let Subscribe { filters, properties } = subscribe;
-        self.check_subscribe_version(filters, properties)?;
+        self.check_subscribe_version(filters.iter(), properties)?;
         if self.phase.is_up() {
-            self.check_subscribe_limits(filters, properties)?;
+            self.check_subscribe_limits(filters.iter(), properties)?;
         }
         let packet = Packet::Subscribe(packet::Subscribe { packet_id: 1, properties, filters });
         self.check_control_packet(&packet)?;
@@ -182,9 +185,9 @@ impl Connection {
         if self.has_room() { Ok(()) } else { Err(SubscribeError::Full) }
     }
 
-    fn check_subscribe_version(
+    fn check_subscribe_version<'a>(
         &self,
-        filters: Filters<'_>,
+        mut filters: impl Iterator<Item = SubscribeFilter<'a>>,
         properties: Properties<'_>,
     ) -> Result<(), SubscribeError> {
         if !self.is_known_to_be_older() {
@@ -196,15 +199,15 @@ impl Connection {
         let newer = |options: packet::SubscribeOptions| {
             options != packet::SubscribeOptions { qos: options.qos, ..packet::SubscribeOptions::default() }
         };
-        if filters.iter().any(|filter| newer(filter.options)) {
+        if filters.any(|filter| newer(filter.options)) {
             return Err(SubscribeError::UnsupportedByVersion("a subscription option besides QoS"));
         }
         Ok(())
     }
 
-    fn check_subscribe_limits(
+    fn check_subscribe_limits<'a>(
         &self,
-        filters: Filters<'_>,
+        filters: impl Iterator<Item = SubscribeFilter<'a>>,
         properties: Properties<'_>,
     ) -> Result<(), ServerLimit> {
         let Some(server) = self.server.as_deref() else { return Ok(()) };
@@ -212,7 +215,7 @@ impl Connection {
         if identified && !server.subscription_identifier_available {
             return Err(ServerLimit::SubscriptionIdentifierAvailable);
         }
-        for filter in filters.iter().map(|filter| filter.filter) {
+        for SubscribeFilter { filter, .. } in filters {
             if filter.contains(['+', '#']) && !server.wildcard_subscription_available {
                 return Err(ServerLimit::WildcardSubscriptionAvailable);
             }
@@ -274,6 +277,7 @@ impl Connection {
         let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
         // At most five bytes; no server takes less.
         if ack.encode(packet_type, self.version, PROTOCOL_MAXIMUM_PACKET_SIZE, self.out.buffer()).is_ok() {
+            self.replies += (self.out.buffer().len() - start) as u64;
             self.sent(packet_type, packet_id, start, 0);
         }
     }
@@ -289,6 +293,7 @@ impl Connection {
                 self.send_ack(PacketType::PubRel, packet_id, ReasonCode::SUCCESS);
             }
         }
+        self.drop_unsupported_subscriptions();
         let largest = self.packet_limit() as usize;
         for batch in self.subscriptions.take_missing(largest) {
             let request = Request::Subscribe { filters: batch.filters, again: true };
@@ -299,6 +304,21 @@ impl Connection {
         self.flush();
     }
 
+    /// What this server cannot take is dropped alone, as if it had refused it.
+    fn drop_unsupported_subscriptions(&mut self) {
+        let mut subscriptions = core::mem::take(&mut self.subscriptions);
+        let refused = subscriptions.drop_missing(|filter, properties| {
+            if self.check_subscribe_version(core::iter::once(filter), properties).is_err() {
+                return Some(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR);
+            }
+            self.check_subscribe_limits(core::iter::once(filter), properties).err().map(ServerLimit::reason)
+        });
+        self.subscriptions = subscriptions;
+        for (filter, reason) in refused {
+            self.report(Event::Resubscribed { filter, reason });
+        }
+    }
+
     /// Sends whatever may go, oldest call first.
     pub(super) fn flush(&mut self) {
         while self.phase.is_up() && self.has_send_room() && self.send_next() {}
@@ -307,47 +327,39 @@ impl Connection {
 
     /// Sends the oldest operation that nothing holds back; whether there was one.
     fn send_next(&mut self) -> bool {
-        let control = self.queue.control.front().map(|control| control.token);
+        // While every packet identifier is in use, QoS 0 and what has an identifier go on.
+        let has_id = self.in_flight.has_free_id();
+        let control = self.queue.control.front().filter(|_| has_id).map(|control| control.token);
         let at_most_once = self.queue.at_most_once.front().map(|(token, _)| *token);
         let resend = self.in_flight.next_resend().map(|(token, _)| token);
         // A message is never sent before one that is to be sent again.
-        let acknowledged = resend.or_else(|| self.queue.acknowledged.front().map(|(token, _)| *token));
+        let waiting = || self.queue.acknowledged.front().filter(|_| has_id).map(|(token, _)| *token);
+        let acknowledged = resend.or_else(waiting);
         let acknowledged = acknowledged.filter(|_| self.has_window());
         let Some(oldest) = [control, at_most_once, acknowledged].into_iter().flatten().min() else {
             return false;
         };
         if control == Some(oldest) {
-            return self.send_control() || self.send_next_without_id();
-        }
-        if at_most_once == Some(oldest) {
+            self.send_control();
+        } else if at_most_once == Some(oldest) {
             self.send_queued_at_most_once();
-            return true;
-        }
-        if resend.is_some() {
+        } else if resend.is_some() {
             self.send_again();
-            return true;
+        } else {
+            self.send_queued();
         }
-        self.send_queued() || self.send_next_without_id()
+        true
     }
 
-    /// While every packet identifier is in use, QoS 0 goes on.
-    fn send_next_without_id(&mut self) -> bool {
-        let waits = !self.queue.at_most_once.is_empty();
-        if waits {
-            self.send_queued_at_most_once();
-        }
-        waits
-    }
-
-    fn send_control(&mut self) -> bool {
-        let Some(packet_id) = self.in_flight.free_id() else { return false };
-        let Some(control) = self.queue.control.pop_front() else { return false };
+    fn send_control(&mut self) {
+        let Some(packet_id) = self.in_flight.free_id() else { return };
+        let Some(control) = self.queue.control.pop_front() else { return };
         let properties = control.properties.as_properties();
         let (result, limits) = match &control.request {
             Request::Subscribe { filters, .. } => {
                 let filters = filters.as_filters();
                 let packet = Packet::Subscribe(packet::Subscribe { packet_id, properties, filters });
-                let limits = self.check_subscribe_limits(filters, properties);
+                let limits = self.check_subscribe_limits(filters.iter(), properties);
                 (limits.map_or(Ok(()), |()| self.send(&packet)), limits)
             }
             Request::Unsubscribe { filters } => {
@@ -363,13 +375,17 @@ impl Connection {
             let token = control.token;
             self.in_flight.insert(packet_id, token, self.attempt, self.now, Stage::Controlled(control));
         }
-        true
     }
 
     fn control_failed(&mut self, control: &Control, error: OperationError) {
-        if let Request::Subscribe { filters, .. } = &control.request {
-            for filter in filters.as_filters().iter() {
-                self.subscriptions.answered(control.token, filter.filter, false);
+        if let Request::Subscribe { filters, again } = &control.request {
+            for SubscribeFilter { filter, .. } in filters.as_filters().iter() {
+                self.subscriptions.answered(control.token, filter, false);
+                if *again {
+                    // Only a filter that alone is too large can have come here.
+                    let reason = ReasonCode::PACKET_TOO_LARGE;
+                    self.report(Event::Resubscribed { filter: filter.into(), reason });
+                }
             }
         }
         self.queue.release_control(control);
@@ -385,9 +401,9 @@ impl Connection {
         self.queue.release(record);
     }
 
-    fn send_queued(&mut self) -> bool {
-        let Some(packet_id) = self.in_flight.free_id() else { return false };
-        let Some((token, record)) = self.queue.acknowledged.pop_front() else { return false };
+    fn send_queued(&mut self) {
+        let Some(packet_id) = self.in_flight.free_id() else { return };
+        let Some((token, record)) = self.queue.acknowledged.pop_front() else { return };
         match self.send_record(&record, packet_id, false) {
             Ok(()) => {
                 let stage = Stage::Published(record);
@@ -398,7 +414,6 @@ impl Connection {
                 self.queue.release(record);
             }
         }
-        true
     }
 
     /// Sends a message of an earlier connection again, with DUP [MQTT-3.3.1-1] and its packet identifier.
@@ -440,7 +455,10 @@ impl Connection {
 
     /// Encodes a packet other than PUBLISH and CONNECT.
     pub(super) fn send(&mut self, packet: &Packet<'_>) -> Result<(), EncodeError> {
-        let limit = self.packet_limit();
+        self.send_within(packet, self.packet_limit())
+    }
+
+    pub(super) fn send_within(&mut self, packet: &Packet<'_>, limit: u32) -> Result<(), EncodeError> {
         let start = self.out.buffer().len();
         packet.encode(self.version, limit, self.out.buffer())?;
         let packet_id = match packet {
@@ -479,6 +497,7 @@ impl Connection {
             return;
         }
         self.written += bytes;
+        self.replies = self.replies.min(self.unsent());
         self.statistics.bytes_sent += bytes;
         self.last_sent = self.now;
         self.writing_since = (self.unsent() > 0).then_some(self.now);
