@@ -45,6 +45,8 @@ pub(super) struct Session {
     retry_now: bool,
     /// When the CONNACK of this network connection came.
     up_since: Option<Instant>,
+    /// How many CONNECTs were sent since the last connection was accepted, and not refused.
+    unanswered: u32,
 }
 
 impl Connection {
@@ -118,6 +120,7 @@ impl Connection {
         };
         let start = self.out.buffer().len();
         connect.encode(PROTOCOL_MAXIMUM_PACKET_SIZE, self.out.buffer())?;
+        self.session.unanswered = self.session.unanswered.saturating_add(1);
         self.sent(PacketType::Connect, 0, start, 0);
         Ok(())
     }
@@ -171,6 +174,8 @@ impl Connection {
         // 3.1 does not tell: its session is there if it was not clean, and subscribing again is harmless.
         let silent = self.version == ProtocolVersion::V3_1;
         let resumed = if silent { !self.clean_start && self.session.exists } else { connack.session_present };
+        // Whether it is the session that we know: a CONNECT whose answer was lost may have begun another.
+        let unsure = silent || self.session.unanswered > 1;
         self.session = Session {
             accepted: true,
             known: true,
@@ -181,6 +186,7 @@ impl Connection {
             lost_at: None,
             retry_now: false,
             up_since: Some(self.now),
+            unanswered: 0,
         };
         self.server = Some(Box::new(server));
         self.timers.disarm(Timer::Connect);
@@ -188,7 +194,8 @@ impl Connection {
         if !resumed {
             self.lose_session();
         }
-        if silent || !resumed {
+        self.received.resumed(unsure);
+        if unsure || !resumed {
             self.subscriptions.unconfirm(self.config.resubscribe);
         }
         self.resume(resumed);
@@ -408,6 +415,7 @@ impl Connection {
         properties: packet::Properties<'_>,
     ) {
         let refusal = Refusal { reason, properties: properties.into() };
+        self.session.unanswered -= u32::from(refused && self.session.unanswered > 0);
         self.fail(if refused { Cause::Refused(refusal) } else { Cause::ServerDisconnected(refusal) });
     }
 

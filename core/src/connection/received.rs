@@ -49,6 +49,8 @@ pub(crate) struct Received {
     /// How many count against our Receive Maximum on this connection.
     live: u16,
     sequence: u64,
+    /// The server's session may be another one than that of the connection before.
+    unsure: bool,
 }
 
 impl Received {
@@ -59,7 +61,13 @@ impl Received {
             pubrecs: VecDeque::new(),
             live: 0,
             sequence: 0,
+            unsure: false,
         }
+    }
+
+    /// A connection was accepted; `unsure`: its session may be new although it is there.
+    pub(crate) fn resumed(&mut self, unsure: bool) {
+        self.unsure = unsure;
     }
 
     /// A PUBLISH came. `maximum`: our Receive Maximum, where the server must obey it.
@@ -72,7 +80,9 @@ impl Received {
     ) -> Result<Arrival, ProtocolError> {
         let exactly_once = qos == QoS::ExactlyOnce;
         if let Some(entry) = self.table.get_mut(packet_id) {
-            let same = entry.exactly_once == exactly_once && (duplicate || exactly_once);
+            // Its identifier tells a QoS 2 message [MQTT-4.3.3-10], unless the server may have begun anew: then DUP does.
+            let told_by_id = exactly_once && (entry.live || !self.unsure);
+            let same = entry.exactly_once == exactly_once && (duplicate || told_by_id);
             if entry.live && !same {
                 return Err(ProtocolError::PacketIdInUse(packet_id));
             }

@@ -307,3 +307,23 @@ fn an_early_pubrel_and_a_reused_identifier_are_errors() {
     rig.deliver("other", QoS::AtLeastOnce, 1, false);
     assert_eq!(rig.closed_because(), Cause::Protocol(ProtocolError::PacketIdInUse(1)));
 }
+
+// R: SUB-06, REC-03
+#[test]
+fn on_3_1_a_message_without_dup_is_new_since_the_server_may_have_begun_anew() {
+    for (version, topics) in [(ProtocolVersion::V3_1, vec!["new"]), (ProtocolVersion::V3_1_1, vec![])] {
+        let mut rig = Rig::connected(Config {
+            client_id: crate::config::ClientId::Given("anna".into()),
+            clean_start: crate::config::CleanStart::Never,
+            ..config_of(version)
+        });
+        rig.deliver("old", QoS::ExactlyOnce, 1, false);
+        assert_eq!(rig.topics(), ["old"]);
+        rig.reconnect(version != ProtocolVersion::V3_1);
+        rig.deliver("old", QoS::ExactlyOnce, 1, true);
+        assert_eq!(rig.topics(), [""; 0]);
+        rig.reconnect(version != ProtocolVersion::V3_1);
+        rig.deliver("new", QoS::ExactlyOnce, 1, false);
+        assert_eq!(rig.topics(), topics);
+    }
+}

@@ -408,3 +408,29 @@ fn what_concerns_an_earlier_attempt_is_ignored() {
     rig.connection.handle_connected(rig.now, old);
     assert_eq!(rig.connection.state(), State::Connected);
 }
+
+// R: REC-03
+#[test]
+fn a_session_that_an_unanswered_connect_may_have_begun_is_subscribed_again() {
+    let mut rig = Rig::connected(named());
+    rig.subscribe(&["a"]);
+    rig.sent();
+    rig.suback(1, &[0]);
+    rig.lose();
+    rig.next_deadline(seconds(2));
+    rig.dial();
+    rig.expect(&[PacketType::Connect]);
+    // The server had lost the session; its CONNACK, which says so, is lost as well.
+    rig.reconnect(true);
+    assert_eq!(rig.sent(), ["Subscribe 2 a"]);
+    rig.suback(2, &[0]);
+    rig.reconnect(true);
+    assert_eq!(rig.sent(), [""; 0]);
+    // A refusal is an answer, and begins nothing.
+    rig.lose();
+    rig.next_deadline(seconds(60));
+    refuse(&mut rig, ReasonCode::SERVER_BUSY);
+    rig.next_deadline(seconds(60));
+    rig.accept(true, Properties::EMPTY);
+    assert_eq!(rig.sent(), [""; 0]);
+}
