@@ -395,7 +395,7 @@ impl World {
 }
 
 proptest! {
-    #![proptest_config(config(1_000))]
+    #![proptest_config(config(300))]
 
     // R: REC-08, PUB-02
     #[test]
@@ -446,7 +446,7 @@ fn outcome(
 }
 
 proptest! {
-    #![proptest_config(config(1_000))]
+    #![proptest_config(config(300))]
 
     // R: SUB-08
     #[test]
