@@ -1,7 +1,7 @@
 //! `sterna sub`.
 
 use clap::Args;
-use sterna_client::{Message, Messages, PropertiesBuf, QoS, Subscription};
+use sterna_client::{Message, Messages, PropertiesBuf, QoS, State, Subscription};
 use sterna_core::packet::PropertyOwner;
 use sterna_core::topic::{matches, validate_filter};
 use tokio::io::{AsyncWriteExt, Stdout};
@@ -168,12 +168,33 @@ impl Subscriber<'_> {
             let unsubscribing = unsubscribing.properties(std::mem::take(&mut self.unsubscribe));
             unsubscribing.await.map_err(|error| Failure::Failed(format!("cannot unsubscribe: {error}")))?;
         }
-        while let Some(first) = next(&mut subscription, &mut rest).await {
+        while let Some(first) = self.next(&mut subscription, &mut rest).await {
             if self.print(first, &mut subscription, &mut rest).await? {
                 return Ok(());
             }
         }
-        Err(session.closed().await)
+        if session.client.state() == State::Closed {
+            return Err(session.closed().await);
+        }
+        Err(Failure::Failed("no subscription is left".to_owned()))
+    }
+
+    /// The next message; `None` when no more can come. Cancel safe.
+    async fn next(&self, subscription: &mut Option<Subscription>, rest: &mut Messages) -> Option<Message> {
+        if let Some(stream) = subscription {
+            tokio::select! {
+                biased;
+                message = stream.next() => {
+                    // It may end because it was to be unsubscribed: there may be others in the session.
+                    if message.is_some() || self.arguments.unsubscribe.is_empty() {
+                        return message;
+                    }
+                }
+                message = rest.next() => return message,
+            }
+            *subscription = None;
+        }
+        rest.next().await
     }
 
     async fn await_granted(
@@ -235,20 +256,4 @@ impl Subscriber<'_> {
         }
         Ok(is_end)
     }
-}
-
-/// The next message of either; `None` when the client has closed. Cancel safe.
-async fn next(subscription: &mut Option<Subscription>, rest: &mut Messages) -> Option<Message> {
-    if let Some(stream) = subscription {
-        tokio::select! {
-            biased;
-            message = stream.next() => match message {
-                // It may have been unsubscribed.
-                None => *subscription = None,
-                message => return message,
-            },
-            message = rest.next() => return message,
-        }
-    }
-    rest.next().await
 }

@@ -81,7 +81,7 @@ fn payloads_come_from_lines_standard_input_and_files() {
 fn ten_thousand_lines_arrive_in_order() {
     let broker = Broker::start();
     let sub = subscriber(&broker, &["-t", "a", "-q", "1", "-C", "10000"]);
-    let lines: String = (0..10_000).map(|number| format!("{number}\n")).collect();
+    let lines: String = (0..10_000).map(|number| number.to_string() + "\n").collect();
     std::thread::scope(|scope| {
         // The subscriber's output is read meanwhile.
         scope.spawn(|| publish_with(&broker, &["-t", "a", "-l", "-q", "1"], lines.as_bytes()));
@@ -183,6 +183,12 @@ fn a_session_is_kept_only_on_request() {
         publish(&broker, &["-t", "a", "-m", "while away", "-q", "1"]);
         let ended = sub(&["-C", "2", "-c"]).expect(0);
         assert_eq!(ended.text(), "\nwhile away\n", "MQTT {version}");
+
+        // Whatever the session is subscribed to is printed, also without asking for it again.
+        publish(&broker, &["-t", "a", "-m", "unasked", "-q", "1"]);
+        let ended =
+            sterna(&["sub", &url, "-i", "s", "-c", "-U", "b", "-C", "1", "-v", "-V", version, "-W", "60"]);
+        assert_eq!(ended.expect(0).text(), "a unasked\n", "MQTT {version}");
     }
 }
 

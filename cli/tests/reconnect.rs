@@ -8,7 +8,7 @@ use sterna_simulator::broker::{Fault, OnReceive, Sessions};
 use support::{Broker, Sterna, VERSIONS, first_copies, publish, subscriber};
 
 fn numbers(range: std::ops::Range<u32>) -> String {
-    range.map(|number| format!("{number}\n")).collect()
+    range.map(|number| number.to_string() + "\n").collect()
 }
 
 // R: REC-01 CLI-01
@@ -55,6 +55,24 @@ fn a_subscriber_subscribes_again_where_the_session_is_lost() {
         publish(&broker, &["-t", "a", "-m", "x", "-q", "1"]);
         assert_eq!(sub.end().expect(0).text(), "x\n");
     }
+}
+
+// R: REC-03 CLI-01
+#[test]
+fn a_subscriber_ends_when_nothing_is_subscribed_any_more() {
+    let broker = Broker::start();
+    let mut sub = subscriber(&broker, &["-t", "a", "-d"]);
+    sub.wait_to_say("subscribed to a");
+    let refusal = OnReceive::Answer(ReasonCode::NOT_AUTHORIZED);
+    broker.broker.with(|model, _| model.add_fault(Fault::receiving(PacketType::Subscribe, refusal)));
+    broker.take_down(Sessions::Lose);
+    broker.bring_up();
+    let ended = sub.end().expect(1);
+    let said = &ended.errors;
+    let refused = "sterna: the server now refuses the subscription to a: Not authorized (0x87)";
+    assert!(said.iter().any(|line| line == refused), "{said:?}");
+    assert_eq!(said.last().map(String::as_str), Some("sterna: no subscription is left"));
+    broker.wait_for("sub", PacketType::Disconnect, 1);
 }
 
 // R: CLI-01
