@@ -63,7 +63,11 @@ impl Client {
     ///
     /// # Cancel safety
     /// See [`Publishing`].
-    pub fn publish<'a>(&self, topic: impl Into<Cow<'a, str>>, payload: impl Into<Data<'a>>) -> Publishing<'a> {
+    pub fn publish<'a>(
+        &self,
+        topic: impl Into<Cow<'a, str>>,
+        payload: impl Into<Data<'a>>,
+    ) -> Publishing<'a> {
         Publishing::new(self.handle.clone(), topic.into(), payload.into())
     }
 

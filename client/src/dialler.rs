@@ -35,7 +35,8 @@ impl Dialler {
     pub(crate) fn next(&mut self, now: Instant) -> Option<SocketAddr> {
         self.current = self.addresses.pop_front();
         let rest = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
-        self.limit = (rest > 0).then(|| now + ((self.end - now) / rest.saturating_add(1)).clamp(SHORTEST, LONGEST));
+        self.limit =
+            (rest > 0).then(|| now + ((self.end - now) / rest.saturating_add(1)).clamp(SHORTEST, LONGEST));
         self.current
     }
 
@@ -68,7 +69,8 @@ fn alternate_families(addresses: impl IntoIterator<Item = SocketAddr>) -> VecDeq
     let first_is_v6 = seen.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = seen.iter().partition(|address| address.is_ipv6() == first_is_v6);
     let mut second = second.into_iter();
-    let mut sorted: VecDeque<_> = first.into_iter().flat_map(|address| [Some(address), second.next()]).flatten().collect();
+    let mut sorted: VecDeque<_> =
+        first.into_iter().flat_map(|address| [Some(address), second.next()]).flatten().collect();
     sorted.extend(second);
     sorted
 }
@@ -83,7 +85,14 @@ mod tests {
 
     #[test]
     fn families_alternate_and_doubles_go() {
-        let sorted = alternate_families(addresses(&["[::1]:1", "[::2]:1", "[::1]:1", "1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"]));
+        let sorted = alternate_families(addresses(&[
+            "[::1]:1",
+            "[::2]:1",
+            "[::1]:1",
+            "1.1.1.1:1",
+            "2.2.2.2:1",
+            "3.3.3.3:1",
+        ]));
         let expected = addresses(&["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "3.3.3.3:1"]);
         assert_eq!(sorted, expected);
     }

@@ -46,7 +46,7 @@ pub use sterna_core::packet::{
 };
 pub use sterna_core::{
     Attempt, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Lost, LostKind,
-    OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, State,
-    VersionPolicy, Will,
+    OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit,
+    State, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

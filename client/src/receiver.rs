@@ -59,7 +59,9 @@ impl Receiver {
                 Poll::Ready(false) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
-        } else if self.acks.len() >= ACK_BATCH || (!self.acks.is_empty() && self.handle.shared().seems_asleep()) {
+        } else if self.acks.len() >= ACK_BATCH
+            || (!self.acks.is_empty() && self.handle.shared().seems_asleep())
+        {
             self.handle.with(|inner| inner.settle_all(self.acks.drain(..)));
         }
         let Some(message) = self.batch.pop_front() else { return Poll::Pending };

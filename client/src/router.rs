@@ -208,7 +208,8 @@ mod tests {
     // R: SUB-05
     #[test]
     fn the_specifications_examples() {
-        let mut router = router(&["sport/tennis/player1/#", "sport/+", "/+", "+", "#", "$SYS/#", "+/monitor", "+/+"]);
+        let mut router =
+            router(&["sport/tennis/player1/#", "sport/+", "/+", "+", "#", "$SYS/#", "+/monitor", "+/+"]);
         assert_eq!(router.route("sport/tennis/player1"), [0, 4]);
         assert_eq!(router.route("sport/tennis/player1/score/wimbledon"), [0, 4]);
         assert_eq!(router.route("sport"), [3, 4]);

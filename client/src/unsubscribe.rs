@@ -65,7 +65,8 @@ impl Unsubscribing {
             State::Filters(filters) => {
                 let names = filters.iter().map(|filter| filter.filter.as_str());
                 let filters = collect(names)?;
-                handle.with(|inner| filters.as_filters().iter().for_each(|filter| inner.forget_filter(filter)));
+                handle
+                    .with(|inner| filters.as_filters().iter().for_each(|filter| inner.forget_filter(filter)));
                 filters
             }
             State::Subscription(mut receiver) => {
@@ -80,7 +81,8 @@ impl Unsubscribing {
             State::Done => return Ok(None),
         };
         let properties = std::mem::take(&mut self.properties);
-        let ticket = handle.with(|inner| inner.submit(Command::Unsubscribe { filters, properties }, false))?;
+        let ticket =
+            handle.with(|inner| inner.submit(Command::Unsubscribe { filters, properties }, false))?;
         Ok(Some(Operation::new(handle, ticket)))
     }
 }

@@ -36,14 +36,16 @@ fn a_client_is_started_by_hand_and_can_be_started_again() {
     world.finish(client.publish("a", "x").qos(QoS::AtLeastOnce)).unwrap();
     let seen = drain(&mut events);
     let connected = seen.iter().filter(|event| matches!(event, Event::Connected { .. })).count();
-    let closed = seen.iter().filter(|event| matches!(event, Event::Closed { cause: Cause::Requested })).count();
+    let closed =
+        seen.iter().filter(|event| matches!(event, Event::Closed { cause: Cause::Requested })).count();
     assert_eq!((connected, closed), (2, 1), "{seen:?}");
 }
 
 // R: CON-12, REC-02
 #[test]
 fn the_first_refusal_fails_connect_and_by_option_is_retried() {
-    let refusal = || Fault::receiving(PacketType::Connect, OnReceive::Answer(ReasonCode::SERVER_BUSY)).times(2);
+    let refusal =
+        || Fault::receiving(PacketType::Connect, OnReceive::Answer(ReasonCode::SERVER_BUSY)).times(2);
     let (mut world, client) = World::new(V5, Options::default(), |builder| builder);
     world.broker.add_fault(refusal());
     let error = world.finish(client.connect()).unwrap_err();
@@ -124,9 +126,8 @@ fn what_was_sent_before_the_last_handle_went_is_delivered() {
 
 #[test]
 fn an_idle_client_is_awake_at_its_deadlines_and_never_between() {
-    let (mut world, client) = World::connected(V5, Options::default(), |builder| {
-        builder.keep_alive(Duration::from_secs(60))
-    });
+    let (mut world, client) =
+        World::connected(V5, Options::default(), |builder| builder.keep_alive(Duration::from_secs(60)));
     world.pass(Duration::from_secs(30));
     world.polls = 0;
     world.wakes.take();
@@ -135,13 +136,14 @@ fn an_idle_client_is_awake_at_its_deadlines_and_never_between() {
     assert_eq!(pings, 10);
     assert_eq!(world.wakes.take(), 0);
     // A ping is a wake-up to send it, one for its answer, and the two looks at whether buffers are idle.
-    assert!(world.polls <= pings * 10, "{} polls for {pings} pings", world.polls);
+    assert!(world.polls <= pings * 8, "{} polls for {pings} pings", world.polls);
     drop(client);
 }
 
 #[test]
 fn a_client_without_keep_alive_needs_no_timer_at_all() {
-    let (mut world, client) = World::connected(V5, Options::default(), |builder| builder.keep_alive(Duration::ZERO));
+    let (mut world, client) =
+        World::connected(V5, Options::default(), |builder| builder.keep_alive(Duration::ZERO));
     world.pass(Duration::from_secs(30));
     assert_eq!(world.engine.as_ref().unwrap().deadline(), None);
     drop(client);

@@ -18,11 +18,14 @@ const V5: ProtocolVersion = ProtocolVersion::V5;
 #[test]
 fn a_refusal_is_the_outcome_and_frees_its_place() {
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
-        let (mut world, client) = World::connected(V5, Options::default(), |builder| builder.in_flight_limit(1));
+        let (mut world, client) =
+            World::connected(V5, Options::default(), |builder| builder.in_flight_limit(1));
         let refusal = OnReceive::Answer(ReasonCode::NOT_AUTHORIZED);
         world.broker.add_fault(Fault::receiving(PacketType::Publish, refusal).times(1));
         let refused = world.finish(client.publish("a", "1").qos(qos));
-        let Err(PublishError::Failed(OperationError::Refused(refusal))) = refused else { panic!("{refused:?}") };
+        let Err(PublishError::Failed(OperationError::Refused(refusal))) = refused else {
+            panic!("{refused:?}")
+        };
         assert_eq!(refusal.reason, ReasonCode::NOT_AUTHORIZED);
         let receipt = world.finish(client.publish("a", "2").qos(qos)).unwrap();
         assert_eq!(receipt.reason, ReasonCode::NO_MATCHING_SUBSCRIBERS, "which is a success");
@@ -45,7 +48,8 @@ fn an_unlawful_topic_is_refused_before_anything_is_sent() {
 // R: PUB-01
 #[test]
 fn properties_on_an_older_connection_are_an_error() {
-    let (mut world, client) = World::connected(ProtocolVersion::V3_1_1, Options::default(), |builder| builder);
+    let (mut world, client) =
+        World::connected(ProtocolVersion::V3_1_1, Options::default(), |builder| builder);
     let mut properties = PropertiesBuf::new();
     properties.push(Property::ContentType("text/plain")).unwrap();
     let error = world.finish(client.publish("a", "x").properties(properties.as_properties())).unwrap_err();
@@ -68,7 +72,8 @@ fn send_never_waits_and_hands_the_publish_back() {
     world.finish(first).unwrap();
     drop(second);
     world.finish(*unsent.publish).unwrap();
-    let payloads: Vec<_> = world.received(PacketType::Publish).iter().map(|record| record.bytes().last().copied()).collect();
+    let payloads: Vec<_> =
+        world.received(PacketType::Publish).iter().map(|record| record.bytes().last().copied()).collect();
     assert_eq!(payloads, [Some(b'1'), Some(b'2'), Some(b'3')], "dropping a delivery cancels nothing");
 }
 
@@ -91,7 +96,8 @@ fn publishes_wait_for_room_in_the_order_of_the_calls() {
     world.finish(client.connect()).unwrap();
     // Nobody polls the futures: what waits is put in all the same.
     world.settle();
-    let payloads: Vec<_> = world.received(PacketType::Publish).iter().map(|record| *record.bytes().last().unwrap()).collect();
+    let payloads: Vec<_> =
+        world.received(PacketType::Publish).iter().map(|record| *record.bytes().last().unwrap()).collect();
     assert_eq!(payloads, *b"0134e");
     for publish in publishes {
         world.finish(publish).unwrap();
@@ -116,11 +122,13 @@ fn a_delivery_outlives_reconnects() {
 // R: REC-08
 #[test]
 fn every_operation_resolves_when_the_client_closes() {
-    let (mut world, client) = World::connected(V5, Options::default(), |builder| builder.queue_limit(2, 1 << 20));
+    let (mut world, client) =
+        World::connected(V5, Options::default(), |builder| builder.queue_limit(2, 1 << 20));
     world.broker.add_fault(Fault::receiving(PacketType::Publish, OnReceive::Discard));
     world.broker.add_fault(Fault::receiving(PacketType::Subscribe, OnReceive::Discard));
     world.broker.add_fault(Fault::receiving(PacketType::Unsubscribe, OnReceive::Discard));
-    let mut publishes: Vec<_> = (0..4).map(|_| Box::pin(client.publish("a", "x").qos(QoS::ExactlyOnce))).collect();
+    let mut publishes: Vec<_> =
+        (0..4).map(|_| Box::pin(client.publish("a", "x").qos(QoS::ExactlyOnce))).collect();
     let mut subscribe = Box::pin(client.subscribe("a"));
     let mut unsubscribe = Box::pin(client.unsubscribe("b"));
     for publish in &mut publishes {
@@ -134,27 +142,27 @@ fn every_operation_resolves_when_the_client_closes() {
         let Poll::Ready(Err(error)) = poll(&mut publish) else { panic!("it hangs") };
         assert!(matches!(
             error,
-            PublishError::Failed(OperationError::Closed) | PublishError::Rejected(sterna_core::PublishError::Closed)
+            PublishError::Failed(OperationError::Closed)
+                | PublishError::Rejected(sterna_core::PublishError::Closed)
         ));
     }
     assert!(matches!(poll(&mut subscribe), Poll::Ready(Err(_))));
     assert!(matches!(poll(&mut unsubscribe), Poll::Ready(Err(_))));
-    assert!(matches!(
-        client.publish("a", "x").send().unwrap_err().error,
-        sterna_core::PublishError::Closed
-    ));
+    assert!(matches!(client.publish("a", "x").send().unwrap_err().error, sterna_core::PublishError::Closed));
 }
 
 // R: REC-08
 #[test]
 fn dropping_the_engine_resolves_everything() {
-    let (mut world, client) = World::connected(V5, Options::default(), |builder| builder.queue_limit(1, 1 << 20));
+    let (mut world, client) =
+        World::connected(V5, Options::default(), |builder| builder.queue_limit(1, 1 << 20));
     world.broker.add_fault(Fault::receiving(PacketType::Publish, OnReceive::Discard));
     let mut inbox = world.finish(client.subscribe("b")).unwrap();
     let mut events = client.events();
     world.cut();
     world.settle();
-    let mut publishes: Vec<_> = (0..3).map(|_| Box::pin(client.publish("a", "x").qos(QoS::AtLeastOnce))).collect();
+    let mut publishes: Vec<_> =
+        (0..3).map(|_| Box::pin(client.publish("a", "x").qos(QoS::AtLeastOnce))).collect();
     for publish in &mut publishes {
         assert!(poll(publish).is_pending());
     }

@@ -44,7 +44,11 @@ pub(crate) fn poll_read<'a>(
 }
 
 /// Writes once: everything, if the socket takes it.
-pub(crate) fn poll_write(stream: &mut TcpStream, data: &impl Buf, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+pub(crate) fn poll_write(
+    stream: &mut TcpStream,
+    data: &impl Buf,
+    cx: &mut Context<'_>,
+) -> Poll<io::Result<usize>> {
     let mut slices = [IoSlice::new(&[]); SLICES];
     let count = data.chunks_vectored(&mut slices);
     let written = match &slices[..count] {

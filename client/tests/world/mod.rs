@@ -99,6 +99,11 @@ impl World {
         (world, client)
     }
 
+    /// The connections of a broker that was another world's go on with this number.
+    pub fn connect_after(&mut self, connections: u64) {
+        self.connections = connections;
+    }
+
     /// The same, connected.
     pub fn connected(
         version: ProtocolVersion,
@@ -152,7 +157,10 @@ impl World {
             if let Poll::Ready(output) = poll(&mut future) {
                 return output;
             }
-            let deadline = [self.engine.as_ref().and_then(Engine::deadline), self.broker.poll_timeout().map(from_broker)];
+            let deadline = [
+                self.engine.as_ref().and_then(Engine::deadline),
+                self.broker.poll_timeout().map(from_broker),
+            ];
             let next = deadline.into_iter().flatten().filter(|at| *at > self.now).min();
             let next = next.expect("a future hangs: nothing will ever happen");
             assert!(next < day, "a future hangs");
@@ -182,7 +190,9 @@ impl World {
     /// Sends a packet as the server.
     pub fn send(&mut self, packet: &Packet<'_>, version: ProtocolVersion) {
         let mut bytes = Vec::new();
-        packet.encode(version, sterna_core::packet::PROTOCOL_MAXIMUM_PACKET_SIZE, &mut bytes).expect("lawful");
+        packet
+            .encode(version, sterna_core::packet::PROTOCOL_MAXIMUM_PACKET_SIZE, &mut bytes)
+            .expect("lawful");
         let id = self.connection.expect("connected");
         self.broker.send_raw(to_broker(self.now), id, &bytes);
     }
