@@ -292,7 +292,7 @@ impl Config {
         if self.maximum_packet_size == 0 || self.maximum_packet_size > PROTOCOL_MAXIMUM_PACKET_SIZE {
             return Err(ConfigError::MaximumPacketSize(self.maximum_packet_size));
         }
-        for property in self.user_properties.as_properties().iter() {
+        for property in self.user_properties.as_properties() {
             if !matches!(property, Property::UserProperty { .. }) {
                 return Err(ConfigError::ConnectProperty(property.id()));
             }

@@ -42,8 +42,8 @@ pub(super) struct Session {
     lost_at: Option<Instant>,
     /// The next attempt follows at once, on request.
     retry_now: bool,
-    /// A CONNACK was accepted on this network connection.
-    up: bool,
+    /// When the CONNACK of this network connection came.
+    up_since: Option<Instant>,
 }
 
 impl Connection {
@@ -176,11 +176,10 @@ impl Connection {
             },
             lost_at: None,
             retry_now: false,
-            up: true,
+            up_since: Some(self.now),
         };
         self.server = Some(Box::new(server));
         self.timers.disarm(Timer::Connect);
-        self.timers.arm(Timer::Stable, self.now + self.config.reconnect.stable_after);
         self.report(Event::Connected { attempt: self.attempt, session_present: resumed });
         if !resumed {
             self.lose_session();
@@ -408,7 +407,10 @@ impl Connection {
         }
         let was_handshaking = self.phase == Phase::Handshaking;
         let silent_close = was_handshaking && lost.kind == LostKind::Eof;
-        let up = core::mem::take(&mut self.session.up);
+        let up_since = self.session.up_since.take();
+        if up_since.is_some_and(|since| self.now - since >= self.config.reconnect.stable_after) {
+            self.backoff.reset();
+        }
         let finished = self.phase == Phase::Flushing;
         let cause = match self.cause.take() {
             Some(cause) => *cause,
@@ -416,7 +418,7 @@ impl Connection {
             None => Cause::Lost(lost),
         };
         self.tear_down();
-        if up {
+        if up_since.is_some() {
             self.session.lost_at = Some(self.now);
         }
         let pause = self.retry_pause(&cause, silent_close);
@@ -426,7 +428,7 @@ impl Connection {
             self.phase = phase;
         }
         self.report(Event::Disconnected { attempt, cause: cause.clone(), retry_at });
-        if up {
+        if up_since.is_some() {
             self.report(Event::Offline);
         }
         match retry_at {
@@ -561,9 +563,6 @@ impl Connection {
         }
         if self.timers.take_due(Timer::Reconnect, self.now) {
             self.start();
-        }
-        if self.timers.take_due(Timer::Stable, self.now) {
-            self.backoff.reset();
         }
         if self.timers.take_due(Timer::Drain, self.now) {
             self.drain_timed_out();

@@ -436,7 +436,7 @@ impl<'a> Properties<'a> {
 impl fmt::Debug for Properties<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        for property in self.iter() {
+        for property in self {
             match property {
                 Property::AuthenticationData(_) => {
                     list.entry(&format_args!("AuthenticationData(<redacted>)"))
