@@ -138,7 +138,7 @@ async fn publish(session: &mut Session, head: &Head, payload: Option<Vec<u8>>) -
             Ok(())
         }
         Err(error) if is_closed(&error) => Err(session.closed().await),
-        Err(error) => Err(Failure::Failed(format!("not published: {error}"))),
+        Err(error) => Err(Failure::Failed(format!("publish failed: {error}"))),
     }
 }
 
@@ -175,10 +175,10 @@ async fn publish_lines(session: &mut Session, head: &Head) -> Result<(), Failure
             return Err(session.closed().await);
         }
         failed += 1;
-        say(format_args!("line {number} was not published: {error}"));
+        say(format_args!("line {number}: {error}"));
     }
     if failed > 0 {
-        return Err(Failure::Failed(format!("{failed} of {count} lines were not published")));
+        return Err(Failure::Failed(format!("{failed} of {count} lines failed")));
     }
     Ok(())
 }

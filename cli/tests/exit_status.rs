@@ -136,7 +136,7 @@ fn a_refused_publish_fails_and_says_why() {
         let broker = Broker::start();
         refuse(&broker, PacketType::Publish, ReasonCode::NOT_AUTHORIZED);
         let ended = sterna(&["pub", &broker.url(), "-t", "a", "-m", "x", "-q", qos, "-W", "60"]).expect(1);
-        assert_eq!(ended.error(), "not published: the server refused: Not authorized (0x87)");
+        assert_eq!(ended.error(), "publish failed: the server refused: Not authorized (0x87)");
     }
 }
 
@@ -153,10 +153,7 @@ fn one_refused_line_of_many_fails_alone() {
     let ended = sterna_with(&arguments, b"one\ntwo\nthree\n").expect(1);
     assert_eq!(
         ended.errors,
-        [
-            "sterna: line 2 was not published: the server refused: Quota exceeded (0x97)",
-            "sterna: 1 of 3 lines were not published"
-        ]
+        ["sterna: line 2: the server refused: Quota exceeded (0x97)", "sterna: 1 of 3 lines failed"]
     );
     assert_eq!(sub.end().expect(0).text(), "one\nthree\n");
 }

@@ -52,6 +52,21 @@ fn mosquitto_sub_hears_sterna() {
     }
 }
 
+// R: PUB-01
+#[test]
+fn a_thousand_lines_of_quality_of_service_2_arrive_once_and_in_order() {
+    let broker = Mosquitto::anonymous();
+    let url = broker.url();
+    let lines: String = (0..1_000).map(|number| number.to_string() + "\n").collect();
+    for (_, version) in VERSIONS {
+        let arguments = ["sub", &url, "-t", "a", "-q", "2", "-C", "1000", "-V", version, "-W", "60", "-d"];
+        let mut sub = Sterna::start(&arguments);
+        sub.wait_to_say("subscribed to a");
+        sterna_with(&["pub", &url, "-t", "a", "-q", "2", "-l", "-V", version], lines.as_bytes()).expect(0);
+        assert_eq!(sub.end().expect(0).text(), lines, "MQTT {version}");
+    }
+}
+
 // R: CLI-01
 #[test]
 fn a_wrong_password_gives_mosquittos_code() {
