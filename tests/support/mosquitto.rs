@@ -80,9 +80,8 @@ impl MosquittoOptions {
             "log_dest stderr".to_owned(),
             "log_type all".to_owned(),
             "set_tcp_nodelay true".to_owned(),
-            // By default messages beyond a thousand are dropped without a word. Not 0, without limit: then Mosquitto
-            // 2.0 closes the connection of a 3.x client that has more than twenty messages of QoS 2 in flight.
-            "max_queued_messages 1000000".to_owned(),
+            // By default messages beyond a thousand are dropped without a word.
+            "max_queued_messages 0".to_owned(),
         ];
         if self.persistence == Persistence::Off {
             config.push("persistence false".to_owned());
