@@ -12,7 +12,7 @@ use sterna_simulator::broker::{Credentials, Fault, OnReceive, Options};
 use support::{Broker, VERSIONS, publish, sterna, sterna_with, subscriber};
 
 fn refuse(broker: &Broker, packet: PacketType, reason: ReasonCode) {
-    broker.broker.with(|model, _| model.add_fault(Fault::receiving(packet, OnReceive::Answer(reason))));
+    broker.model.with(|model, _| model.add_fault(Fault::receiving(packet, OnReceive::Answer(reason))));
 }
 
 // R: CLI-01
@@ -126,7 +126,7 @@ fn a_wrong_command_line_is_told_before_anything_is_sent() {
         }
         assert!(ended.output.is_empty(), "{arguments:?}: {ended:?}");
     }
-    assert_eq!(broker.broker.with(|model, _| model.records().count()), 0);
+    assert_eq!(broker.model.with(|model, _| model.records().count()), 0);
 }
 
 // R: CLI-01
@@ -147,7 +147,7 @@ fn one_refused_line_of_many_fails_alone() {
     let sub = subscriber(&broker, &["-t", "a", "-q", "1", "-C", "2"]);
     let refusal = OnReceive::Answer(ReasonCode::QUOTA_EXCEEDED);
     broker
-        .broker
+        .model
         .with(|model, _| model.add_fault(Fault::receiving(PacketType::Publish, refusal).after(1).times(1)));
     let arguments = ["pub", &broker.url(), "-t", "a", "-l", "-q", "1", "-W", "60"];
     let ended = sterna_with(&arguments, b"one\ntwo\nthree\n").expect(1);
@@ -190,7 +190,7 @@ fn a_subscription_that_is_refused_in_part_goes_on() {
 fn a_server_that_says_nothing_is_given_up() {
     let broker = Broker::start();
     let silence = Fault::receiving(PacketType::Connect, OnReceive::Discard);
-    broker.broker.with(|model, _| model.add_fault(silence));
+    broker.model.with(|model, _| model.add_fault(silence));
     for command in [&["pub", "-m", "x"][..], &["sub"]] {
         let ended = sterna(&[command, &[&broker.url(), "-t", "a", "-W", "1"]].concat()).expect(27);
         assert_eq!(ended.error(), "timed out after 1 s");

@@ -134,7 +134,7 @@ fn a_url_says_it_all() {
         credentials: sterna_simulator::broker::Credentials::default().allow("ann", "a:b"),
         ..Options::default()
     });
-    let address = broker.broker.address();
+    let address = broker.model.address();
     let url = format!("mqtt://ann:a%3Ab@{address}/a/#");
     let sub = Sterna::start(&["sub", &url, "-i", "sub", "-q", "1", "-C", "2", "-v", "-W", "60"]);
     broker.wait_for("sub", PacketType::Subscribe, 1);
@@ -176,9 +176,9 @@ fn a_session_is_kept_only_on_request() {
         // Subscribed, and gone with the first message.
         publish(&broker, &["-t", "a", "-m", "retained", "-r", "-q", "1"]);
         sub(&["-C", "1"]).expect(0);
-        assert!(!broker.broker.with(|model, _| model.has_session("s")), "MQTT {version}");
+        assert!(!broker.model.with(|model, _| model.has_session("s")), "MQTT {version}");
         sub(&["-C", "1", "-c"]).expect(0);
-        assert!(broker.broker.with(|model, _| model.has_session("s")), "MQTT {version}");
+        assert!(broker.model.with(|model, _| model.has_session("s")), "MQTT {version}");
         publish(&broker, &["-t", "a", "-n", "-r", "-q", "1"]);
         publish(&broker, &["-t", "a", "-m", "while away", "-q", "1"]);
         let ended = sub(&["-C", "2", "-c"]).expect(0);

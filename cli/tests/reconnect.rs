@@ -64,7 +64,7 @@ fn a_subscriber_ends_when_nothing_is_subscribed_any_more() {
     let mut sub = subscriber(&broker, &["-t", "a", "-d"]);
     sub.wait_to_say("subscribed to a");
     let refusal = OnReceive::Answer(ReasonCode::NOT_AUTHORIZED);
-    broker.broker.with(|model, _| model.add_fault(Fault::receiving(PacketType::Subscribe, refusal)));
+    broker.model.with(|model, _| model.add_fault(Fault::receiving(PacketType::Subscribe, refusal)));
     broker.take_down(Sessions::Lose);
     broker.bring_up();
     let ended = sub.end().expect(1);
@@ -82,7 +82,7 @@ fn a_refusal_after_a_loss_is_the_end() {
         let broker = Broker::start();
         let sub = subscriber(&broker, &["-t", "a", "-V", version, "--quiet"]);
         let refusal = OnReceive::Answer(ReasonCode::NOT_AUTHORIZED);
-        broker.broker.with(|model, now| {
+        broker.model.with(|model, now| {
             model.add_fault(Fault::receiving(PacketType::Connect, refusal));
             let connection = model.connection_of("sub").expect("it is connected");
             model.drop_connection(now, connection);

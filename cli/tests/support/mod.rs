@@ -2,10 +2,12 @@
 #![allow(dead_code, unreachable_pub)] // Each test file uses its part of it.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::{self, Receiver};
 use std::time::Duration;
 
+use socket2::{Domain, Socket, Type};
 use sterna_core::packet::PacketType;
 use sterna_simulator::TestBroker;
 use sterna_simulator::broker::{Options, Record, Sessions};
@@ -20,7 +22,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A test broker that is served in the background.
 pub struct Broker {
     runtime: Runtime,
-    pub broker: TestBroker,
+    pub model: TestBroker,
+    /// Bound to the port and never listening, so that nobody else gets it while the broker is down.
+    _reserved: Socket,
 }
 
 impl Broker {
@@ -34,31 +38,35 @@ impl Broker {
             .enable_all()
             .build()
             .expect("a runtime");
-        let broker = runtime.block_on(TestBroker::bind("127.0.0.1:0", options)).expect("a free port");
-        Self { runtime, broker }
+        let reserved = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        // The broker's listener sets it as well; two that do may share a port on which only one listens.
+        reserved.set_reuse_address(true).expect("SO_REUSEADDR");
+        reserved.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).expect("a free port");
+        let address = reserved.local_addr().ok().and_then(|address| address.as_socket()).expect("an address");
+        let model = runtime.block_on(TestBroker::bind(address, options)).expect("the port is reserved");
+        Self { runtime, model, _reserved: reserved }
     }
 
     pub fn url(&self) -> String {
-        self.broker.url()
+        self.model.url()
     }
 
     pub fn port(&self) -> String {
-        self.broker.address().port().to_string()
+        self.model.address().port().to_string()
     }
 
     /// Waits for the `count`th packet of this type from `client`.
     pub fn wait_for(&self, client: &str, packet: PacketType, count: usize) -> Record {
-        let wait =
-            async { tokio::time::timeout(PATIENCE, self.broker.wait_for(client, packet, count)).await };
+        let wait = async { tokio::time::timeout(PATIENCE, self.model.wait_for(client, packet, count)).await };
         self.runtime.block_on(wait).unwrap_or_else(|_| panic!("{client} sent no {packet:?} number {count}"))
     }
 
     pub fn take_down(&self, sessions: Sessions) {
-        self.runtime.block_on(self.broker.take_down(sessions));
+        self.runtime.block_on(self.model.take_down(sessions));
     }
 
     pub fn bring_up(&self) {
-        self.runtime.block_on(self.broker.bring_up()).expect("the port is still free");
+        self.runtime.block_on(self.model.bring_up()).expect("the port is still free");
     }
 }
 
