@@ -1,6 +1,7 @@
 //! Sterna is an MQTT client: MQTT 3.1, 3.1.1 and 5.0, on any Rust runtime, over a state machine that does no I/O.
 //!
-//! ```
+#![cfg_attr(feature = "tokio", doc = "```")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
 //! # #[tokio::main(flavor = "current_thread")]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let broker = sterna_simulator::TestBroker::start().await?;
@@ -19,7 +20,7 @@
 //! - `sterna::tokio::connect` and `sterna::tokio::builder` make a [`Client`]; [`ClientBuilder`] has the options.
 //! - [`Client::publish`] is a future with options; [`Client::subscribe`] gives a [`Subscription`], a stream.
 //! - [`Client::events`] tells of connections and losses; the client reconnects by itself.
-//! - [`core`] is the protocol alone: packets, and the state machine for drivers of your own.
+//! - [`protocol`] is the protocol alone: packets, and the state machine for drivers of your own.
 //!
 //! # Features
 //! - `tokio` (default): the adapter for the tokio runtime.
@@ -28,7 +29,7 @@
 pub use sterna_client::*;
 
 /// The sans-IO core: packets, and the `Connection` state machine.
-pub use sterna_core as core;
+pub use sterna_core as protocol;
 
 /// The adapter for the tokio runtime.
 #[cfg(feature = "tokio")]

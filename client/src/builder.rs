@@ -322,7 +322,19 @@ impl<R: Runtime> ClientBuilder<R> {
         Ok(client)
     }
 
-    /// Starts the client without connecting: [`Client::connect`] does that. Operations before that are queued.
+    /// Starts the client without connecting: [`Client::connect`] does that. Operations before that are queued,
+    /// so streams can be there before the first message of a session that the server kept:
+    ///
+    /// ```
+    /// # use sterna_client::{ClientBuilder, ConnectError, QoS, Runtime};
+    /// # async fn example(builder: ClientBuilder<impl Runtime>) -> Result<(), Box<dyn std::error::Error>> {
+    /// let client = builder.client_id("thermometer").persistent().build()?;
+    /// let mut inbox = client.subscribe("command/#").qos(QoS::AtLeastOnce).send()?;
+    /// client.connect().await?;
+    /// let first = inbox.next().await;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// [`ConnectError`]: the URL or the options are wrong, or there is no runtime.

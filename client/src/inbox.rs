@@ -37,11 +37,8 @@ pub enum Unclaimed {
     Drop,
 }
 
-/// How many reads' worth of messages a stream queues before further small messages are copied out of their read
-/// buffers, so that a slow stream cannot keep every buffer alive.
-const PINNED_BATCHES: u32 = 4;
-/// A message below this size is small in that sense: an eighth of the smallest buffer that is worth it.
-const SMALL: usize = 8 << 10;
+/// What a waiting message takes besides its packet, counted against the bounds.
+const OVERHEAD: usize = size_of::<Message>();
 /// A queue that grew beyond this gives its memory back when it is empty.
 const KEPT_CAPACITY: usize = 256;
 /// How many unsubscribed filters are remembered, to tell their late messages from unclaimed ones.
@@ -52,8 +49,6 @@ const REMEMBERED: usize = 64;
 pub(crate) struct StreamState {
     queue: VecDeque<Message>,
     bytes: usize,
-    batches: u32,
-    batch: u64,
     waker: Option<Waker>,
     mode: AckMode,
     filters: Vec<Box<str>>,
@@ -63,17 +58,17 @@ pub(crate) struct StreamState {
 }
 
 impl StreamState {
-    fn push(&mut self, mut message: Message, batch: u64) {
-        if self.batch != batch {
-            self.batch = batch;
-            self.batches += 1;
-        }
-        if self.batches > PINNED_BATCHES && message.size() < SMALL {
-            message.detach();
-        }
-        self.bytes += message.size();
+    fn push(&mut self, message: Message) -> usize {
+        let cost = cost(&message);
+        self.bytes += cost;
         self.queue.push_back(message);
+        cost
     }
+}
+
+/// What a message counts for against the bounds.
+fn cost(message: &Message) -> usize {
+    message.size() + OVERHEAD
 }
 
 /// What a stream leaves behind is delivered again to others; `hold`: kept if nobody claims it.
@@ -100,13 +95,13 @@ pub(crate) struct Inbox {
     held_bytes: usize,
     /// Filters that were unsubscribed: their last messages may still come, and are not unclaimed.
     unsubscribed: VecDeque<Box<str>>,
+    /// Filters that are subscribed at the server and whose streams were dropped: what comes for them is unclaimed.
+    streamless: Vec<Box<str>>,
     shares: HashMap<MessageId, Share>,
     /// Queued in all streams.
     messages: usize,
     bytes: usize,
     dropped: u64,
-    /// Counts the batches that messages come in.
-    batch: u64,
 }
 
 impl Inbox {
@@ -118,11 +113,11 @@ impl Inbox {
             held: VecDeque::new(),
             held_bytes: 0,
             unsubscribed: VecDeque::new(),
+            streamless: Vec::new(),
             shares: HashMap::new(),
             messages: 0,
             bytes: 0,
             dropped: 0,
-            batch: 0,
         }
     }
 
@@ -134,11 +129,6 @@ impl Inbox {
     /// How many messages were dropped because nobody claimed them.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
-    }
-
-    /// The messages that follow come from another read.
-    pub(crate) fn begin_batch(&mut self) {
-        self.batch += 1;
     }
 
     /// Queues `message` for the streams it belongs to. Gives back what is to be acknowledged at once. `hold`:
@@ -156,10 +146,8 @@ impl Inbox {
         let mut push = |stream: StreamId, message: Message| {
             let stream = &mut self.streams[stream];
             owners += usize::from(stream.mode != AckMode::OnReceipt);
-            let before = stream.bytes;
-            stream.push(message, self.batch);
             self.messages += 1;
-            self.bytes += stream.bytes - before;
+            self.bytes += stream.push(message);
             wakers.push(stream.waker.take());
         };
         for &stream in others {
@@ -176,20 +164,16 @@ impl Inbox {
         }
     }
 
-    fn hold_or_drop(&mut self, mut message: Message, hold: bool) -> Option<MessageId> {
+    fn hold_or_drop(&mut self, message: Message, hold: bool) -> Option<MessageId> {
         let id = message.id();
-        let late = self.unsubscribed.iter().any(|filter| topic::matches(filter, message.topic()));
+        let late = self.unsubscribed.iter().any(|filter| topic::matches(filter, message.topic()))
+            && !self.streamless.iter().any(|filter| topic::matches(filter, message.topic()));
         if id.is_none() || !hold || late {
             self.dropped += u64::from(!late);
             return id;
         }
-        message.detach();
-        if let Some(known) = self.held.iter_mut().find(|held| held.id() == id) {
-            *known = message;
-        } else {
-            self.held_bytes += message.size();
-            self.held.push_back(message);
-        }
+        self.held_bytes += cost(&message);
+        self.held.push_back(message);
         None
     }
 
@@ -212,8 +196,6 @@ impl Inbox {
         let stream = self.streams.insert(StreamState {
             queue: VecDeque::new(),
             bytes: 0,
-            batches: 0,
-            batch: 0,
             waker: None,
             mode,
             filters: Vec::new(),
@@ -223,6 +205,7 @@ impl Inbox {
         for filter in &filters {
             self.router.insert(filter, stream);
             self.unsubscribed.retain(|gone| **gone != *matched_part(filter));
+            self.streamless.retain(|other| other != filter);
         }
         self.streams[stream].filters = filters;
         if unclaimed {
@@ -243,14 +226,12 @@ impl Inbox {
                 held.push_back(message);
                 continue;
             }
-            *held_bytes -= message.size();
+            *held_bytes -= cost(&message);
             *messages += 1;
-            *bytes += message.size();
             if state.mode == AckMode::OnReceipt {
                 acknowledged.extend(message.id());
             }
-            state.bytes += message.size();
-            state.queue.push_back(message);
+            *bytes += state.push(message);
         }
         acknowledged
     }
@@ -268,7 +249,6 @@ impl Inbox {
         self.messages -= batch.len();
         self.bytes -= state.bytes;
         state.bytes = 0;
-        state.batches = 0;
         true
     }
 
@@ -300,6 +280,7 @@ impl Inbox {
         for stream in self.streams_of(filter) {
             self.drop_filter(stream, filter, wakers);
         }
+        self.streamless.retain(|other| **other != *filter);
         if self.unsubscribed.len() == REMEMBERED {
             self.unsubscribed.pop_front();
         }
@@ -310,7 +291,7 @@ impl Inbox {
             .partition(|message| topic::matches(filter, message.topic()));
         self.held = kept;
         let gone: VecDeque<Message> = gone;
-        self.held_bytes -= gone.iter().map(Message::size).sum::<usize>();
+        self.held_bytes -= gone.iter().map(cost).sum::<usize>();
         gone.iter().filter_map(Message::id).collect()
     }
 
@@ -335,7 +316,9 @@ impl Inbox {
         wakers: &mut Wakers,
     ) -> Vec<MessageId> {
         for filter in std::mem::take(&mut self.streams[stream].filters) {
-            self.router.remove(&filter, stream);
+            if self.router.remove(&filter, stream) {
+                self.streamless.push(filter);
+            }
         }
         self.unclaimed_streams.retain(|&other| other != stream);
         let state = self.streams.remove(stream);

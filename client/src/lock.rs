@@ -30,9 +30,11 @@ impl Wakers {
         self.others.extend(waker);
     }
 
-    /// Takes what is to be woken; `spare`'s capacity stays behind.
-    pub(crate) fn take(&mut self, spare: &mut Vec<Waker>) -> Option<Waker> {
-        std::mem::swap(&mut self.others, spare);
+    /// Takes what is to be woken. `others`, which is empty, keeps its capacity if there is nobody but the driver.
+    pub(crate) fn take(&mut self, others: &mut Vec<Waker>) -> Option<Waker> {
+        if !self.others.is_empty() {
+            std::mem::swap(&mut self.others, others);
+        }
         self.driver.take()
     }
 }

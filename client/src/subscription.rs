@@ -99,13 +99,13 @@ impl Subscribing {
 
     fn start(&mut self) -> Result<(), SubscribeError> {
         let mut filters = FiltersBuf::default();
-        let mut names = Vec::with_capacity(self.filters.len());
+        let mut names: Vec<Box<str>> = Vec::with_capacity(self.filters.len());
         for Filter { filter, options } in &self.filters {
             let options = options.unwrap_or(self.options);
             filters
                 .push(SubscribeFilter { filter, options })
                 .map_err(|error| SubscribeError::Rejected(sterna_core::SubscribeError::Encode(error)))?;
-            if !names.iter().any(|name: &Box<str>| **name == **filter) {
+            if !names.iter().any(|name| **name == **filter) {
                 names.push(filter.as_str().into());
             }
         }
@@ -146,7 +146,7 @@ impl Drop for Subscribing {
     fn drop(&mut self) {
         let Some(mut subscription) = self.subscription.take() else { return };
         subscription.receiver.discard();
-        let accepted = subscription.operation.take().is_none_or(|operation| operation.withdraw());
+        let accepted = subscription.operation.take().is_none_or(Operation::withdraw);
         if accepted {
             let stream = subscription.receiver.stream();
             self.handle.with(|inner| {

@@ -2,7 +2,10 @@
 
 mod world;
 
-use sterna_client::{ProtocolVersion, QoS};
+use sterna_client::{
+    Acker, Client, Connecting, Delivery, Disconnecting, Engine, Enqueuing, Events, Message, Messages,
+    ProtocolVersion, Publishing, QoS, Subscribing, Subscription, Unsubscribing,
+};
 use sterna_simulator::broker::Options;
 use world::World;
 
@@ -29,4 +32,26 @@ fn publish_and_subscribe_at_each_qos() {
             assert!(world.finish(inbox.next()).is_none());
         }
     }
+}
+
+#[test]
+fn everything_goes_to_any_task() {
+    fn spawns<T: Send + Unpin + 'static>() {}
+    fn shared<T: Sync>() {}
+    spawns::<Client>();
+    shared::<Client>();
+    spawns::<Publishing<'static>>();
+    spawns::<Enqueuing<'static>>();
+    spawns::<Delivery>();
+    spawns::<Subscribing>();
+    spawns::<Unsubscribing>();
+    spawns::<Connecting>();
+    spawns::<Disconnecting>();
+    spawns::<Subscription>();
+    spawns::<Messages>();
+    spawns::<Events>();
+    spawns::<Message>();
+    shared::<Message>();
+    spawns::<Acker>();
+    spawns::<Engine>();
 }

@@ -156,3 +156,52 @@ impl Future for Driver {
         Poll::Pending
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use sterna_client::ClientBuilder;
+    use sterna_simulator::TestBroker;
+
+    use super::*;
+
+    /// Runs the driver and counts how often it is polled.
+    struct Counting(Arc<AtomicUsize>);
+
+    impl sterna_client::Runtime for Counting {
+        type Error = Infallible;
+
+        fn start(self, engine: Engine) -> Result<(), Infallible> {
+            let mut driver = Box::pin(Driver::new(engine));
+            tokio::spawn(std::future::poll_fn(move |cx| {
+                self.0.fetch_add(1, Ordering::Relaxed);
+                driver.as_mut().poll(cx)
+            }));
+            Ok(())
+        }
+    }
+
+    async fn polls_in_an_hour(keep_alive: Duration) -> usize {
+        let broker = TestBroker::start().await.unwrap();
+        let polls = Arc::new(AtomicUsize::new(0));
+        let builder = ClientBuilder::new(&broker.url(), Counting(polls.clone())).keep_alive(keep_alive);
+        let client = builder.connect().await.unwrap();
+        client.publish("a", "x").await.unwrap();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        polls.store(0, Ordering::Relaxed);
+        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        drop(client);
+        polls.load(Ordering::Relaxed)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_client_is_not_polled_between_its_deadlines() {
+        assert_eq!(polls_in_an_hour(Duration::ZERO).await, 0);
+        // For each ping: its deadline, its answer, and two looks at whether the buffers are idle.
+        let polls = polls_in_an_hour(Duration::from_secs(60)).await;
+        assert!((120..=5 * 60).contains(&polls), "{polls} polls");
+    }
+}

@@ -99,6 +99,11 @@ impl World {
         (world, client)
     }
 
+    /// The connections of a broker that was another world's go on with this number.
+    pub fn connect_after(&mut self, connections: u64) {
+        self.connections = connections;
+    }
+
     /// The same, connected.
     pub fn connected(
         version: ProtocolVersion,

@@ -1,0 +1,243 @@
+//! The driver's brain: what an adapter has to carry out, and nothing of how.
+
+mod drive;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::Waker;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use sterna_core::{Attempt, Instant, Lost, LostKind, Transmit};
+use sterna_transport::{Endpoint, SocketOptions};
+
+use crate::buffer::ReadBuffer;
+use crate::dialler::Dialler;
+use crate::shared::{Inner, Shared};
+
+/// What the adapter carries out next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Resolve this name, then call [`Engine::handle_resolved`]. Replaces what was under way.
+    Resolve {
+        /// The host name.
+        host: Box<str>,
+        /// The port for its addresses.
+        port: u16,
+    },
+    /// Dial this address with [`Engine::socket_options`], then call [`Engine::handle_dialled`]. Replaces what was
+    /// under way.
+    Dial(SocketAddr),
+    /// Carry on: resolve or dial further, or, when connected, read into [`Engine::input`] and write
+    /// [`Engine::transmit`] as far as possible. If nothing moved, [`Engine::sleep`].
+    Transfer {
+        /// Reading is wanted. If not, the socket must not wake the driver for it.
+        read: bool,
+        /// There is something to write.
+        write: bool,
+    },
+    /// Write what is left in [`Engine::transmit`] as far as that goes at once, then close the sending half.
+    Shutdown,
+    /// Drop the socket, or what is under way to have one. There is nothing to answer.
+    Close,
+    /// Nothing will ever be to do again: drop the engine.
+    Finished,
+}
+
+/// Where the network connection stands.
+#[derive(Debug)]
+enum Link {
+    None,
+    Resolving {
+        attempt: Attempt,
+        asked: bool,
+        end: Instant,
+    },
+    Dialling {
+        attempt: Attempt,
+        dialler: Dialler,
+        asked: bool,
+    },
+    /// Dialled, and the connection does not know yet.
+    Dialled {
+        attempt: Attempt,
+    },
+    Up {
+        attempt: Attempt,
+    },
+    /// We have closed, the server not yet.
+    Lingering {
+        attempt: Attempt,
+        asked: bool,
+        until: Instant,
+    },
+    /// It is gone, and the connection does not know yet.
+    Gone {
+        attempt: Attempt,
+        lost: Lost,
+    },
+}
+
+/// Drives one client; sans-IO. An adapter has the time source and the sockets, and this loop:
+///
+/// 1. Carry on with what is under way: read into [`input`](Self::input) and call
+///    [`handle_read`](Self::handle_read); write [`transmit`](Self::transmit) and call
+///    [`handle_written`](Self::handle_written); report failures with [`handle_lost`](Self::handle_lost).
+/// 2. [`poll`](Self::poll) and do what the [`Step`] says.
+/// 3. When nothing moves any more, have the socket and a timer at [`deadline`](Self::deadline) wake the driver
+///    and [`sleep`](Self::sleep); if that says no, go on at 2.
+///
+/// The handlers only note what happened; `poll` acts on it. Dropping the engine ends the client: every operation
+/// is resolved as closed.
+pub struct Engine {
+    shared: Arc<Shared>,
+    drive: Drive,
+    spare: Vec<Waker>,
+}
+
+/// The engine without its lock.
+struct Drive {
+    endpoint: Endpoint,
+    socket: SocketOptions,
+    connect_timeout: Duration,
+    link: Link,
+    transmit: Transmit,
+    input: ReadBuffer,
+    /// Written, and the connection does not know yet.
+    written: usize,
+    /// The adapter has something to close.
+    close: bool,
+    /// Something moved since `idle_check` was set.
+    traffic: bool,
+    idle_check: Option<Instant>,
+    deadline: Option<Instant>,
+    paused: bool,
+}
+
+impl Engine {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        endpoint: Endpoint,
+        socket: SocketOptions,
+        connect_timeout: Duration,
+    ) -> Self {
+        let drive = Drive {
+            endpoint,
+            socket,
+            connect_timeout,
+            link: Link::None,
+            transmit: Transmit::new(),
+            input: ReadBuffer::new(),
+            written: 0,
+            close: false,
+            traffic: false,
+            idle_check: None,
+            deadline: None,
+            paused: false,
+        };
+        Self { shared, drive, spare: Vec::new() }
+    }
+
+    /// Acts on all that happened up to `now` and says what to do next. `now` is the current time, of any origin;
+    /// the first one's may be zero, and it never goes back.
+    pub fn poll(&mut self, now: Instant) -> Step {
+        let mut inner = self.shared.lock();
+        let step = self.drive.poll(&mut inner, now);
+        let driver = inner.wakers.take(&mut self.spare);
+        drop(inner);
+        driver.into_iter().chain(self.spare.drain(..)).for_each(Waker::wake);
+        step
+    }
+
+    /// When the driver has to be awake again at the latest, as of the last [`poll`](Self::poll).
+    pub fn deadline(&self) -> Option<Instant> {
+        self.drive.deadline
+    }
+
+    /// Has `waker` woken by the next command. False: one came since the last [`poll`](Self::poll), do not sleep.
+    #[must_use]
+    pub fn sleep(&mut self, waker: &Waker) -> bool {
+        self.shared.lock().driver_sleeps(waker)
+    }
+
+    /// What to set on the socket.
+    pub fn socket_options(&self) -> SocketOptions {
+        self.drive.socket
+    }
+
+    /// The answer to [`Step::Resolve`].
+    pub fn handle_resolved<E: fmt::Display>(
+        &mut self,
+        result: Result<impl IntoIterator<Item = SocketAddr>, E>,
+    ) {
+        let Link::Resolving { attempt, end, .. } = self.drive.link else { return };
+        self.drive.link = match result {
+            Ok(addresses) => Link::Dialling { attempt, dialler: Dialler::new(addresses, end), asked: false },
+            Err(error) => Link::Gone { attempt, lost: lost(LostKind::Resolve, error.to_string()) },
+        };
+    }
+
+    /// The answer to [`Step::Dial`].
+    pub fn handle_dialled<E: fmt::Display>(&mut self, result: Result<(), E>) {
+        let Link::Dialling { attempt, dialler, asked } = &mut self.drive.link else { return };
+        match result {
+            Ok(()) => self.drive.link = Link::Dialled { attempt: *attempt },
+            Err(error) => {
+                dialler.failed(&error);
+                *asked = false;
+            }
+        }
+    }
+
+    /// Where to read to, with room for one read.
+    pub fn input(&mut self) -> &mut BytesMut {
+        self.drive.input.prepare()
+    }
+
+    /// One read appended `count` bytes to [`input`](Self::input). Zero means that the server closed.
+    pub fn handle_read(&mut self, count: usize) {
+        if count == 0 {
+            return self.drive.handle_lost(LostKind::Eof, String::new());
+        }
+        self.drive.traffic = true;
+        self.drive.input.filled(count);
+    }
+
+    /// What to write.
+    pub fn transmit(&self) -> &Transmit {
+        &self.drive.transmit
+    }
+
+    /// The socket took the first `count` bytes of [`transmit`](Self::transmit).
+    pub fn handle_written(&mut self, count: usize) {
+        self.drive.traffic = true;
+        self.drive.transmit.advance(count);
+        self.drive.written += count;
+    }
+
+    /// Reading or writing failed.
+    pub fn handle_lost(&mut self, error: &dyn fmt::Display) {
+        self.drive.handle_lost(LostKind::Io, error.to_string());
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.with(Inner::die);
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("endpoint", &self.drive.endpoint)
+            .field("link", &self.drive.link)
+            .field("deadline", &self.drive.deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+fn lost(kind: LostKind, detail: String) -> Lost {
+    Lost { kind, detail: detail.into() }
+}

@@ -1,0 +1,139 @@
+//! Publishing, subscribing and unsubscribing, at once or when there is room.
+
+use std::task::{Poll, Waker};
+
+use sterna_core::{
+    Connection, Instant, Publish, PublishError, State, Subscribe, SubscribeError, Token, Unsubscribe,
+};
+
+use super::{Inner, Subscribing, Ticket};
+use crate::room::{Command, Rejection};
+
+impl Inner {
+    /// Publishes, or queues the publish when the connection has no room for it.
+    pub(crate) fn publish(&mut self, publish: Publish<'_>) -> Result<Ticket, PublishError> {
+        let ending = matches!(self.connection.state(), State::Disconnecting | State::Closed);
+        if self.dead || ending || (self.room.is_empty() && self.has_room()) {
+            return self.try_publish(publish).map(Ticket::Accepted);
+        }
+        Ok(Ticket::Waiting(self.room.push(Command::publish(publish), false)))
+    }
+
+    /// Publishes if there is room now and nobody waits for it.
+    pub(crate) fn try_publish(&mut self, publish: Publish<'_>) -> Result<Token, PublishError> {
+        if self.dead {
+            return Err(PublishError::Closed);
+        }
+        if !self.room.is_empty() {
+            // Those who wait were first.
+            return Err(PublishError::Full);
+        }
+        let token = self.connection.publish(self.now, publish)?;
+        self.completions.expect(token);
+        self.touch();
+        Ok(token)
+    }
+
+    /// A subscribe or unsubscribe. `detached`: nobody asks for its outcome.
+    pub(crate) fn submit(&mut self, command: Command, detached: bool) -> Result<Ticket, Rejection> {
+        if self.dead {
+            return Err(Rejection::Subscribe(SubscribeError::Closed));
+        }
+        let first = self.room.is_empty();
+        let id = self.room.push(command, detached);
+        if first {
+            self.fill_room();
+        }
+        self.touch();
+        if detached {
+            return Ok(Ticket::Waiting(id));
+        }
+        match self.room.poll(id, Waker::noop()) {
+            Poll::Ready(outcome) => outcome.map(Ticket::Accepted),
+            Poll::Pending => Ok(Ticket::Waiting(id)),
+        }
+    }
+
+    /// The future of an operation is gone; whether the connection has accepted it.
+    pub(crate) fn forget(&mut self, ticket: Ticket) -> bool {
+        let token = match ticket {
+            Ticket::Waiting(id) => self.room.leave(id),
+            Ticket::Accepted(token) => Some(token),
+        };
+        if let Some(token) = token {
+            self.completions.forget(token);
+        }
+        token.is_some()
+    }
+
+    /// Puts in what waits for room, as far as there is some.
+    pub(super) fn fill_room(&mut self) {
+        while !self.room.is_empty()
+            && (self.dead || self.has_room() || self.connection.state() == State::Closed)
+        {
+            let outcome = match self.room.front() {
+                _ if self.dead => Err(Rejection::Publish(PublishError::Closed)),
+                Some(command) => execute(&mut self.connection, self.now, command),
+                None => return,
+            };
+            match outcome {
+                Err(rejection) if rejection.is_full() => return,
+                Ok(token) => {
+                    self.dirty = true;
+                    self.note_subscribe(token);
+                    self.completions.expect(token);
+                    if !self.room.admit(outcome, &mut self.wakers) {
+                        self.completions.forget(token);
+                    }
+                }
+                Err(_) => {
+                    self.end_stream_of_front();
+                    self.room.admit(outcome, &mut self.wakers);
+                }
+            }
+        }
+    }
+
+    /// A subscribe that is not accepted leaves its stream without filters.
+    fn end_stream_of_front(&mut self) {
+        if let Some(Command::Subscribe { filters, stream, .. }) = self.room.front() {
+            for filter in filters.as_filters().iter() {
+                self.inbox.drop_filter(*stream, filter.filter, &mut self.wakers);
+            }
+        }
+    }
+
+    fn has_room(&self) -> bool {
+        self.connection.has_room()
+    }
+
+    fn note_subscribe(&mut self, token: Token) {
+        if let Some(Command::Subscribe { filters, stream, .. }) = self.room.front() {
+            let filters = filters.as_filters().iter().map(|filter| filter.filter.into()).collect();
+            self.subscribing.insert(token, Subscribing { stream: *stream, filters });
+        }
+    }
+}
+
+fn execute(connection: &mut Connection, now: Instant, command: &Command) -> Result<Token, Rejection> {
+    Ok(match command {
+        Command::Publish { topic, payload, qos, retain, properties } => connection.publish(
+            now,
+            Publish {
+                topic,
+                payload: payload.clone().into(),
+                qos: *qos,
+                retain: *retain,
+                properties: properties.as_properties(),
+            },
+        )?,
+        Command::Subscribe { filters, properties, .. } => connection.subscribe(
+            now,
+            Subscribe { filters: filters.as_filters(), properties: properties.as_properties() },
+        )?,
+        Command::Unsubscribe { filters, properties } => connection.unsubscribe(
+            now,
+            Unsubscribe { filters: filters.as_filters(), properties: properties.as_properties() },
+        )?,
+    })
+}

@@ -1,0 +1,73 @@
+//! Connecting, disconnecting, and the end.
+
+use std::task::Waker;
+
+use sterna_core::{Cause, Disconnect, DisconnectError, Lost, LostKind, State};
+
+use super::Inner;
+
+impl Inner {
+    /// Starts connecting, unless it is up or on its way.
+    pub(crate) fn connect(&mut self) {
+        // A close that was not reported yet belongs to the life before.
+        self.drain_events();
+        self.closed = None;
+        self.connection.connect(self.now);
+        self.touch();
+    }
+
+    pub(crate) fn reconnect(&mut self) {
+        self.connection.reconnect(self.now);
+        self.touch();
+    }
+
+    /// # Errors
+    /// The options are not lawful; nothing happened.
+    pub(crate) fn disconnect(&mut self, disconnect: Disconnect<'_>) -> Result<(), DisconnectError> {
+        self.connection.disconnect(self.now, disconnect)?;
+        self.touch();
+        Ok(())
+    }
+
+    /// The last handle is gone.
+    pub(super) fn abandon(&mut self) {
+        self.abandoned = true;
+        if !self.dead && self.connection.state() != State::Closed {
+            // Without options there is nothing to refuse.
+            let _ = self.disconnect(Disconnect::default());
+        }
+        self.touch();
+    }
+
+    /// The engine is gone: nothing is carried out any more.
+    pub(crate) fn die(&mut self) {
+        self.dead = true;
+        self.completions.close(&mut self.wakers);
+        self.fill_room();
+        if self.closed.is_none() {
+            self.closings += 1;
+            let lost = Lost { kind: LostKind::Io, detail: "the runtime dropped the client's driver".into() };
+            self.closed = Some(Cause::Lost(lost));
+        }
+        self.wakers.others.append(&mut self.watchers);
+        self.inbox.wake_all(&mut self.wakers);
+        self.events.wake(&mut self.wakers);
+    }
+
+    /// How often the client was connected and closed.
+    pub(crate) fn turns(&self) -> (u64, u64) {
+        (self.connections, self.closings)
+    }
+
+    /// Why it closed, while it is closed.
+    pub(crate) fn closed(&self) -> Option<&Cause> {
+        self.closed.as_ref()
+    }
+
+    /// Has `waker` woken at the next connect or close.
+    pub(crate) fn watch(&mut self, waker: &Waker) {
+        if !self.watchers.iter().any(|known| known.will_wake(waker)) {
+            self.watchers.push(waker.clone());
+        }
+    }
+}

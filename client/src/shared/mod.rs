@@ -1,0 +1,217 @@
+//! What the handles and the driver share, behind one lock.
+
+mod commands;
+mod life;
+mod reports;
+mod streams;
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
+use std::task::Waker;
+
+use sterna_core::{Acknowledge, Cause, CleanStart, Config, ConfigError, Connection, Instant, State, Token};
+
+use crate::completion::Completions;
+use crate::events::Broadcast;
+use crate::inbox::{Inbox, Unclaimed};
+use crate::lock::{Lock, Wakers};
+use crate::room::{Room, WaitId};
+use crate::router::StreamId;
+
+/// One client's state.
+pub(crate) struct Shared {
+    inner: Lock<Inner>,
+    /// A hint, read without the lock: the driver sleeps.
+    asleep: Arc<AtomicBool>,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    pub(crate) fn new(inner: Inner) -> Arc<Self> {
+        let asleep = inner.asleep.clone();
+        Arc::new(Self { inner: Lock::new(inner), asleep })
+    }
+
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock()
+    }
+
+    /// Whether the driver sleeps, as far as can be told without the lock.
+    pub(crate) fn seems_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Relaxed)
+    }
+
+    /// Does `work` under the lock and wakes whom it concerns after releasing it.
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
+        let mut inner = self.lock();
+        let result = work(&mut inner);
+        let mut others = Vec::new();
+        let driver = inner.wakers.take(&mut others);
+        drop(inner);
+        driver.into_iter().chain(others).for_each(Waker::wake);
+        result
+    }
+}
+
+/// What keeps the client alive: when the last one goes, it disconnects gracefully.
+#[derive(Debug)]
+pub(crate) struct Handle(Arc<Shared>);
+
+impl Handle {
+    pub(crate) fn new(shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self(shared))
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.0
+    }
+
+    pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
+        self.0.with(work)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.with(Inner::abandon);
+    }
+}
+
+/// Where an operation stands that a future waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ticket {
+    /// It waits for room.
+    Waiting(WaitId),
+    /// The connection has it.
+    Accepted(Token),
+}
+
+/// A subscribe on its way.
+#[derive(Debug)]
+struct Subscribing {
+    stream: StreamId,
+    filters: Vec<Box<str>>,
+}
+
+/// Everything behind the lock.
+#[allow(clippy::struct_excessive_bools)] // Independent facts about the driver and the client.
+pub(crate) struct Inner {
+    pub(crate) connection: Connection,
+    /// The driver's last time: commands are given it, and the connection counts their deadlines from the driver's
+    /// next call, so that it may be old.
+    now: Instant,
+    pub(crate) inbox: Inbox,
+    pub(crate) completions: Completions,
+    pub(crate) room: Room,
+    pub(crate) events: Broadcast,
+    pub(crate) wakers: Wakers,
+    subscribing: HashMap<Token, Subscribing>,
+    unclaimed: Unclaimed,
+    /// What a 3.x session is: persistent or not.
+    keeps_session: bool,
+    /// The driver, if it sleeps.
+    driver: Option<Waker>,
+    asleep: Arc<AtomicBool>,
+    /// A command came since the driver last looked.
+    dirty: bool,
+    /// The driver does not read until messages are taken.
+    paused: bool,
+    /// Counts how often the client was connected, and closed.
+    connections: u64,
+    closings: u64,
+    closed: Option<Cause>,
+    /// Tasks that wait for the next of these.
+    watchers: Vec<Waker>,
+    /// The last handle is gone.
+    abandoned: bool,
+    /// The engine is gone.
+    dead: bool,
+}
+
+impl Inner {
+    /// # Errors
+    /// The configuration contradicts itself.
+    pub(crate) fn new(mut config: Config, unclaimed: Unclaimed) -> Result<Self, ConfigError> {
+        config.acknowledge = Acknowledge::Explicit;
+        let keeps_session = config.clean_start == CleanStart::Never;
+        let now = Instant::ZERO;
+        Ok(Self {
+            connection: Connection::new(config, now)?,
+            now,
+            inbox: Inbox::new(),
+            completions: Completions::default(),
+            room: Room::default(),
+            events: Broadcast::default(),
+            wakers: Wakers::default(),
+            subscribing: HashMap::new(),
+            unclaimed,
+            keeps_session,
+            driver: None,
+            asleep: Arc::new(AtomicBool::new(false)),
+            dirty: false,
+            paused: false,
+            connections: 0,
+            closings: 0,
+            closed: None,
+            watchers: Vec::new(),
+            abandoned: false,
+            dead: false,
+        })
+    }
+
+    pub(crate) fn is_dead(&self) -> bool {
+        self.dead
+    }
+
+    /// Whether the last handle is gone and nothing is left to do.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.abandoned && matches!(self.connection.state(), State::Idle | State::Closed)
+    }
+
+    /// The driver is awake and looks at everything.
+    pub(crate) fn driver_awake(&mut self, now: Instant) {
+        self.now = now;
+        self.take_driver();
+    }
+
+    /// The driver looks at everything that commands did up to now.
+    pub(crate) fn driver_looks(&mut self) {
+        self.dirty = false;
+    }
+
+    fn take_driver(&mut self) -> Option<Waker> {
+        let driver = self.driver.take();
+        if driver.is_some() {
+            self.asleep.store(false, Ordering::Relaxed);
+        }
+        driver
+    }
+
+    /// Puts the driver to sleep, unless a command came since it last looked.
+    pub(crate) fn driver_sleeps(&mut self, waker: &Waker) -> bool {
+        if !self.dirty {
+            self.driver = Some(waker.clone());
+            self.asleep.store(true, Ordering::Relaxed);
+        }
+        !self.dirty
+    }
+
+    /// A command changed something: the driver has to look.
+    fn touch(&mut self) {
+        self.dirty = true;
+        if let Some(driver) = self.take_driver() {
+            self.wakers.driver = Some(driver);
+        }
+    }
+
+    pub(crate) fn set_paused(&mut self, paused: bool) {
+        self.paused = paused;
+    }
+}

@@ -1,0 +1,97 @@
+//! What the connection reports, and whom it concerns.
+
+use sterna_core::packet::ProtocolVersion;
+use sterna_core::{OperationError, Token};
+
+use super::{Inner, Subscribing};
+use crate::completion::Answer;
+use crate::events::Event;
+use crate::inbox::Unclaimed;
+
+impl Inner {
+    /// Distributes what the connection has to say. Whether any message came.
+    pub(crate) fn drain(&mut self) -> bool {
+        self.drain_events();
+        let hold = self.holds_unclaimed();
+        let mut any = false;
+        while let Some(message) = self.connection.poll_message() {
+            any = true;
+            let acknowledged = self.inbox.deliver(message, hold, &mut self.wakers);
+            self.settle_all(acknowledged);
+        }
+        self.fill_room();
+        any
+    }
+
+    pub(super) fn drain_events(&mut self) {
+        while let Some(event) = self.connection.poll_event() {
+            self.handle_event(event);
+        }
+    }
+
+    fn handle_event(&mut self, event: sterna_core::Event) {
+        use sterna_core::Event as Core;
+        let event = match event {
+            Core::Published { token, result } => {
+                return self.completions.complete(token, result.map(Answer::Receipt), &mut self.wakers);
+            }
+            Core::Subscribed { token, result } => {
+                self.handle_subscribed(token, &result);
+                return self.completions.complete(token, result.map(Answer::Granted), &mut self.wakers);
+            }
+            Core::Unsubscribed { token, result } => {
+                return self.completions.complete(token, result.map(Answer::Granted), &mut self.wakers);
+            }
+            Core::Connecting { attempt } => Event::Connecting { attempt },
+            Core::Connected { attempt, session_present } => {
+                self.connections += 1;
+                self.wakers.others.append(&mut self.watchers);
+                Event::Connected { attempt, session_present }
+            }
+            Core::Disconnected { attempt, cause, retry_at } => {
+                Event::Disconnected { attempt, cause, retry_in: retry_at.map(|at| at - self.now) }
+            }
+            Core::Offline => Event::Offline,
+            Core::Closed { cause } => {
+                self.closings += 1;
+                self.closed = Some(cause.clone());
+                self.wakers.others.append(&mut self.watchers);
+                self.inbox.wake_all(&mut self.wakers);
+                Event::Closed { cause }
+            }
+            Core::Resubscribed { filter, reason } => {
+                if reason.is_error() {
+                    for stream in self.inbox.streams_of(&filter) {
+                        self.inbox.drop_filter(stream, &filter, &mut self.wakers);
+                    }
+                }
+                Event::Resubscribed { filter, reason }
+            }
+            Core::Dropped { messages } => Event::Dropped { messages },
+            Core::PacketSent(info) => Event::PacketSent(info),
+            Core::PacketReceived(info) => Event::PacketReceived(info),
+            _ => return,
+        };
+        self.events.send(event, &mut self.wakers);
+    }
+
+    /// A stream loses the filters that the server refused.
+    fn handle_subscribed(&mut self, token: Token, result: &Result<sterna_core::Granted, OperationError>) {
+        let Some(Subscribing { stream, filters }) = self.subscribing.remove(&token) else { return };
+        for (index, filter) in filters.iter().enumerate() {
+            let granted = result.as_ref().ok().and_then(|granted| granted.reasons.get(index));
+            if granted.is_none_or(|reason| reason.is_error()) {
+                self.inbox.drop_filter(stream, filter, &mut self.wakers);
+            }
+        }
+    }
+
+    /// The session outlives the connection: what nobody claims today may be claimed tomorrow.
+    pub(super) fn holds_unclaimed(&self) -> bool {
+        let persistent = self.connection.server().is_none_or(|server| match server.version {
+            ProtocolVersion::V5 => server.session_expiry > 0,
+            ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => self.keeps_session,
+        });
+        persistent && self.unclaimed == Unclaimed::Hold
+    }
+}

@@ -1,0 +1,71 @@
+//! The streams of messages, and acknowledging.
+
+use std::collections::VecDeque;
+
+use sterna_core::packet::ReasonCode;
+use sterna_core::{AckError, Message, MessageId};
+
+use super::Inner;
+use crate::inbox::{AckMode, Reroute};
+use crate::router::StreamId;
+
+impl Inner {
+    /// One owner of the message is done with it; the last one's word acknowledges it.
+    ///
+    /// # Errors
+    /// Nothing is owed any more, or the reason code cannot be sent.
+    pub(crate) fn settle(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
+        let Some(reason) = self.inbox.settle(id, reason) else { return Ok(()) };
+        let result = self.connection.acknowledge(self.now, id, reason);
+        self.touch();
+        result
+    }
+
+    /// Settles what needs no answer: an acknowledgement that is not owed any more is none that is missing.
+    pub(crate) fn settle_all(&mut self, ids: impl IntoIterator<Item = MessageId>) {
+        for id in ids {
+            let _ = self.settle(id, ReasonCode::SUCCESS);
+        }
+    }
+
+    /// Messages were taken: a driver that holds reading back has to look.
+    pub(crate) fn taken(&mut self) {
+        if self.paused {
+            self.touch();
+        }
+    }
+
+    /// A filter's streams, held messages and late messages are done with; then it is unsubscribed.
+    pub(crate) fn forget_filter(&mut self, filter: &str) {
+        let acknowledged = self.inbox.unsubscribed(filter, &mut self.wakers);
+        self.settle_all(acknowledged);
+        self.taken();
+    }
+
+    /// A new stream of messages. See [`Inbox::open`].
+    pub(crate) fn open_stream(&mut self, filters: Vec<Box<str>>, mode: AckMode) -> StreamId {
+        let (stream, acknowledged) = self.inbox.open(filters, mode);
+        self.settle_all(acknowledged);
+        stream
+    }
+
+    /// Ends a stream. Its messages that were not handed over go to others, or are done with. See
+    /// [`Inbox::close`].
+    pub(crate) fn close_stream(&mut self, stream: StreamId, batch: &mut VecDeque<Message>, reroute: bool) {
+        self.subscribing.retain(|_, subscribing| subscribing.stream != stream);
+        let reroute = reroute.then(|| Reroute { hold: self.holds_unclaimed() });
+        let acknowledged = self.inbox.close(stream, batch, reroute, &mut self.wakers);
+        self.settle_all(acknowledged);
+        self.taken();
+    }
+
+    /// Takes every filter from `stream`; those that no other stream wants, which are to be unsubscribed.
+    pub(crate) fn release_filters(&mut self, stream: StreamId) -> Vec<Box<str>> {
+        let mut unwanted = self.inbox.filters(stream).to_vec();
+        unwanted.retain(|filter| self.inbox.drop_filter(stream, filter, &mut self.wakers));
+        for filter in &unwanted {
+            self.forget_filter(filter);
+        }
+        unwanted
+    }
+}
