@@ -36,7 +36,7 @@ impl Driven {
         self.written.clear();
         if self.connection.poll_transmit(NOW, &mut self.transmit) {
             let length = self.transmit.remaining();
-            (&mut self.written).put(&mut self.transmit);
+            self.written.put(&mut self.transmit);
             self.connection.handle_written(NOW, length);
         }
     }

@@ -128,10 +128,10 @@ impl Connection {
                 self.send_ack(PacketType::PubComp, ack.packet_id, reason);
             }
             Packet::SubAck(ack) => {
-                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?
+                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?;
             }
             Packet::UnsubAck(ack) => {
-                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?
+                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?;
             }
             Packet::PingResp => {
                 self.ping = None;
@@ -195,10 +195,10 @@ impl Connection {
             }
             return Ok(());
         }
-        if !repeated {
-            if let Some(record) = self.in_flight.release(packet_id, ack.reason, ack.properties.into()) {
-                self.queue.release(record);
-            }
+        if !repeated
+            && let Some(record) = self.in_flight.release(packet_id, ack.reason, ack.properties.into())
+        {
+            self.queue.release(record);
         }
         self.in_flight.touch_release(packet_id, self.now);
         self.send_ack(PacketType::PubRel, packet_id, ReasonCode::SUCCESS);

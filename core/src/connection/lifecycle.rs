@@ -32,6 +32,7 @@ pub(super) struct Ending {
 
 /// What is known of the session at the server.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Each is one independent fact.
 pub(super) struct Session {
     /// A connection was accepted since the client was started.
     accepted: bool,
@@ -392,14 +393,14 @@ impl Connection {
     /// Closes the connection because of `cause`; the server is told if it broke the protocol.
     pub(super) fn fail(&mut self, cause: Cause) {
         let Some(phase) = self.phase.next(Input::Fail) else { return };
-        if let Cause::Protocol(error) = &cause {
-            if self.version == ProtocolVersion::V5 && self.phase != Phase::Flushing {
-                let reason = error.reason();
-                let text = format!("{error} [{}]", error.statement(self.version));
-                let mut properties = PropertiesBuf::new();
-                let _ = properties.push(Property::ReasonString(&text));
-                self.send_disconnect(reason, &properties);
-            }
+        if let Cause::Protocol(error) = &cause
+            && self.version == ProtocolVersion::V5
+            && self.phase != Phase::Flushing
+        {
+            let text = format!("{error} [{}]", error.statement(self.version));
+            let mut properties = PropertiesBuf::new();
+            let _ = properties.push(Property::ReasonString(&text));
+            self.send_disconnect(error.reason(), &properties);
         }
         self.phase = phase;
         self.timers.disarm_all();

@@ -308,6 +308,7 @@ impl Connection {
     ///
     /// # Errors
     /// See [`PublishError`]; nothing was kept.
+    #[allow(clippy::needless_pass_by_value)] // Like the other commands; a shared payload is given away.
     pub fn publish(&mut self, now: Instant, publish: Publish<'_>) -> Result<Token, PublishError> {
         self.observe_coarse(now);
         self.send_publish(&publish)

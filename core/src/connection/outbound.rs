@@ -67,7 +67,7 @@ impl Connection {
             Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
             _ => None,
         };
-        self.encode_publish(&packet, shared).map_err(|error| self.publish_error(error))?;
+        self.encode_publish(&packet, shared).map_err(Self::publish_error)?;
         let token = self.take_token();
         self.unwritten.push_back((self.enqueued, token));
         Ok(token)
@@ -91,7 +91,7 @@ impl Connection {
     }
 
     fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
-        for property in properties.iter() {
+        for property in properties {
             let id = property.id();
             let ours = matches!(id, PropertyId::TopicAlias | PropertyId::SubscriptionIdentifier);
             if ours || !id.is_allowed_in(PropertyOwner::PublishFromClient) {
@@ -129,12 +129,12 @@ impl Connection {
         };
         let (size, limit) = (packet.size(self.version), self.packet_limit());
         if size > u64::from(limit) {
-            return Err(self.publish_error(EncodeError::PacketTooLarge { size, limit }));
+            return Err(Self::publish_error(EncodeError::PacketTooLarge { size, limit }));
         }
         Ok(())
     }
 
-    fn publish_error(&self, error: EncodeError) -> PublishError {
+    fn publish_error(error: EncodeError) -> PublishError {
         match error {
             EncodeError::PacketTooLarge { size, limit } if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {
                 ServerLimit::MaximumPacketSize { size, limit }.into()

@@ -335,5 +335,4 @@ fn describe(packet: &Packet<'_>) -> String {
         }
         _ => format!("{kind:?}"),
     }
-    .to_string()
 }

@@ -251,7 +251,7 @@ fn topic_aliases_work_for_every_qos() {
     for (alias, qos) in [(1, QoS::AtMostOnce), (2, QoS::AtLeastOnce), (3, QoS::ExactlyOnce)] {
         let topic = format!("topic/{alias}");
         deliver_aliased(&mut rig, &topic, alias, qos);
-        assert_eq!(rig.topics(), [topic.clone()]);
+        assert_eq!(rig.topics(), [&*topic]);
         rig.ack(PacketType::PubRel, 103 + 2, ReasonCode::SUCCESS);
         deliver_aliased(&mut rig, "", alias, qos);
         assert_eq!(rig.topics(), [topic]);
