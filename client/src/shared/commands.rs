@@ -30,7 +30,9 @@ impl Inner {
         }
         let token = self.connection.publish(self.now, publish)?;
         self.completions.expect(token);
-        self.touch();
+        if self.connection.has_output() {
+            self.touch();
+        }
         Ok(token)
     }
 

@@ -456,6 +456,12 @@ impl Connection {
         self.queue.len()
     }
 
+    /// Whether bytes, actions, events or messages wait to be polled. After a publish that was only queued there are
+    /// none: a driver that sleeps until its deadline need not be woken for it.
+    pub fn has_output(&self) -> bool {
+        !(self.out.is_empty() && self.actions.is_empty() && self.events.is_empty() && self.messages.is_empty())
+    }
+
     /// Whether there is room for one more operation; without it commands answer `Full`.
     pub fn has_room(&self) -> bool {
         self.queue.len() < self.config.queue_limit && self.queue.bytes() < self.config.queue_bytes

@@ -434,3 +434,19 @@ fn on_3_few_messages_of_qos_2_are_in_flight() {
     rig.ack(PacketType::PubComp, 1, ReasonCode::SUCCESS);
     assert_eq!(rig.sent(), ["Publish 3 q2 a", "Publish 4 q1 b"]);
 }
+
+#[test]
+fn a_publish_that_is_only_queued_gives_the_driver_nothing_to_do() {
+    let mut rig = Rig::connected(Config { in_flight_limit: 1, ..config() });
+    rig.pump();
+    assert!(!rig.connection.has_output());
+    rig.publish("a", QoS::AtLeastOnce);
+    assert!(rig.connection.has_output());
+    rig.pump();
+    rig.publish("b", QoS::AtLeastOnce);
+    assert!(!rig.connection.has_output(), "the window is full");
+    rig.lose();
+    rig.events();
+    rig.publish("c", QoS::AtMostOnce);
+    assert!(!rig.connection.has_output(), "there is no connection");
+}
