@@ -15,10 +15,6 @@ use crate::exit::{Failure, say};
 use crate::input::{read_file, read_stdin, stdin_lines};
 use crate::session::{Outcome, Session, block_on, catch_signals, limit};
 
-/// How many messages of QoS 2 are on their way at a time: as many as Mosquitto takes. A client of 5.0 is told so; what
-/// a client of 3.x sends beyond it, Mosquitto 2.0 acknowledges and loses, or closes the connection.
-const EXACTLY_ONCE_IN_FLIGHT: u16 = 20;
-
 const EXAMPLES: &str = "\
 Exit status: 0 published (QoS 1 and 2: acknowledged by the server), 1 not published, or no connection, 2 wrong usage, 27 \
 time is over, 130 or 143 interrupted; connection refused by the server: the code of its CONNACK.
@@ -90,9 +86,6 @@ impl Head {
 /// Carries out `sterna pub`.
 pub(crate) fn run(arguments: &PublishArguments) -> Result<(), Failure> {
     let mut plan = arguments.connect.plan()?;
-    if arguments.qos == QoS::ExactlyOnce {
-        plan.builder = plan.builder.in_flight_limit(EXACTLY_ONCE_IN_FLIGHT);
-    }
     let topic = match (&arguments.topic, plan.topic.take()) {
         (Some(_), Some(_)) => return Err(Failure::Usage("the topic stands in the URL already".to_owned())),
         (Some(topic), None) => topic.clone(),

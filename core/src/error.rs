@@ -22,8 +22,8 @@ pub enum ConfigError {
     /// MQTT 3.1 takes 1 to 23 bytes.
     #[error("MQTT 3.1 takes client identifiers of 1 to 23 bytes, not {0}")]
     ClientIdLength(usize),
-    /// The receive maximum and the in-flight limit are at least 1.
-    #[error("the receive maximum and the in-flight limit must not be zero")]
+    /// The receive maximum and the in-flight limits are at least 1.
+    #[error("the receive maximum and the in-flight limits must not be zero")]
     ZeroWindow,
     /// Zero, or above the protocol's largest packet.
     #[error("a maximum packet size of {0} is outside 1..=268435460")]

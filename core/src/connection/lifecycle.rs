@@ -323,7 +323,7 @@ impl Connection {
     }
 
     /// Whether anything is left for a graceful end to wait for.
-    fn has_pending(&self) -> bool {
+    pub(super) fn has_pending(&self) -> bool {
         self.in_flight.is_awaited() || !self.queue.is_empty() || !self.unwritten.is_empty()
     }
 

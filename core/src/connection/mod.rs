@@ -169,6 +169,8 @@ pub struct Connection {
     messages: VecDeque<Message>,
     message_bytes: usize,
     backlog: (usize, usize),
+    /// How many messages of earlier reads wait, here and outside.
+    waiting_before: usize,
     paused: bool,
     /// How much input was left over for the next call.
     left_over: usize,
@@ -235,6 +237,7 @@ impl Connection {
             messages: VecDeque::new(),
             message_bytes: 0,
             backlog: (0, 0),
+            waiting_before: 0,
             paused: false,
             left_over: 0,
             dropped: 0,

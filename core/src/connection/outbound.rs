@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::Connection;
-use super::inflight::Stage;
+use super::inflight::{Resend, Stage};
 use super::queue::{CHAIN_FROM, Control, Record, Request};
 use super::send_buffer::Transmit;
 use super::state::Phase;
@@ -331,11 +331,14 @@ impl Connection {
         let has_id = self.in_flight.has_free_id();
         let control = self.queue.control.front().filter(|_| has_id).map(|control| control.token);
         let at_most_once = self.queue.at_most_once.front().map(|(token, _)| *token);
-        let resend = self.in_flight.next_resend().map(|(token, _)| token);
+        let resend = self.in_flight.next_resend().map(|resend| (resend.token, resend.qos));
         // A message is never sent before one that is to be sent again.
-        let waiting = || self.queue.acknowledged.front().filter(|_| has_id).map(|(token, _)| *token);
-        let acknowledged = resend.or_else(waiting);
-        let acknowledged = acknowledged.filter(|_| self.has_window());
+        let waiting = || {
+            let front = self.queue.acknowledged.front().filter(|_| has_id);
+            front.map(|(token, record)| (*token, record.qos))
+        };
+        let acknowledged = resend.or_else(waiting).filter(|(_, qos)| self.has_window(*qos));
+        let acknowledged = acknowledged.map(|(token, _)| token);
         let Some(oldest) = [control, at_most_once, acknowledged].into_iter().flatten().min() else {
             return false;
         };
@@ -418,7 +421,7 @@ impl Connection {
 
     /// Sends a message of an earlier connection again, with DUP [MQTT-3.3.1-1] and its packet identifier.
     fn send_again(&mut self) {
-        let Some((token, packet_id)) = self.in_flight.next_resend() else { return };
+        let Some(Resend { token, packet_id, .. }) = self.in_flight.next_resend() else { return };
         let Some(entry) = self.in_flight.table.get_mut(packet_id) else { return };
         // Taken out while it is sent, since sending needs the rest of the connection.
         let placeholder =
@@ -535,9 +538,17 @@ impl Connection {
         self.unsent() < self.config.send_buffer as u64
     }
 
-    fn has_window(&self) -> bool {
+    /// Whether one more message of this QoS may be in flight.
+    fn has_window(&self, qos: QoS) -> bool {
+        let window = self.in_flight.window();
+        if qos == QoS::ExactlyOnce
+            && self.is_known_to_be_older()
+            && window.exactly_once >= self.config.exactly_once_limit
+        {
+            return false;
+        }
         let maximum = self.server.as_deref().map_or(u16::MAX, |server| server.receive_maximum);
-        self.in_flight.window() < maximum.min(self.config.in_flight_limit)
+        window.messages < maximum.min(self.config.in_flight_limit)
     }
 
     /// The largest packet that the server takes; the protocol's while there is none.

@@ -417,3 +417,20 @@ fn what_is_sent_again_never_waits_behind_operations_without_an_identifier() {
     assert_eq!(sent.len(), usize::from(u16::MAX));
     assert!(sent.iter().all(|packet| packet.contains(" dup ")));
 }
+
+// R: PUB-02
+#[test]
+fn on_3_few_messages_of_qos_2_are_in_flight() {
+    let version = VersionPolicy::Only(ProtocolVersion::V3_1_1);
+    let mut rig = Rig::connected(Config { version, exactly_once_limit: 2, ..config() });
+    for _ in 0..3 {
+        rig.publish("a", QoS::ExactlyOnce);
+    }
+    rig.publish("b", QoS::AtLeastOnce);
+    rig.publish("c", QoS::AtMostOnce);
+    assert_eq!(rig.sent(), ["Publish 1 q2 a", "Publish 2 q2 a", "Publish 0 q0 c"], "the order is kept");
+    rig.ack(PacketType::PubRec, 1, ReasonCode::SUCCESS);
+    rig.expect(&[PacketType::PubRel]);
+    rig.ack(PacketType::PubComp, 1, ReasonCode::SUCCESS);
+    assert_eq!(rig.sent(), ["Publish 3 q2 a", "Publish 4 q1 b"]);
+}
