@@ -82,6 +82,7 @@ impl Pair {
             receive_maximum: 8,
             incoming_limit: 1 + choices.below(6),
             keep_alive: 20,
+            session_expiry: u32::MAX,
             ..Config::new(seed)
         };
         let mut config = config;
@@ -219,6 +220,9 @@ impl Pair {
 
     /// Lets time pass to the next deadline of either side.
     fn pass_time(&mut self) {
+        if self.link.is_some() {
+            self.client.poll_transmit(self.now, &mut self.transmit);
+        }
         let clients = self.client.poll_timeout().map(|(at, _)| at);
         if let Some(at) = [clients, self.broker.poll_timeout()].into_iter().flatten().min() {
             self.now = self.now.max(at);

@@ -195,7 +195,9 @@ impl Connection {
         if !resumed {
             self.lose_session();
         }
-        self.received.resumed(unsure);
+        if unsure {
+            self.received.resumed_unsurely();
+        }
         if unsure || !resumed {
             self.subscriptions.unconfirm(self.config.resubscribe);
         }

@@ -327,3 +327,23 @@ fn on_3_1_a_message_without_dup_is_new_since_the_server_may_have_begun_anew() {
         assert_eq!(rig.topics(), topics);
     }
 }
+
+// R: SUB-06, REC-03
+#[test]
+fn doubt_about_a_session_stays_with_its_messages() {
+    let mut rig = Rig::connected(config());
+    rig.deliver("old", QoS::ExactlyOnce, 1, false);
+    rig.deliver("kept", QoS::ExactlyOnce, 2, false);
+    assert_eq!(rig.topics(), ["old", "kept"]);
+    rig.lose();
+    rig.next_deadline(seconds(2));
+    rig.dial();
+    rig.expect(&[PacketType::Connect]);
+    // The answer to the CONNECT is lost: whose session it is that is there is not known from here on.
+    rig.reconnect(true);
+    rig.reconnect(true);
+    rig.deliver("kept", QoS::ExactlyOnce, 2, true);
+    assert_eq!(rig.topics(), [""; 0], "DUP tells a repetition");
+    rig.deliver("new", QoS::ExactlyOnce, 1, false);
+    assert_eq!(rig.topics(), ["new"]);
+}
