@@ -241,6 +241,13 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
+    /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes. Default 20; not
+    /// zero. Mosquitto 2.0 acknowledges more than that and loses them.
+    pub fn exactly_once_limit(mut self, exactly_once_limit: u16) -> Self {
+        self.config.exactly_once_limit = exactly_once_limit;
+        self
+    }
+
     /// Bounds on operations that wait to be sent: how many, and how many bytes including those that wait to be
     /// acknowledged. Default: 65,536 and 64 MiB.
     pub fn queue_limit(mut self, operations: usize, bytes: usize) -> Self {

@@ -216,14 +216,17 @@ pub struct Config {
     pub resubscribe: bool,
     /// Our own bound on QoS 1 and 2 messages in flight, besides the server's Receive Maximum. Default 1,024; not zero.
     pub in_flight_limit: u16,
+    /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes: Mosquitto 2.0
+    /// acknowledges more than 20 and loses them. Default 20; not zero.
+    pub exactly_once_limit: u16,
     /// Bound on operations waiting to be sent. Default 65,536.
     pub queue_limit: usize,
     /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB.
     pub queue_bytes: usize,
     /// Queue QoS 0 messages while there is no connection. Default on; off, they end with `Offline`.
     pub queue_qos0: bool,
-    /// How many bytes may wait for the transport before publishes are queued instead of encoded, and reading
-    /// pauses. Default 256 KiB.
+    /// How many bytes may wait for the transport before publishes are queued instead of encoded; and how many bytes
+    /// of acknowledgements before reading pauses. Default 256 KiB.
     pub send_buffer: usize,
     /// How many incoming messages may wait for the application before reading pauses. Default 4,096.
     pub incoming_limit: usize,
@@ -267,6 +270,7 @@ impl Config {
             reconnect: Reconnect::default(),
             resubscribe: true,
             in_flight_limit: 1_024,
+            exactly_once_limit: 20,
             queue_limit: 65_536,
             queue_bytes: 64 << 20,
             queue_qos0: true,
@@ -286,13 +290,13 @@ impl Config {
     pub fn validate(&self) -> Result<(), ConfigError> {
         self.validate_version()?;
         self.validate_client_id()?;
-        if self.receive_maximum == 0 || self.in_flight_limit == 0 {
+        if [self.receive_maximum, self.in_flight_limit, self.exactly_once_limit].contains(&0) {
             return Err(ConfigError::ZeroWindow);
         }
         if self.maximum_packet_size == 0 || self.maximum_packet_size > PROTOCOL_MAXIMUM_PACKET_SIZE {
             return Err(ConfigError::MaximumPacketSize(self.maximum_packet_size));
         }
-        for property in self.user_properties.as_properties().iter() {
+        for property in self.user_properties.as_properties() {
             if !matches!(property, Property::UserProperty { .. }) {
                 return Err(ConfigError::ConnectProperty(property.id()));
             }

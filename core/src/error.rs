@@ -22,8 +22,8 @@ pub enum ConfigError {
     /// MQTT 3.1 takes 1 to 23 bytes.
     #[error("MQTT 3.1 takes client identifiers of 1 to 23 bytes, not {0}")]
     ClientIdLength(usize),
-    /// The receive maximum and the in-flight limit are at least 1.
-    #[error("the receive maximum and the in-flight limit must not be zero")]
+    /// The receive maximum and the in-flight limits are at least 1.
+    #[error("the receive maximum and the in-flight limits must not be zero")]
     ZeroWindow,
     /// Zero, or above the protocol's largest packet.
     #[error("a maximum packet size of {0} is outside 1..=268435460")]
@@ -84,6 +84,20 @@ pub enum ServerLimit {
     /// Shared Subscription Available of CONNACK is 0.
     #[error("the server takes no shared subscriptions")]
     SharedSubscriptionAvailable,
+}
+
+impl ServerLimit {
+    /// What the server would answer.
+    pub(crate) fn reason(self) -> ReasonCode {
+        match self {
+            Self::MaximumQoS => ReasonCode::QOS_NOT_SUPPORTED,
+            Self::RetainAvailable => ReasonCode::RETAIN_NOT_SUPPORTED,
+            Self::MaximumPacketSize { .. } => ReasonCode::PACKET_TOO_LARGE,
+            Self::WildcardSubscriptionAvailable => ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
+            Self::SubscriptionIdentifierAvailable => ReasonCode::SUBSCRIPTION_IDENTIFIERS_NOT_SUPPORTED,
+            Self::SharedSubscriptionAvailable => ReasonCode::SHARED_SUBSCRIPTIONS_NOT_SUPPORTED,
+        }
+    }
 }
 
 /// Why a PUBLISH was not accepted; nothing was kept or sent.

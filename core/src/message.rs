@@ -108,6 +108,6 @@ impl fmt::Debug for Message {
             .field("duplicate", &self.duplicate)
             .field("properties", &self.properties())
             .field("id", &self.id)
-            .finish()
+            .finish_non_exhaustive()
     }
 }

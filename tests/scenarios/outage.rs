@@ -61,7 +61,7 @@ async fn outage(setup: Setup) {
     broker.stop(Memory::Kept).await;
     let before = cpu_time();
     publish(&publisher, &mut deliveries, TICKS).await;
-    let spent = cpu_time() - before;
+    let spent = cpu_time().saturating_sub(before);
     broker.start().await;
     publish(&publisher, &mut deliveries, MARGIN).await;
 
@@ -76,7 +76,7 @@ async fn outage(setup: Setup) {
     let ticking = {
         let before = cpu_time();
         tick(TICKS / 3, |_| {}).await;
-        (cpu_time() - before) * 3
+        cpu_time().saturating_sub(before) * 3
     };
     println!(
         "{:?}: {count} messages, {} repeated; attempts of the publisher and the subscriber: {attempts:?}; CPU time in \

@@ -30,8 +30,7 @@ impl Inner {
         }
         let token = self.connection.publish(self.now, publish)?;
         self.completions.expect(token);
-        // Between two connections it only waits: the driver need not be woken to find that out.
-        if self.connection.state() != State::Reconnecting {
+        if self.connection.has_output() {
             self.touch();
         }
         Ok(token)

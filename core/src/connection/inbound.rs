@@ -16,7 +16,7 @@ use crate::packet::{
     ReasonCodes, Sender,
 };
 
-/// While this many messages wait, a new one that would pin much more memory than it has is copied out.
+/// While this many messages of earlier reads wait, a new one that would pin much more memory than it has is copied out.
 const COPY_FROM_BACKLOG: usize = 32;
 /// How many times its own size a waiting message may pin.
 const PINNED_FACTOR: usize = 8;
@@ -44,6 +44,7 @@ impl Connection {
         if input.len() > self.left_over {
             self.last_received = self.now;
         }
+        self.waiting_before = self.messages.len() + self.backlog.0;
         let ingress = self.take_packets(input);
         self.left_over = input.len();
         self.set_paused(ingress == Ingress::Paused);
@@ -127,10 +128,10 @@ impl Connection {
                 self.send_ack(PacketType::PubComp, ack.packet_id, reason);
             }
             Packet::SubAck(ack) => {
-                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?
+                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?;
             }
             Packet::UnsubAck(ack) => {
-                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?
+                self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?;
             }
             Packet::PingResp => {
                 self.ping = None;
@@ -194,10 +195,10 @@ impl Connection {
             }
             return Ok(());
         }
-        if !repeated {
-            if let Some(record) = self.in_flight.release(packet_id, ack.reason, ack.properties.into()) {
-                self.queue.release(record);
-            }
+        if !repeated
+            && let Some(record) = self.in_flight.release(packet_id, ack.reason, ack.properties.into())
+        {
+            self.queue.release(record);
         }
         self.in_flight.touch_release(packet_id, self.now);
         self.send_ack(PacketType::PubRel, packet_id, ReasonCode::SUCCESS);
@@ -354,8 +355,7 @@ impl Connection {
 
     /// Takes the packet out of the read buffer: shared, or copied where a waiting message would pin much more.
     fn take_bytes(&self, input: &mut BytesMut, size: usize) -> Bytes {
-        let waiting = self.messages.len() + self.backlog.0;
-        if waiting >= COPY_FROM_BACKLOG && size * PINNED_FACTOR < input.capacity() {
+        if self.waiting_before >= COPY_FROM_BACKLOG && size * PINNED_FACTOR < input.capacity() {
             let copy = Bytes::copy_from_slice(&input[..size]);
             input.advance(size);
             return copy;
@@ -371,7 +371,8 @@ impl Connection {
         if messages < self.config.incoming_limit && bytes < self.config.incoming_bytes {
             return Ok(true);
         }
-        if !self.in_flight.is_awaited() {
+        // Messages of QoS 0 wait as well, for the transport: a server may take nothing until it is read.
+        if !self.has_pending() {
             return Err(Refused::Paused);
         }
         if bytes + size + MESSAGE_OVERHEAD <= self.config.incoming_reserve {
@@ -380,9 +381,10 @@ impl Connection {
         if qos == QoS::AtMostOnce { Ok(false) } else { Err(Refused::Paused) }
     }
 
-    /// The server does not read what we answer: do not read what it asks.
+    /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
+    /// that first wants to write must be read, or both wait for each other.
     fn replies_pile_up(&self) -> bool {
-        self.unsent() > 2 * self.config.send_buffer as u64
+        self.replies > self.config.send_buffer as u64
     }
 
     /// Whether packets are taken in this phase.

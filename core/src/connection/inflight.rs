@@ -36,6 +36,34 @@ pub(crate) enum Stage {
     Controlled(Box<Control>),
 }
 
+/// How many messages of one connection are not acknowledged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Window {
+    pub(crate) messages: u16,
+    /// How many of them are of QoS 2.
+    pub(crate) exactly_once: u16,
+}
+
+impl Window {
+    fn enter(&mut self, qos: QoS) {
+        self.messages += 1;
+        self.exactly_once += u16::from(qos == QoS::ExactlyOnce);
+    }
+
+    fn leave(&mut self, qos: QoS) {
+        self.messages = self.messages.saturating_sub(1);
+        self.exactly_once = self.exactly_once.saturating_sub(u16::from(qos == QoS::ExactlyOnce));
+    }
+}
+
+/// A message that is to be sent again.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Resend {
+    pub(crate) token: Token,
+    pub(crate) packet_id: u16,
+    pub(crate) qos: QoS,
+}
+
 /// All operations with a packet identifier: one table, so that the identifiers of publish, subscribe and
 /// unsubscribe never meet.
 #[derive(Debug)]
@@ -44,8 +72,8 @@ pub(crate) struct InFlights {
     ids: PacketIds,
     /// Messages of earlier connections to send again, in order, as the window allows.
     resend: VecDeque<(Token, u16)>,
-    /// How many messages of this connection count against the server's Receive Maximum.
-    window: u16,
+    /// Messages of this connection that count against the server's Receive Maximum.
+    window: Window,
     /// Entries that nobody waits for any more.
     abandoned: usize,
     pubrecs: u64,
@@ -59,7 +87,7 @@ impl InFlights {
             table: IdTable::new(),
             ids: PacketIds::default(),
             resend: VecDeque::new(),
-            window: 0,
+            window: Window::default(),
             abandoned: 0,
             pubrecs: 0,
             unstamped: Vec::new(),
@@ -71,13 +99,17 @@ impl InFlights {
     }
 
     /// How many messages of this connection are unacknowledged.
-    pub(crate) fn window(&self) -> u16 {
+    pub(crate) fn window(&self) -> Window {
         self.window
     }
 
     /// Whether the application waits for any of them.
     pub(crate) fn is_awaited(&self) -> bool {
         self.table.len() > self.abandoned
+    }
+
+    pub(crate) fn has_free_id(&self) -> bool {
+        self.table.len() < usize::from(u16::MAX)
     }
 
     /// A free packet identifier; `None` while all are in use.
@@ -87,8 +119,8 @@ impl InFlights {
 
     /// An operation was sent for the first time.
     pub(crate) fn insert(&mut self, id: u16, token: Token, attempt: Attempt, now: Instant, stage: Stage) {
-        if matches!(stage, Stage::Published(_)) {
-            self.window += 1;
+        if let Some(qos) = stage.qos() {
+            self.window.enter(qos);
         }
         self.table.insert(id, InFlight { token, sent_at: now, sent_on: attempt, stage, abandoned: false });
         self.unstamped.push(id);
@@ -98,8 +130,8 @@ impl InFlights {
     pub(crate) fn remove(&mut self, id: u16, attempt: Attempt) -> Option<InFlight> {
         let entry = self.table.remove(id)?;
         self.abandoned -= usize::from(entry.abandoned);
-        if !matches!(entry.stage, Stage::Controlled(_)) && entry.sent_on == attempt {
-            self.window = self.window.saturating_sub(1);
+        if let Some(qos) = entry.stage.qos().filter(|_| entry.sent_on == attempt) {
+            self.window.leave(qos);
         }
         Some(entry)
     }
@@ -140,13 +172,11 @@ impl InFlights {
     }
 
     /// The oldest message to send again.
-    pub(crate) fn next_resend(&mut self) -> Option<(Token, u16)> {
-        while let Some(&(token, id)) = self.resend.front() {
-            let waits = |entry: &InFlight| {
-                entry.token == token && !entry.abandoned && matches!(entry.stage, Stage::Published(_))
-            };
-            if self.table.get(id).is_some_and(waits) {
-                return Some((token, id));
+    pub(crate) fn next_resend(&mut self) -> Option<Resend> {
+        while let Some(&(token, packet_id)) = self.resend.front() {
+            let waiting = self.table.get(packet_id).filter(|entry| entry.token == token && !entry.abandoned);
+            if let Some(Stage::Published(record)) = waiting.map(|entry| &entry.stage) {
+                return Some(Resend { token, packet_id, qos: record.qos });
             }
             self.resend.pop_front();
         }
@@ -157,7 +187,9 @@ impl InFlights {
     pub(crate) fn resent(&mut self, attempt: Attempt, now: Instant) {
         let Some((_, id)) = self.resend.pop_front() else { return };
         self.touch(id, attempt, now);
-        self.window += 1;
+        if let Some(qos) = self.table.get(id).and_then(|entry| entry.stage.qos()) {
+            self.window.enter(qos);
+        }
     }
 
     /// A packet for this operation was sent again.
@@ -178,10 +210,10 @@ impl InFlights {
         }
     }
 
-    /// The connection is gone: nothing counts against a window, and SUBSCRIBE and UNSUBSCRIBE are given back to be
-    /// sent again under a new identifier.
+    /// The connection is gone: nothing counts against a window, and SUBSCRIBE and UNSUBSCRIBE are given back, in the
+    /// order of the calls, to be sent again under a new identifier.
     pub(crate) fn disconnected(&mut self) -> Vec<InFlight> {
-        self.window = 0;
+        self.window = Window::default();
         self.resend = VecDeque::new();
         self.unstamped = Vec::new();
         let controls: Vec<u16> = self
@@ -191,12 +223,15 @@ impl InFlights {
             .map(|(id, _)| id)
             .collect();
         // No connection has this number: nothing is taken from the window.
-        controls.into_iter().filter_map(|id| self.remove(id, Attempt(0))).collect()
+        let removed = controls.into_iter().filter_map(|id| self.remove(id, Attempt(0)));
+        let mut removed: Vec<_> = removed.collect();
+        removed.sort_unstable_by_key(|entry| entry.token);
+        removed
     }
 
     /// The session is gone: gives everything back, in the order of the calls.
     pub(crate) fn take_all(&mut self) -> Vec<InFlight> {
-        self.window = 0;
+        self.window = Window::default();
         self.abandoned = 0;
         self.resend = VecDeque::new();
         self.unstamped = Vec::new();
@@ -250,8 +285,12 @@ impl InFlights {
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.table.trim();
-        self.resend = VecDeque::new();
-        self.unstamped = Vec::new();
+        if self.resend.is_empty() {
+            self.resend = VecDeque::new();
+        }
+        if self.unstamped.is_empty() {
+            self.unstamped = Vec::new();
+        }
     }
 }
 
@@ -275,6 +314,15 @@ impl Stage {
                 Request::Subscribe { .. } => packet == PacketType::SubAck,
                 Request::Unsubscribe { .. } => packet == PacketType::UnsubAck,
             },
+        }
+    }
+
+    /// Of a message.
+    fn qos(&self) -> Option<QoS> {
+        match self {
+            Self::Published(record) => Some(record.qos),
+            Self::Released { .. } => Some(QoS::ExactlyOnce),
+            Self::Controlled(_) => None,
         }
     }
 

@@ -1,9 +1,13 @@
 //! The state machine of one client.
 
+mod commands;
+mod deadlines;
+mod ending;
+mod handshake;
 mod id_table;
 mod inbound;
 mod inflight;
-mod lifecycle;
+mod losing;
 mod outbound;
 mod queue;
 mod random;
@@ -24,8 +28,9 @@ use core::fmt;
 use bytes::BytesMut;
 use heapless::Deque;
 
+use self::ending::Ending;
+use self::handshake::Session;
 use self::inflight::InFlights;
-use self::lifecycle::{Ending, Session};
 use self::queue::Queue;
 use self::random::Random;
 use self::received::Received;
@@ -154,6 +159,8 @@ pub struct Connection {
     /// Bytes given to `out`, and taken by the transport, on this connection.
     enqueued: u64,
     written: u64,
+    /// At most how many of the bytes that the transport has not taken are acknowledgements.
+    replies: u64,
     /// When the transport last made progress, while it has bytes to take.
     writing_since: Option<Instant>,
     /// QoS 0 messages, and where each ends among the bytes enqueued.
@@ -167,6 +174,8 @@ pub struct Connection {
     messages: VecDeque<Message>,
     message_bytes: usize,
     backlog: (usize, usize),
+    /// How many messages of earlier reads wait, here and outside.
+    waiting_before: usize,
     paused: bool,
     /// How much input was left over for the next call.
     left_over: usize,
@@ -223,6 +232,7 @@ impl Connection {
             out: Transmit::new(),
             enqueued: 0,
             written: 0,
+            replies: 0,
             writing_since: None,
             unwritten: VecDeque::new(),
             ping: None,
@@ -232,6 +242,7 @@ impl Connection {
             messages: VecDeque::new(),
             message_bytes: 0,
             backlog: (0, 0),
+            waiting_before: 0,
             paused: false,
             left_over: 0,
             dropped: 0,
@@ -302,6 +313,7 @@ impl Connection {
     ///
     /// # Errors
     /// See [`PublishError`]; nothing was kept.
+    #[allow(clippy::needless_pass_by_value)] // Like the other commands; a shared payload is given away.
     pub fn publish(&mut self, now: Instant, publish: Publish<'_>) -> Result<Token, PublishError> {
         self.observe_coarse(now);
         self.send_publish(&publish)
@@ -447,6 +459,15 @@ impl Connection {
     /// How many operations wait to be sent.
     pub fn queued(&self) -> usize {
         self.queue.len()
+    }
+
+    /// Whether bytes, actions, events or messages wait to be polled. After a publish that was only queued there are
+    /// none: a driver that sleeps until its deadline need not be woken for it.
+    pub fn has_output(&self) -> bool {
+        !(self.out.is_empty()
+            && self.actions.is_empty()
+            && self.events.is_empty()
+            && self.messages.is_empty())
     }
 
     /// Whether there is room for one more operation; without it commands answer `Full`.

@@ -1,285 +1,22 @@
-//! Commands become packets: at once, or from the queues when there is room.
+//! What waits becomes packets, oldest call first, as far as nothing holds it back.
 
 use alloc::boxed::Box;
 
 use super::Connection;
-use super::inflight::Stage;
-use super::queue::{CHAIN_FROM, Control, Record, Request};
+use super::inflight::{Resend, Stage};
+use super::queue::{Control, Record, Request};
 use super::send_buffer::Transmit;
 use super::state::Phase;
 use super::subscriptions::AGAIN;
 use super::timer::Timer;
-use crate::command::{Data, Publish, Subscribe, Unsubscribe};
-use crate::error::{AckError, OperationError, PublishError, ServerLimit, SubscribeError};
+use crate::error::{OperationError, ServerLimit};
 use crate::event::{Event, Receipt, Token};
-use crate::message::MessageId;
 use crate::packet::{
-    self, Ack, EncodeError, Filters, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties,
-    PropertiesBuf, PropertyId, PropertyOwner, ProtocolVersion, QoS, ReasonCode,
+    self, EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, PropertiesBuf, ProtocolVersion, QoS,
+    ReasonCode, SubscribeFilter,
 };
-use crate::topic;
 
 impl Connection {
-    // Publishing
-
-    pub(super) fn send_publish(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
-        if self.is_ending() {
-            return Err(PublishError::Closed);
-        }
-        if !publish.properties.is_empty() {
-            self.check_publish_properties(publish.properties)?;
-        }
-        let up = self.phase.is_up();
-        if up {
-            self.check_publish_limits(publish.qos, publish.retain)?;
-        }
-        if publish.qos == QoS::AtMostOnce {
-            if up && self.queue.at_most_once.is_empty() && self.has_send_room() {
-                return self.send_at_most_once(publish);
-            }
-            if !up && !self.config.queue_qos0 {
-                return Err(PublishError::Offline);
-            }
-        }
-        if !self.has_room() {
-            return Err(PublishError::Full);
-        }
-        self.check_publish_packet(publish)?;
-        let token = self.take_token();
-        let record = self.queue.record(publish);
-        self.queue.push(token, record);
-        self.flush();
-        Ok(token)
-    }
-
-    /// The quick way: encoded straight into the outgoing bytes, nothing is kept.
-    fn send_at_most_once(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
-        let packet = packet::Publish {
-            duplicate: false,
-            qos: QoS::AtMostOnce,
-            retain: publish.retain,
-            topic: publish.topic,
-            packet_id: 0,
-            properties: publish.properties,
-            payload: publish.payload.as_slice(),
-        };
-        let shared = match &publish.payload {
-            Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
-            _ => None,
-        };
-        self.encode_publish(&packet, shared).map_err(|error| self.publish_error(error))?;
-        let token = self.take_token();
-        self.unwritten.push_back((self.enqueued, token));
-        Ok(token)
-    }
-
-    fn encode_publish(
-        &mut self,
-        packet: &packet::Publish<'_>,
-        shared: Option<&bytes::Bytes>,
-    ) -> Result<(), EncodeError> {
-        let limit = self.packet_limit();
-        let start = self.out.buffer().len();
-        if let Some(payload) = shared {
-            packet.encode_head(self.version, limit, self.out.buffer())?;
-            self.out.push_shared(payload.clone());
-        } else {
-            packet.encode(self.version, limit, self.out.buffer())?;
-        }
-        self.sent(PacketType::Publish, packet.packet_id, start, shared.map_or(0, bytes::Bytes::len));
-        Ok(())
-    }
-
-    fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
-        for property in properties.iter() {
-            let id = property.id();
-            let ours = matches!(id, PropertyId::TopicAlias | PropertyId::SubscriptionIdentifier);
-            if ours || !id.is_allowed_in(PropertyOwner::PublishFromClient) {
-                return Err(PublishError::Property(id));
-            }
-            if self.is_known_to_be_older() {
-                return Err(PublishError::UnsupportedByVersion(id));
-            }
-        }
-        Ok(())
-    }
-
-    fn check_publish_limits(&self, qos: QoS, retain: bool) -> Result<(), ServerLimit> {
-        let Some(server) = self.server.as_deref() else { return Ok(()) };
-        if qos > server.maximum_qos {
-            return Err(ServerLimit::MaximumQoS);
-        }
-        if retain && !server.retain_available {
-            return Err(ServerLimit::RetainAvailable);
-        }
-        Ok(())
-    }
-
-    /// What the encoder will check when the packet's turn comes.
-    fn check_publish_packet(&self, publish: &Publish<'_>) -> Result<(), PublishError> {
-        topic::validate_name(publish.topic)?;
-        // Fixed header, topic length, packet identifier and property length take at most 15 bytes.
-        let size =
-            publish.topic.len() + publish.properties.as_bytes().len() + publish.payload.as_slice().len() + 15;
-        let limit = self.packet_limit();
-        if size > limit as usize {
-            let (size, ours) = (size as u64, limit == PROTOCOL_MAXIMUM_PACKET_SIZE);
-            return Err(if ours {
-                PublishError::Encode(EncodeError::PacketTooLarge { size, limit })
-            } else {
-                ServerLimit::MaximumPacketSize { size, limit }.into()
-            });
-        }
-        Ok(())
-    }
-
-    fn publish_error(&self, error: EncodeError) -> PublishError {
-        match error {
-            EncodeError::PacketTooLarge { size, limit } if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {
-                ServerLimit::MaximumPacketSize { size, limit }.into()
-            }
-            EncodeError::Topic(error) => error.into(),
-            error => PublishError::Encode(error),
-        }
-    }
-
-    // Subscribing
-
-    pub(super) fn send_subscribe(&mut self, subscribe: Subscribe<'_>) -> Result<Token, SubscribeError> {
-        self.check_control()?;
-        let Subscribe { filters, properties } = subscribe;
-        self.check_subscribe_version(filters, properties)?;
-        if self.phase.is_up() {
-            self.check_subscribe_limits(filters, properties)?;
-        }
-        let packet = Packet::Subscribe(packet::Subscribe { packet_id: 1, properties, filters });
-        self.check_control_packet(&packet)?;
-        let token = self.take_token();
-        self.subscriptions.subscribe(token, filters, properties);
-        let request = Request::Subscribe { filters: filters.into(), again: false };
-        self.enqueue_control(token, request, properties);
-        Ok(token)
-    }
-
-    pub(super) fn send_unsubscribe(&mut self, unsubscribe: Unsubscribe<'_>) -> Result<Token, SubscribeError> {
-        self.check_control()?;
-        let Unsubscribe { filters, properties } = unsubscribe;
-        if !properties.is_empty() && self.is_known_to_be_older() {
-            return Err(SubscribeError::UnsupportedByVersion("a property of UNSUBSCRIBE"));
-        }
-        let packet = Packet::Unsubscribe(packet::Unsubscribe { packet_id: 1, properties, filters });
-        self.check_control_packet(&packet)?;
-        let token = self.take_token();
-        self.subscriptions.unsubscribe(filters);
-        self.enqueue_control(token, Request::Unsubscribe { filters: filters.into() }, properties);
-        Ok(token)
-    }
-
-    fn check_control(&self) -> Result<(), SubscribeError> {
-        if self.is_ending() {
-            return Err(SubscribeError::Closed);
-        }
-        if self.has_room() { Ok(()) } else { Err(SubscribeError::Full) }
-    }
-
-    fn check_subscribe_version(
-        &self,
-        filters: Filters<'_>,
-        properties: Properties<'_>,
-    ) -> Result<(), SubscribeError> {
-        if !self.is_known_to_be_older() {
-            return Ok(());
-        }
-        if !properties.is_empty() {
-            return Err(SubscribeError::UnsupportedByVersion("a property of SUBSCRIBE"));
-        }
-        let newer = |options: packet::SubscribeOptions| {
-            options != packet::SubscribeOptions { qos: options.qos, ..packet::SubscribeOptions::default() }
-        };
-        if filters.iter().any(|filter| newer(filter.options)) {
-            return Err(SubscribeError::UnsupportedByVersion("a subscription option besides QoS"));
-        }
-        Ok(())
-    }
-
-    fn check_subscribe_limits(
-        &self,
-        filters: Filters<'_>,
-        properties: Properties<'_>,
-    ) -> Result<(), ServerLimit> {
-        let Some(server) = self.server.as_deref() else { return Ok(()) };
-        let identified = properties.subscription_identifiers().next().is_some();
-        if identified && !server.subscription_identifier_available {
-            return Err(ServerLimit::SubscriptionIdentifierAvailable);
-        }
-        for filter in filters.iter().map(|filter| filter.filter) {
-            if filter.contains(['+', '#']) && !server.wildcard_subscription_available {
-                return Err(ServerLimit::WildcardSubscriptionAvailable);
-            }
-            if topic::split_shared(filter).is_some() && !server.shared_subscription_available {
-                return Err(ServerLimit::SharedSubscriptionAvailable);
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the packet once without sending it: SUBSCRIBE and UNSUBSCRIBE are rare.
-    fn check_control_packet(&self, packet: &Packet<'_>) -> Result<(), SubscribeError> {
-        // Before the version is known, everything that 5.0 has is lawful.
-        match packet.encode(self.version, self.packet_limit(), &mut alloc::vec::Vec::new()) {
-            Ok(()) => Ok(()),
-            Err(EncodeError::PacketTooLarge { size, limit }) if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {
-                Err(ServerLimit::MaximumPacketSize { size, limit }.into())
-            }
-            Err(error) => Err(SubscribeError::Encode(error)),
-        }
-    }
-
-    fn enqueue_control(&mut self, token: Token, request: Request, properties: Properties<'_>) {
-        let control = Box::new(Control { token, request, properties: properties.into() });
-        self.queue.hold(&control);
-        self.queue.push_control(control);
-        self.flush();
-    }
-
-    // Acknowledging
-
-    pub(super) fn acknowledge_message(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
-        if reason != ReasonCode::SUCCESS {
-            if self.version != ProtocolVersion::V5 {
-                return Err(AckError::UnsupportedByVersion);
-            }
-            if !reason.is_allowed_in(PacketType::PubAck, packet::Sender::Client) {
-                return Err(AckError::Reason(reason));
-            }
-        }
-        self.received.acknowledge(id, reason)?;
-        self.send_acks();
-        Ok(())
-    }
-
-    /// Sends every PUBACK and PUBREC whose turn has come.
-    pub(super) fn send_acks(&mut self) {
-        if !self.phase.is_up() {
-            return;
-        }
-        while let Some((packet, packet_id, reason)) = self.received.next_release() {
-            self.send_ack(packet, packet_id, reason);
-        }
-    }
-
-    pub(super) fn send_ack(&mut self, packet_type: PacketType, packet_id: u16, reason: ReasonCode) {
-        let reason = if self.version == ProtocolVersion::V5 { reason } else { ReasonCode::SUCCESS };
-        let start = self.out.buffer().len();
-        let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
-        // At most five bytes; no server takes less.
-        if ack.encode(packet_type, self.version, PROTOCOL_MAXIMUM_PACKET_SIZE, self.out.buffer()).is_ok() {
-            self.sent(packet_type, packet_id, start, 0);
-        }
-    }
-
-    // Sending what waits
-
     /// A session was resumed, or is new: PUBRELs go out at once [MQTT-4.6.0-4], outside the window; messages follow
     /// in order as the window allows; then what the session lacks, and what waits.
     pub(super) fn resume(&mut self, resumed: bool) {
@@ -289,6 +26,7 @@ impl Connection {
                 self.send_ack(PacketType::PubRel, packet_id, ReasonCode::SUCCESS);
             }
         }
+        self.drop_unsupported_subscriptions();
         let largest = self.packet_limit() as usize;
         for batch in self.subscriptions.take_missing(largest) {
             let request = Request::Subscribe { filters: batch.filters, again: true };
@@ -299,6 +37,21 @@ impl Connection {
         self.flush();
     }
 
+    /// What this server cannot take is dropped alone, as if it had refused it.
+    fn drop_unsupported_subscriptions(&mut self) {
+        let mut subscriptions = core::mem::take(&mut self.subscriptions);
+        let refused = subscriptions.drop_missing(|filter, properties| {
+            if self.check_subscribe_version(core::iter::once(filter), properties).is_err() {
+                return Some(ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR);
+            }
+            self.check_subscribe_limits(core::iter::once(filter), properties).err().map(ServerLimit::reason)
+        });
+        self.subscriptions = subscriptions;
+        for (filter, reason) in refused {
+            self.report(Event::Resubscribed { filter, reason });
+        }
+    }
+
     /// Sends whatever may go, oldest call first.
     pub(super) fn flush(&mut self) {
         while self.phase.is_up() && self.has_send_room() && self.send_next() {}
@@ -307,47 +60,42 @@ impl Connection {
 
     /// Sends the oldest operation that nothing holds back; whether there was one.
     fn send_next(&mut self) -> bool {
-        let control = self.queue.control.front().map(|control| control.token);
+        // While every packet identifier is in use, QoS 0 and what has an identifier go on.
+        let has_id = self.in_flight.has_free_id();
+        let control = self.queue.control.front().filter(|_| has_id).map(|control| control.token);
         let at_most_once = self.queue.at_most_once.front().map(|(token, _)| *token);
-        let resend = self.in_flight.next_resend().map(|(token, _)| token);
+        let resend = self.in_flight.next_resend().map(|resend| (resend.token, resend.qos));
         // A message is never sent before one that is to be sent again.
-        let acknowledged = resend.or_else(|| self.queue.acknowledged.front().map(|(token, _)| *token));
-        let acknowledged = acknowledged.filter(|_| self.has_window());
+        let waiting = || {
+            let front = self.queue.acknowledged.front().filter(|_| has_id);
+            front.map(|(token, record)| (*token, record.qos))
+        };
+        let acknowledged = resend.or_else(waiting).filter(|(_, qos)| self.has_window(*qos));
+        let acknowledged = acknowledged.map(|(token, _)| token);
         let Some(oldest) = [control, at_most_once, acknowledged].into_iter().flatten().min() else {
             return false;
         };
         if control == Some(oldest) {
-            return self.send_control() || self.send_next_without_id();
-        }
-        if at_most_once == Some(oldest) {
+            self.send_control();
+        } else if at_most_once == Some(oldest) {
             self.send_queued_at_most_once();
-            return true;
-        }
-        if resend.is_some() {
+        } else if resend.is_some() {
             self.send_again();
-            return true;
+        } else {
+            self.send_queued();
         }
-        self.send_queued() || self.send_next_without_id()
+        true
     }
 
-    /// While every packet identifier is in use, QoS 0 goes on.
-    fn send_next_without_id(&mut self) -> bool {
-        let waits = !self.queue.at_most_once.is_empty();
-        if waits {
-            self.send_queued_at_most_once();
-        }
-        waits
-    }
-
-    fn send_control(&mut self) -> bool {
-        let Some(packet_id) = self.in_flight.free_id() else { return false };
-        let Some(control) = self.queue.control.pop_front() else { return false };
+    fn send_control(&mut self) {
+        let Some(packet_id) = self.in_flight.free_id() else { return };
+        let Some(control) = self.queue.control.pop_front() else { return };
         let properties = control.properties.as_properties();
         let (result, limits) = match &control.request {
             Request::Subscribe { filters, .. } => {
                 let filters = filters.as_filters();
                 let packet = Packet::Subscribe(packet::Subscribe { packet_id, properties, filters });
-                let limits = self.check_subscribe_limits(filters, properties);
+                let limits = self.check_subscribe_limits(filters.iter(), properties);
                 (limits.map_or(Ok(()), |()| self.send(&packet)), limits)
             }
             Request::Unsubscribe { filters } => {
@@ -363,13 +111,17 @@ impl Connection {
             let token = control.token;
             self.in_flight.insert(packet_id, token, self.attempt, self.now, Stage::Controlled(control));
         }
-        true
     }
 
     fn control_failed(&mut self, control: &Control, error: OperationError) {
-        if let Request::Subscribe { filters, .. } = &control.request {
-            for filter in filters.as_filters().iter() {
-                self.subscriptions.answered(control.token, filter.filter, false);
+        if let Request::Subscribe { filters, again } = &control.request {
+            for SubscribeFilter { filter, .. } in filters.as_filters().iter() {
+                self.subscriptions.answered(control.token, filter, false);
+                if *again {
+                    // Only a filter that alone is too large can have come here.
+                    let reason = ReasonCode::PACKET_TOO_LARGE;
+                    self.report(Event::Resubscribed { filter: filter.into(), reason });
+                }
             }
         }
         self.queue.release_control(control);
@@ -385,9 +137,9 @@ impl Connection {
         self.queue.release(record);
     }
 
-    fn send_queued(&mut self) -> bool {
-        let Some(packet_id) = self.in_flight.free_id() else { return false };
-        let Some((token, record)) = self.queue.acknowledged.pop_front() else { return false };
+    fn send_queued(&mut self) {
+        let Some(packet_id) = self.in_flight.free_id() else { return };
+        let Some((token, record)) = self.queue.acknowledged.pop_front() else { return };
         match self.send_record(&record, packet_id, false) {
             Ok(()) => {
                 let stage = Stage::Published(record);
@@ -398,12 +150,11 @@ impl Connection {
                 self.queue.release(record);
             }
         }
-        true
     }
 
     /// Sends a message of an earlier connection again, with DUP [MQTT-3.3.1-1] and its packet identifier.
     fn send_again(&mut self) {
-        let Some((token, packet_id)) = self.in_flight.next_resend() else { return };
+        let Some(Resend { token, packet_id, .. }) = self.in_flight.next_resend() else { return };
         let Some(entry) = self.in_flight.table.get_mut(packet_id) else { return };
         // Taken out while it is sent, since sending needs the rest of the connection.
         let placeholder =
@@ -436,11 +187,12 @@ impl Connection {
         self.encode_publish(&packet, record.shared()).map_err(operation_error)
     }
 
-    // Bytes
-
     /// Encodes a packet other than PUBLISH and CONNECT.
     pub(super) fn send(&mut self, packet: &Packet<'_>) -> Result<(), EncodeError> {
-        let limit = self.packet_limit();
+        self.send_within(packet, self.packet_limit())
+    }
+
+    pub(super) fn send_within(&mut self, packet: &Packet<'_>, limit: u32) -> Result<(), EncodeError> {
         let start = self.out.buffer().len();
         packet.encode(self.version, limit, self.out.buffer())?;
         let packet_id = match packet {
@@ -479,6 +231,7 @@ impl Connection {
             return;
         }
         self.written += bytes;
+        self.replies = self.replies.min(self.unsent());
         self.statistics.bytes_sent += bytes;
         self.last_sent = self.now;
         self.writing_since = (self.unsent() > 0).then_some(self.now);
@@ -501,33 +254,39 @@ impl Connection {
         }
     }
 
-    // Conditions
-
-    fn is_ending(&self) -> bool {
+    pub(super) fn is_ending(&self) -> bool {
         self.ending.is_some() || self.phase == Phase::Closed
     }
 
     /// Whether the version is settled, and is not 5.0.
-    fn is_known_to_be_older(&self) -> bool {
+    pub(super) fn is_known_to_be_older(&self) -> bool {
         self.version != ProtocolVersion::V5
     }
 
-    fn has_send_room(&self) -> bool {
+    pub(super) fn has_send_room(&self) -> bool {
         self.unsent() < self.config.send_buffer as u64
     }
 
-    fn has_window(&self) -> bool {
+    /// Whether one more message of this QoS may be in flight.
+    fn has_window(&self, qos: QoS) -> bool {
+        let window = self.in_flight.window();
+        if qos == QoS::ExactlyOnce
+            && self.is_known_to_be_older()
+            && window.exactly_once >= self.config.exactly_once_limit
+        {
+            return false;
+        }
         let maximum = self.server.as_deref().map_or(u16::MAX, |server| server.receive_maximum);
-        self.in_flight.window() < maximum.min(self.config.in_flight_limit)
+        window.messages < maximum.min(self.config.in_flight_limit)
     }
 
     /// The largest packet that the server takes; the protocol's while there is none.
-    fn packet_limit(&self) -> u32 {
+    pub(super) fn packet_limit(&self) -> u32 {
         let server = self.server.as_deref().filter(|_| self.phase.is_up() || self.phase == Phase::Flushing);
         server.map_or(PROTOCOL_MAXIMUM_PACKET_SIZE, |server| server.maximum_packet_size)
     }
 
-    fn take_token(&mut self) -> Token {
+    pub(super) fn take_token(&mut self) -> Token {
         let token = Token(self.next_token);
         self.next_token += 1;
         token

@@ -164,7 +164,7 @@ impl Queue {
 
     /// Puts a SUBSCRIBE or UNSUBSCRIBE into its queue, by its token.
     pub(crate) fn push_control(&mut self, control: Box<Control>) {
-        let at = self.control.partition_point(|other| other.token < control.token);
+        let at = self.control.partition_point(|other| other.token <= control.token);
         self.control.insert(at, control);
     }
 

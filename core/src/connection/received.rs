@@ -14,6 +14,8 @@ struct Incoming {
     exactly_once: bool,
     /// It came, or came again, on this connection: only then may it be acknowledged.
     live: bool,
+    /// It may belong to a session that the server has lost without our knowing.
+    unsure: bool,
     stage: Stage,
 }
 
@@ -62,6 +64,13 @@ impl Received {
         }
     }
 
+    /// A session was resumed that may be another one than ours.
+    pub(crate) fn resumed_unsurely(&mut self) {
+        for (_, entry) in self.table.iter_mut() {
+            entry.unsure = true;
+        }
+    }
+
     /// A PUBLISH came. `maximum`: our Receive Maximum, where the server must obey it.
     pub(crate) fn arrive(
         &mut self,
@@ -72,11 +81,14 @@ impl Received {
     ) -> Result<Arrival, ProtocolError> {
         let exactly_once = qos == QoS::ExactlyOnce;
         if let Some(entry) = self.table.get_mut(packet_id) {
-            let same = entry.exactly_once == exactly_once && (duplicate || exactly_once);
+            // Its identifier tells a QoS 2 message [MQTT-4.3.3-10], unless the server may have begun anew: then DUP does.
+            let told_by_id = exactly_once && (entry.live || !entry.unsure);
+            let same = entry.exactly_once == exactly_once && (duplicate || told_by_id);
             if entry.live && !same {
                 return Err(ProtocolError::PacketIdInUse(packet_id));
             }
             if same {
+                entry.unsure = false;
                 let again = !core::mem::replace(&mut entry.live, true);
                 let repeat = entry.stage == Stage::Received;
                 if again {
@@ -93,7 +105,10 @@ impl Received {
         self.count(maximum)?;
         self.sequence += 1;
         let sequence = self.sequence;
-        self.table.insert(packet_id, Incoming { sequence, exactly_once, live: true, stage: Stage::Held });
+        self.table.insert(
+            packet_id,
+            Incoming { sequence, exactly_once, live: true, unsure: false, stage: Stage::Held },
+        );
         self.line_up(packet_id, exactly_once);
         Ok(Arrival::New(MessageId { sequence, packet_id }))
     }

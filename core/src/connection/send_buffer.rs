@@ -82,6 +82,7 @@ impl Transmit {
             core::mem::swap(&mut self.chained, &mut pending.chained);
             self.chained_length = pending.chained_length;
         } else {
+            self.compact();
             let offset = self.bytes.len();
             self.bytes.extend_from_slice(&pending.bytes);
             self.chained.extend(pending.chained.drain(..).map(|(at, payload)| (offset + at, payload)));
@@ -89,6 +90,17 @@ impl Transmit {
         }
         pending.clear();
         true
+    }
+
+    /// Drops what was consumed once it is the larger part, so that a buffer that never runs empty does not grow.
+    fn compact(&mut self) {
+        if self.position > self.bytes.len() / 2 {
+            self.bytes.drain(..self.position);
+            for (at, _) in &mut self.chained {
+                *at -= self.position;
+            }
+            self.position = 0;
+        }
     }
 
     /// How much of `bytes` comes before the next chained payload.
@@ -203,6 +215,20 @@ mod tests {
         out.advance(6);
         assert!(out.take_from(&mut filled(), FIRST));
         assert_eq!(vectored(&out, 16), b"YLOAD!tailheadPAYLOAD!tail");
+    }
+
+    #[test]
+    fn a_buffer_that_never_runs_empty_does_not_grow() {
+        let mut out = Transmit::new();
+        out.take_from(&mut filled(), FIRST);
+        for _ in 0..1_000 {
+            out.advance(15);
+            out.take_from(&mut filled(), FIRST);
+            assert_eq!(out.remaining(), 17);
+            assert_eq!(vectored(&out, 8), b"lheadPAYLOAD!tail");
+            out.advance(1);
+        }
+        assert!(out.bytes.len() < 64, "{}", out.bytes.len());
     }
 
     #[test]

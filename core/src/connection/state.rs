@@ -57,6 +57,7 @@ const INPUTS: usize = Input::LostFinal as usize + 1;
 #[rustfmt::skip]
 const TABLE: [[Option<Phase>; INPUTS]; PHASES] = {
     use Phase::{Closed, Closing, Connected, Connecting, Draining, Flushing, Handshaking, Waiting};
+    #[allow(clippy::unnecessary_wraps)] // Keeps the table narrow.
     const fn to(phase: Phase) -> Option<Phase> { Some(phase) }
     [
         //                Start           TransportUp      Accepted       Fail         Drain         Finish        Flushed      Abort        LostRetry    LostFinal

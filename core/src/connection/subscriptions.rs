@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 
 use crate::event::Token;
 use crate::packet::{
-    Filters, FiltersBuf, Properties, PropertiesBuf, SubscribeFilter, SubscribeOptions, TopicFilters,
+    Filters, FiltersBuf, Properties, PropertiesBuf, ReasonCode, SubscribeFilter, SubscribeOptions,
+    TopicFilters,
 };
 
 /// The token of a subscription that a reconnect makes again: it goes out before everything that waits.
@@ -22,6 +23,13 @@ struct Subscription {
     confirmed: bool,
     /// The SUBSCRIBE that decides over it: the latest one.
     operation: Option<Token>,
+}
+
+impl Subscription {
+    /// Whether the session lacks it, and no waiting operation brings it.
+    fn is_missing(&self) -> bool {
+        !self.confirmed && self.operation.is_none()
+    }
 }
 
 /// Desired state: each filter is confirmed or not in the server's session, and a reconnect sends only what differs.
@@ -85,8 +93,13 @@ impl Subscriptions {
 
     /// The connection is gone: what a reconnect had sent is open again.
     pub(crate) fn disconnected(&mut self) {
+        self.abandoned(AGAIN);
+    }
+
+    /// Nobody waits for this SUBSCRIBE any more, and it is not sent again: what it asked for stays desired.
+    pub(crate) fn abandoned(&mut self, token: Token) {
         for subscription in self.filters.values_mut() {
-            if subscription.operation == Some(AGAIN) {
+            if subscription.operation == Some(token) {
                 subscription.operation = None;
             }
         }
@@ -95,9 +108,27 @@ impl Subscriptions {
     /// The client ends: operations that did not complete change nothing any more.
     pub(crate) fn close(&mut self) {
         self.filters.retain(|_, subscription| {
-            subscription.operation = None;
-            subscription.confirmed
+            let waits = subscription.operation.take().is_some();
+            subscription.confirmed || !waits
         });
+    }
+
+    /// Drops what the session lacks and `refusal` has a reason for; gives those filters with the reasons.
+    pub(crate) fn drop_missing(
+        &mut self,
+        refusal: impl Fn(SubscribeFilter<'_>, Properties<'_>) -> Option<ReasonCode>,
+    ) -> Vec<(Box<str>, ReasonCode)> {
+        let mut dropped = Vec::new();
+        self.filters.retain(|filter, subscription| {
+            if !subscription.is_missing() {
+                return true;
+            }
+            let asked = SubscribeFilter { filter, options: subscription.options };
+            let reason = refusal(asked, subscription.properties.as_properties());
+            dropped.extend(reason.map(|reason| (filter.clone(), reason)));
+            reason.is_none()
+        });
+        dropped
     }
 
     /// What the session lacks and no waiting operation brings, grouped by properties, in packets of moderate size.
@@ -106,7 +137,7 @@ impl Subscriptions {
         // What a SUBSCRIBE takes besides filters and properties: headers, identifier and property length.
         let room = largest.saturating_sub(16).min(BATCH_BYTES);
         for (filter, subscription) in &mut self.filters {
-            if subscription.confirmed || subscription.operation.is_some() {
+            if !subscription.is_missing() {
                 continue;
             }
             subscription.operation = Some(AGAIN);

@@ -20,8 +20,6 @@ pub enum Timer {
     Ack,
     /// Waiting bytes must have made progress.
     Write,
-    /// The connection counts as stable: the back-off starts anew.
-    Stable,
     /// The next attempt to connect begins.
     Reconnect,
     /// A graceful disconnect waits no longer.
@@ -36,7 +34,6 @@ impl fmt::Display for Timer {
             Self::Ping => "no PINGRESP",
             Self::Ack => "an operation was not acknowledged",
             Self::Write => "the transport takes no bytes",
-            Self::Stable => "stable",
             Self::Reconnect => "reconnect",
             Self::Drain => "draining took too long",
         })
@@ -44,16 +41,8 @@ impl fmt::Display for Timer {
 }
 
 const COUNT: usize = Timer::Drain as usize + 1;
-const ALL: [Timer; COUNT] = [
-    Timer::Connect,
-    Timer::KeepAlive,
-    Timer::Ping,
-    Timer::Ack,
-    Timer::Write,
-    Timer::Stable,
-    Timer::Reconnect,
-    Timer::Drain,
-];
+const ALL: [Timer; COUNT] =
+    [Timer::Connect, Timer::KeepAlive, Timer::Ping, Timer::Ack, Timer::Write, Timer::Reconnect, Timer::Drain];
 
 #[derive(Debug, Clone, Copy)]
 enum Deadline {

@@ -83,7 +83,6 @@ macro_rules! properties {
 
         /// One property with its value.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        #[non_exhaustive]
         #[allow(missing_docs)] // The names are the specification's.
         pub enum Property<'a> {
             $($name($value),)*
@@ -437,7 +436,7 @@ impl<'a> Properties<'a> {
 impl fmt::Debug for Properties<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut list = f.debug_list();
-        for property in self.iter() {
+        for property in self {
             match property {
                 Property::AuthenticationData(_) => {
                     list.entry(&format_args!("AuthenticationData(<redacted>)"))

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::error::TOPIC_NAME;
-use super::wire::{DUPLICATE, FixedHeader, Reader, write_binary, write_header, write_u16};
+use super::wire::{DUPLICATE, FixedHeader, Reader, integer_length, write_binary, write_header, write_u16};
 use super::{
     DecodeError, EncodeError, PacketType, Properties, PropertyId, PropertyOwner, ProtocolVersion, QoS, Sender,
 };
@@ -100,11 +100,7 @@ impl<'a> Publish<'a> {
         self.check(version)?;
         let v5 = version == ProtocolVersion::V5;
         let identified = self.qos != QoS::AtMostOnce;
-        let length = 2
-            + self.topic.len()
-            + if identified { 2 } else { 0 }
-            + if v5 { self.properties.encoded_length() } else { 0 }
-            + self.payload.len();
+        let length = self.remaining_length(version);
         let flags =
             if self.duplicate { DUPLICATE } else { 0 } | (self.qos as u8) << 1 | u8::from(self.retain);
         write_header(PacketType::Publish, flags, length, limit, out)?;
@@ -116,6 +112,19 @@ impl<'a> Publish<'a> {
             self.properties.encode(out);
         }
         Ok(())
+    }
+
+    /// What the packet takes in bytes, its fixed header included.
+    pub(crate) fn size(&self, version: ProtocolVersion) -> u64 {
+        let length = self.remaining_length(version);
+        length as u64 + 1 + integer_length(u32::try_from(length).unwrap_or(u32::MAX)) as u64
+    }
+
+    #[inline]
+    fn remaining_length(&self, version: ProtocolVersion) -> usize {
+        let packet_id = if self.qos == QoS::AtMostOnce { 0 } else { 2 };
+        let properties = if version == ProtocolVersion::V5 { self.properties.encoded_length() } else { 0 };
+        2 + self.topic.len() + packet_id + properties + self.payload.len()
     }
 
     #[inline]

@@ -162,7 +162,7 @@ impl Broker {
                 Property::ResponseInformation(information),
             );
         }
-        for property in given.iter() {
+        for property in given {
             add(&mut properties, property);
         }
         properties

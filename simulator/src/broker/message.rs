@@ -47,7 +47,7 @@ pub(super) fn seconds_after(now: Instant, seconds: u32) -> Instant {
 /// [MQTT-3.3.2-4, -15, -16, -17, -18, -20].
 pub(super) fn forwarded(properties: Properties<'_>) -> PropertiesBuf {
     let mut kept = PropertiesBuf::new();
-    for property in properties.iter() {
+    for property in properties {
         if matches!(
             property,
             Property::PayloadFormatIndicator(_)

@@ -40,7 +40,6 @@ mod subscribe;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
-mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,7 +50,7 @@ pub use control::Sessions;
 pub use fault::{Fault, FaultId, OnReceive, OnSend};
 pub use options::{Credentials, Options};
 pub use record::Record;
-pub use time::Instant;
+pub use sterna_core::Instant;
 
 use connection::{Connection, Phase};
 use fault::Faults;

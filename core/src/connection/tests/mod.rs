@@ -1,6 +1,14 @@
 //! The state machine under virtual time, against a server that a test scripts packet by packet.
 
+mod backpressure;
 mod connecting;
+mod deadlines;
+mod hostile;
+mod publishing;
+mod receiving;
+mod reconnecting;
+mod reviving;
+mod subscribing;
 
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -10,9 +18,9 @@ use core::time::Duration;
 
 use super::{Connection, Ingress, Transmit};
 use crate::command::{Publish, Subscribe, Unsubscribe};
-use crate::config::Config;
-use crate::error::{Cause, Lost, LostKind};
-use crate::event::{Action, Attempt, Event, Token};
+use crate::config::{Config, VersionPolicy};
+use crate::error::{Cause, Lost, LostKind, OperationError};
+use crate::event::{Action, Attempt, Event, Granted, Receipt, Token};
 use crate::message::Message;
 use crate::packet;
 use crate::packet::{
@@ -38,6 +46,14 @@ fn config() -> Config {
     Config::new(1)
 }
 
+fn config_of(version: ProtocolVersion) -> Config {
+    Config { version: VersionPolicy::Only(version), ..config() }
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
 impl Rig {
     fn new(config: Config) -> Self {
         let now = Instant::from_micros(1_000_000);
@@ -48,9 +64,14 @@ impl Rig {
 
     /// A client that is connected, without a session at the server.
     fn connected(config: Config) -> Self {
+        Self::connected_to(config, &[])
+    }
+
+    /// The same, to a server whose CONNACK has these properties.
+    fn connected_to(config: Config, list: &[Property<'_>]) -> Self {
         let mut rig = Self::new(config);
         rig.connection.connect(rig.now);
-        rig.accept(false, Properties::EMPTY);
+        rig.accept(false, properties(list).as_properties());
         rig.events();
         rig
     }
@@ -73,6 +94,39 @@ impl Rig {
 
     fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.connection.poll_event()).collect()
+    }
+
+    /// The publishes that completed.
+    fn published(&mut self) -> Vec<(Token, Result<Receipt, OperationError>)> {
+        let published = |event| match event {
+            Event::Published { token, result } => Some((token, result)),
+            _ => None,
+        };
+        self.events().into_iter().filter_map(published).collect()
+    }
+
+    /// The publishes that completed, in success with the reason code, or by which error.
+    fn outcomes(&mut self) -> Vec<(Token, Result<u8, OperationError>)> {
+        let published = self.published();
+        let code = |receipt: Receipt| receipt.reason.value();
+        published.into_iter().map(|(token, result)| (token, result.map(code))).collect()
+    }
+
+    /// The subscribes and unsubscribes that completed.
+    fn granted(&mut self) -> Vec<(Token, Result<Vec<u8>, OperationError>)> {
+        let codes = |granted: Granted| granted.reasons.iter().map(|reason| reason.value()).collect();
+        let granted = |event| match event {
+            Event::Subscribed { token, result } | Event::Unsubscribed { token, result } => {
+                Some((token, result.map(codes)))
+            }
+            _ => None,
+        };
+        self.events().into_iter().filter_map(granted).collect()
+    }
+
+    /// The topics of the messages that the application takes.
+    fn topics(&mut self) -> Vec<String> {
+        self.messages().iter().map(|message| message.topic().to_string()).collect()
     }
 
     fn messages(&mut self) -> Vec<Message> {
@@ -205,9 +259,14 @@ impl Rig {
 
     /// The network fails, the pause passes, and the server accepts again.
     fn reconnect(&mut self, session_present: bool) {
+        self.reconnect_to(session_present, &[]);
+    }
+
+    /// The same, with these properties of CONNACK.
+    fn reconnect_to(&mut self, session_present: bool, list: &[Property<'_>]) {
         self.lose();
-        self.next_deadline(Duration::from_secs(60));
-        self.accept(session_present, Properties::EMPTY);
+        self.next_deadline(seconds(60));
+        self.accept(session_present, properties(list).as_properties());
     }
 
     /// The client has asked to close, and why, once the driver has done it.
@@ -217,7 +276,7 @@ impl Rig {
         self.connection.handle_disconnected(self.now, attempt, eof());
         self.input.clear();
         let events = self.events();
-        let cause = events.into_iter().find_map(|event| match event {
+        let cause = events.into_iter().rev().find_map(|event| match event {
             Event::Disconnected { cause, .. } => Some(cause),
             _ => None,
         });
@@ -276,5 +335,4 @@ fn describe(packet: &Packet<'_>) -> String {
         }
         _ => format!("{kind:?}"),
     }
-    .to_string()
 }

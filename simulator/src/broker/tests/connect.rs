@@ -197,7 +197,7 @@ fn a_second_connect_and_a_stray_auth_are_protocol_errors() {
     }
     let mut lab = Lab::new();
     lab.join(1, V5, "a");
-    assert_eq!(lab.send_bytes(1, b"\xf0\0"), ["disconnect 82", "closed"]);
+    assert_eq!(lab.send_bytes(1, b"\xf0\x02\x19\0"), ["disconnect 82", "closed"]);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod bounds;
 mod connect;
 mod delivery;
 mod faults;
+mod hostile;
 mod sessions;
 mod subscriptions;
 mod wills;

@@ -1,0 +1,176 @@
+//! What the state machine allocates: nothing a QoS 0 message in the steady state, and little when it is idle.
+
+use allocation_counter::measure;
+use bytes::{Buf, BufMut, BytesMut};
+use sterna_core::packet::QoS;
+use sterna_core::{Action, Config, Connection, Event, Instant, Publish, Transmit};
+
+const NOW: Instant = Instant::from_micros(1);
+const MESSAGES: u64 = 1_000;
+/// PUBLISH of 5.0, QoS 0, topic `a/b`, payload `hello`.
+const QOS_0: &[u8] = b"\x30\x0b\x00\x03a/b\x00hello";
+
+/// A client and the driver's buffers.
+struct Driven {
+    connection: Connection,
+    transmit: Transmit,
+    input: BytesMut,
+    written: Vec<u8>,
+}
+
+impl Driven {
+    fn connected() -> Self {
+        let mut connection = Connection::new(Config::new(1), NOW).unwrap();
+        connection.connect(NOW);
+        let Some(Action::Connect { attempt }) = connection.poll_action() else { panic!() };
+        connection.handle_connected(NOW, attempt);
+        let (transmit, input) = (Transmit::new(), BytesMut::with_capacity(4_096));
+        let mut driven = Self { connection, transmit, input, written: Vec::with_capacity(4_096) };
+        driven.write();
+        driven.read(b"\x20\x03\x00\x00\x00");
+        while driven.connection.poll_event().is_some() {}
+        driven
+    }
+
+    fn write(&mut self) {
+        self.written.clear();
+        if self.connection.poll_transmit(NOW, &mut self.transmit) {
+            let length = self.transmit.remaining();
+            self.written.put(&mut self.transmit);
+            self.connection.handle_written(NOW, length);
+        }
+    }
+
+    fn read(&mut self, bytes: &[u8]) {
+        // The read buffer is the driver's: it takes back what is not used any more.
+        self.input.reserve(bytes.len());
+        self.input.extend_from_slice(bytes);
+        self.connection.handle_input(NOW, &mut self.input);
+    }
+
+    fn publish(&mut self, qos: QoS) {
+        self.connection.publish(NOW, Publish::new("a/b", "hello").qos(qos)).unwrap();
+        self.write();
+    }
+
+    fn expect_published(&mut self) {
+        assert!(matches!(self.connection.poll_event(), Some(Event::Published { result: Ok(_), .. })));
+    }
+
+    fn expect_message(&mut self) {
+        let message = self.connection.poll_message().unwrap();
+        assert_eq!((message.topic(), message.payload()), ("a/b", &b"hello"[..]));
+    }
+
+    /// One message of each kind; the acknowledgements name the packet identifier that was given out.
+    fn send_qos_0(&mut self) {
+        self.publish(QoS::AtMostOnce);
+        self.expect_published();
+    }
+
+    fn send_qos_1(&mut self) {
+        self.publish(QoS::AtLeastOnce);
+        let [high, low] = self.connection.last_packet_id().unwrap().to_be_bytes();
+        self.read(&[0x40, 2, high, low]);
+        self.expect_published();
+    }
+
+    fn send_qos_2(&mut self) {
+        self.publish(QoS::ExactlyOnce);
+        let [high, low] = self.connection.last_packet_id().unwrap().to_be_bytes();
+        self.read(&[0x50, 2, high, low]);
+        self.write();
+        self.read(&[0x70, 2, high, low]);
+        self.expect_published();
+    }
+
+    fn receive_qos_0(&mut self) {
+        self.read(QOS_0);
+        self.expect_message();
+    }
+
+    fn receive_qos_1(&mut self) {
+        self.read(b"\x32\x0d\x00\x03a/b\x00\x07\x00hello");
+        self.expect_message();
+        self.write();
+        assert_eq!(self.written, b"\x40\x02\x00\x07");
+    }
+
+    fn receive_qos_2(&mut self) {
+        self.read(b"\x34\x0d\x00\x03a/b\x00\x07\x00hello");
+        self.expect_message();
+        self.read(b"\x62\x02\x00\x07");
+        self.write();
+        assert_eq!(self.written, b"\x50\x02\x00\x07\x70\x02\x00\x07");
+    }
+}
+
+/// How many allocations `step` needs when it is repeated, once everything has its size.
+fn steady(mut step: impl FnMut(&mut Driven)) -> u64 {
+    let mut driven = Driven::connected();
+    for _ in 0..MESSAGES {
+        step(&mut driven);
+    }
+    let info = measure(|| {
+        for _ in 0..MESSAGES {
+            step(&mut driven);
+        }
+    });
+    assert_eq!(info.bytes_current, 0, "memory grows with the messages");
+    info.count_total
+}
+
+#[test]
+fn qos_0_allocates_nothing_in_the_steady_state() {
+    assert_eq!(steady(Driven::send_qos_0), 0, "sending");
+    assert_eq!(steady(Driven::receive_qos_0), 0, "receiving");
+}
+
+#[test]
+fn qos_1_and_2_allocate_nothing_in_the_steady_state() {
+    assert_eq!(steady(Driven::send_qos_1), 0, "sending QoS 1");
+    assert_eq!(steady(Driven::receive_qos_1), 0, "receiving QoS 1");
+    assert_eq!(steady(Driven::send_qos_2), 0, "sending QoS 2");
+    assert_eq!(steady(Driven::receive_qos_2), 0, "receiving QoS 2");
+}
+
+#[test]
+fn many_messages_at_once_allocate_nothing_either() {
+    let batch = QOS_0.repeat(100);
+    let allocations = steady(|driven| {
+        for _ in 0..100 {
+            driven.connection.publish(NOW, Publish::new("a/b", "hello")).unwrap();
+        }
+        driven.write();
+        for _ in 0..100 {
+            driven.expect_published();
+        }
+    });
+    assert_eq!(allocations, 0, "sending");
+    // While many wait they are copied out of the read buffer, one allocation each, rather than pin it.
+    let allocations = steady(|driven| {
+        driven.read(&batch);
+        for _ in 0..100 {
+            driven.expect_message();
+        }
+    });
+    assert!(allocations <= MESSAGES * 100, "receiving: {allocations}");
+}
+
+#[test]
+fn an_idle_connection_takes_less_than_2_kib() {
+    let mut connection = None;
+    let heap = measure(|| {
+        let mut driven = Driven::connected();
+        driven.transmit.release();
+        connection = Some(driven.connection);
+    });
+    let inline = size_of::<Connection>();
+    let total = inline + usize::try_from(heap.bytes_current).unwrap();
+    println!(
+        "{total} bytes: {inline} inline, {} on the heap in {} pieces",
+        heap.bytes_current, heap.count_current
+    );
+    assert!(total < 2_048, "{total} bytes, {inline} of them inline");
+    drop(connection);
+}
