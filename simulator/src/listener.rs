@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 use sterna_core::packet::PacketType;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, ToSocketAddrs, lookup_host};
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{self, timeout};
@@ -20,6 +20,9 @@ use crate::broker::{Broker, ConnectionId, Instant, Options, Output, Record, Sess
 const READ_SIZE: usize = 8 * 1024;
 /// How long a closed connection is read on, so that a reset does not overtake what was sent last.
 const LINGER: Duration = Duration::from_secs(1);
+/// How long it is tried to get the port back, and how often.
+const REBIND: Duration = Duration::from_secs(10);
+const REBIND_PAUSE: Duration = Duration::from_millis(5);
 /// How long nothing is accepted after an error, such as no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -56,6 +59,7 @@ pub struct TestBroker {
     address: SocketAddr,
     commands: mpsc::Sender<Command>,
     task: JoinHandle<()>,
+    _reserved: Option<TcpSocket>,
 }
 
 #[derive(Debug)]
@@ -80,7 +84,7 @@ impl TestBroker {
     ///
     /// What the operating system says when the address cannot be bound.
     pub async fn bind(address: impl ToSocketAddrs, options: Options) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
+        let (reserved, listener) = listen(address).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             state: Mutex::new(State { broker: Broker::new(options), wakers: BTreeMap::new(), timer: None }),
@@ -90,7 +94,7 @@ impl TestBroker {
         });
         let (commands, receiver) = mpsc::channel(1);
         let task = tokio::spawn(serve(Arc::clone(&shared), listener, address, receiver));
-        Ok(Self { shared, address, commands, task })
+        Ok(Self { shared, address, commands, task, _reserved: reserved })
     }
 
     /// Where it listens.
@@ -290,11 +294,50 @@ async fn serve(
                 Some(Command::Up(done)) => {
                     // An old socket on the same port must be closed first.
                     drop(listener.take());
-                    let bound = TcpListener::bind(address).await;
+                    let bound = listen_again(address).await;
                     let _ = done.send(bound.map(|bound| listener = Some(bound)));
                 }
                 None => return,
             },
+        }
+    }
+}
+
+/// Listens on the first of the addresses that can be had. The other socket is bound to the same port and never listens:
+/// while the broker is down no other program gets the port, and no client that reconnects gets it as its own source
+/// port and so connects to itself. Only Linux lets the two share it.
+async fn listen(addresses: impl ToSocketAddrs) -> io::Result<(Option<TcpSocket>, TcpListener)> {
+    let mut result = Err(io::ErrorKind::AddrNotAvailable.into());
+    for mut address in lookup_host(addresses).await? {
+        let reserved = if cfg!(target_os = "linux") {
+            let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+            socket.set_reuseaddr(true)?;
+            if let Err(error) = socket.bind(address) {
+                result = Err(error);
+                continue;
+            }
+            address = socket.local_addr()?;
+            Some(socket)
+        } else {
+            None
+        };
+        match TcpListener::bind(address).await {
+            Ok(listener) => return Ok((reserved, listener)),
+            Err(error) => result = Err(error),
+        }
+    }
+    result
+}
+
+/// Some systems take a moment to free the port of connections that are gone.
+async fn listen_again(address: SocketAddr) -> io::Result<TcpListener> {
+    let give_up = time::Instant::now() + REBIND;
+    loop {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && time::Instant::now() < give_up => {
+                time::sleep(REBIND_PAUSE).await;
+            }
+            result => return result,
         }
     }
 }

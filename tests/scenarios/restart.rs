@@ -2,7 +2,7 @@
 
 use sterna::{Client, Event, OperationError, ProtocolVersion, PublishError, QoS, Subscription};
 
-use crate::brokers::{Memory, Setup};
+use crate::brokers::{Kind, Memory, Setup};
 use crate::tools::{FirstCopies, connected, event, next, number};
 
 scenarios!(
@@ -51,10 +51,7 @@ async fn sessions_are_kept(setup: Setup, qos: QoS) {
     let mut broker = setup.persistent_broker().await;
     let publisher =
         broker.builder("publisher").persistent().in_flight_limit(20).connect().await.expect("connected");
-    // Mosquitto restores no more than its max_inflight_messages, 20, as what they were: PUBLISHes beyond that are sent
-    // again even if PUBREL was due (seen with 2.0.11).
-    let subscriber =
-        broker.builder("subscriber").persistent().receive_maximum(20).connect().await.expect("connected");
+    let subscriber = broker.builder("subscriber").persistent().connect().await.expect("connected");
     let mut events = subscriber.events();
     let mut stream = subscriber.subscribe("numbers").qos(qos).await.expect("granted");
     let mut copies = FirstCopies::default();
@@ -69,7 +66,9 @@ async fn sessions_are_kept(setup: Setup, qos: QoS) {
     let acknowledged = publishing.await.expect("no panic");
     assert_eq!(acknowledged.len(), COUNT, "every publish is acknowledged in the end");
     assert_eq!(copies.numbers(), acknowledged);
-    if qos == QoS::ExactlyOnce {
+    // Mosquitto restores no more than its max_inflight_messages, 20, as what they were: it publishes again what is
+    // beyond them and was released already (seen with 2.0.11).
+    if qos == QoS::ExactlyOnce && setup.kind == Kind::TestBroker {
         assert_eq!(copies.repeated(), 0);
     }
 }
