@@ -1,9 +1,13 @@
 //! The state machine of one client.
 
+mod commands;
+mod deadlines;
+mod ending;
+mod handshake;
 mod id_table;
 mod inbound;
 mod inflight;
-mod lifecycle;
+mod losing;
 mod outbound;
 mod queue;
 mod random;
@@ -24,8 +28,9 @@ use core::fmt;
 use bytes::BytesMut;
 use heapless::Deque;
 
+use self::ending::Ending;
+use self::handshake::Session;
 use self::inflight::InFlights;
-use self::lifecycle::{Ending, Session};
 use self::queue::Queue;
 use self::random::Random;
 use self::received::Received;
@@ -459,7 +464,10 @@ impl Connection {
     /// Whether bytes, actions, events or messages wait to be polled. After a publish that was only queued there are
     /// none: a driver that sleeps until its deadline need not be woken for it.
     pub fn has_output(&self) -> bool {
-        !(self.out.is_empty() && self.actions.is_empty() && self.events.is_empty() && self.messages.is_empty())
+        !(self.out.is_empty()
+            && self.actions.is_empty()
+            && self.events.is_empty()
+            && self.messages.is_empty())
     }
 
     /// Whether there is room for one more operation; without it commands answer `Full`.

@@ -1,0 +1,273 @@
+//! Commands: checked, then sent at once or queued.
+
+use alloc::boxed::Box;
+
+use super::Connection;
+use super::queue::{CHAIN_FROM, Control, Request};
+use crate::command::{Data, Publish, Subscribe, Unsubscribe};
+use crate::error::{AckError, PublishError, ServerLimit, SubscribeError};
+use crate::event::Token;
+use crate::message::MessageId;
+use crate::packet::{
+    self, Ack, EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties, PropertyId,
+    PropertyOwner, ProtocolVersion, QoS, ReasonCode, SubscribeFilter,
+};
+use crate::topic::{self, TopicError};
+
+impl Connection {
+    pub(super) fn send_publish(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        if self.is_ending() {
+            return Err(PublishError::Closed);
+        }
+        if !publish.properties.is_empty() {
+            self.check_publish_properties(publish.properties)?;
+        }
+        let up = self.phase.is_up();
+        if up {
+            self.check_publish_limits(publish.qos, publish.retain)?;
+        }
+        if publish.qos == QoS::AtMostOnce {
+            if up && self.queue.at_most_once.is_empty() && self.has_send_room() {
+                return self.send_at_most_once(publish);
+            }
+            if !up && !self.config.queue_qos0 {
+                return Err(PublishError::Offline);
+            }
+        }
+        if !self.has_room() {
+            return Err(PublishError::Full);
+        }
+        self.check_publish_packet(publish)?;
+        let token = self.take_token();
+        let record = self.queue.record(publish);
+        self.queue.push(token, record);
+        self.flush();
+        Ok(token)
+    }
+
+    /// The quick way: encoded straight into the outgoing bytes, nothing is kept.
+    fn send_at_most_once(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        let packet = packet::Publish {
+            duplicate: false,
+            qos: QoS::AtMostOnce,
+            retain: publish.retain,
+            topic: publish.topic,
+            packet_id: 0,
+            properties: publish.properties,
+            payload: publish.payload.as_slice(),
+        };
+        let shared = match &publish.payload {
+            Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
+            _ => None,
+        };
+        self.encode_publish(&packet, shared).map_err(Self::publish_error)?;
+        let token = self.take_token();
+        self.unwritten.push_back((self.enqueued, token));
+        Ok(token)
+    }
+
+    pub(super) fn encode_publish(
+        &mut self,
+        packet: &packet::Publish<'_>,
+        shared: Option<&bytes::Bytes>,
+    ) -> Result<(), EncodeError> {
+        let limit = self.packet_limit();
+        let start = self.out.buffer().len();
+        if let Some(payload) = shared {
+            packet.encode_head(self.version, limit, self.out.buffer())?;
+            self.out.push_shared(payload.clone());
+        } else {
+            packet.encode(self.version, limit, self.out.buffer())?;
+        }
+        self.sent(PacketType::Publish, packet.packet_id, start, shared.map_or(0, bytes::Bytes::len));
+        Ok(())
+    }
+
+    fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
+        for property in properties {
+            let id = property.id();
+            let ours = matches!(id, PropertyId::TopicAlias | PropertyId::SubscriptionIdentifier);
+            if ours || !id.is_allowed_in(PropertyOwner::PublishFromClient) {
+                return Err(PublishError::Property(id));
+            }
+            if self.is_known_to_be_older() {
+                return Err(PublishError::UnsupportedByVersion(id));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_publish_limits(&self, qos: QoS, retain: bool) -> Result<(), ServerLimit> {
+        let Some(server) = self.server.as_deref() else { return Ok(()) };
+        if qos > server.maximum_qos {
+            return Err(ServerLimit::MaximumQoS);
+        }
+        if retain && !server.retain_available {
+            return Err(ServerLimit::RetainAvailable);
+        }
+        Ok(())
+    }
+
+    /// What the encoder will check when the packet's turn comes.
+    fn check_publish_packet(&self, publish: &Publish<'_>) -> Result<(), PublishError> {
+        topic::validate_name(publish.topic)?;
+        let packet = packet::Publish {
+            duplicate: false,
+            qos: publish.qos,
+            retain: publish.retain,
+            topic: publish.topic,
+            packet_id: u16::from(publish.qos != QoS::AtMostOnce),
+            properties: publish.properties,
+            payload: publish.payload.as_slice(),
+        };
+        let (size, limit) = (packet.size(self.version), self.packet_limit());
+        if size > u64::from(limit) {
+            return Err(Self::publish_error(EncodeError::PacketTooLarge { size, limit }));
+        }
+        Ok(())
+    }
+
+    fn publish_error(error: EncodeError) -> PublishError {
+        match error {
+            EncodeError::PacketTooLarge { size, limit } if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {
+                ServerLimit::MaximumPacketSize { size, limit }.into()
+            }
+            EncodeError::Topic(error) => error.into(),
+            // No alias is the application's to set.
+            EncodeError::TopicMissing => TopicError::Empty.into(),
+            error => PublishError::Encode(error),
+        }
+    }
+
+    pub(super) fn send_subscribe(&mut self, subscribe: Subscribe<'_>) -> Result<Token, SubscribeError> {
+        self.check_control()?;
+        let Subscribe { filters, properties } = subscribe;
+        self.check_subscribe_version(filters.iter(), properties)?;
+        if self.phase.is_up() {
+            self.check_subscribe_limits(filters.iter(), properties)?;
+        }
+        let packet = Packet::Subscribe(packet::Subscribe { packet_id: 1, properties, filters });
+        self.check_control_packet(&packet)?;
+        let token = self.take_token();
+        self.subscriptions.subscribe(token, filters, properties);
+        let request = Request::Subscribe { filters: filters.into(), again: false };
+        self.enqueue_control(token, request, properties);
+        Ok(token)
+    }
+
+    pub(super) fn send_unsubscribe(&mut self, unsubscribe: Unsubscribe<'_>) -> Result<Token, SubscribeError> {
+        self.check_control()?;
+        let Unsubscribe { filters, properties } = unsubscribe;
+        if !properties.is_empty() && self.is_known_to_be_older() {
+            return Err(SubscribeError::UnsupportedByVersion("a property of UNSUBSCRIBE"));
+        }
+        let packet = Packet::Unsubscribe(packet::Unsubscribe { packet_id: 1, properties, filters });
+        self.check_control_packet(&packet)?;
+        let token = self.take_token();
+        self.subscriptions.unsubscribe(filters);
+        self.enqueue_control(token, Request::Unsubscribe { filters: filters.into() }, properties);
+        Ok(token)
+    }
+
+    fn check_control(&self) -> Result<(), SubscribeError> {
+        if self.is_ending() {
+            return Err(SubscribeError::Closed);
+        }
+        if self.has_room() { Ok(()) } else { Err(SubscribeError::Full) }
+    }
+
+    pub(super) fn check_subscribe_version<'a>(
+        &self,
+        mut filters: impl Iterator<Item = SubscribeFilter<'a>>,
+        properties: Properties<'_>,
+    ) -> Result<(), SubscribeError> {
+        if !self.is_known_to_be_older() {
+            return Ok(());
+        }
+        if !properties.is_empty() {
+            return Err(SubscribeError::UnsupportedByVersion("a property of SUBSCRIBE"));
+        }
+        let newer = |options: packet::SubscribeOptions| {
+            options != packet::SubscribeOptions { qos: options.qos, ..packet::SubscribeOptions::default() }
+        };
+        if filters.any(|filter| newer(filter.options)) {
+            return Err(SubscribeError::UnsupportedByVersion("a subscription option besides QoS"));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_subscribe_limits<'a>(
+        &self,
+        filters: impl Iterator<Item = SubscribeFilter<'a>>,
+        properties: Properties<'_>,
+    ) -> Result<(), ServerLimit> {
+        let Some(server) = self.server.as_deref() else { return Ok(()) };
+        let identified = properties.subscription_identifiers().next().is_some();
+        if identified && !server.subscription_identifier_available {
+            return Err(ServerLimit::SubscriptionIdentifierAvailable);
+        }
+        for SubscribeFilter { filter, .. } in filters {
+            if filter.contains(['+', '#']) && !server.wildcard_subscription_available {
+                return Err(ServerLimit::WildcardSubscriptionAvailable);
+            }
+            if topic::split_shared(filter).is_some() && !server.shared_subscription_available {
+                return Err(ServerLimit::SharedSubscriptionAvailable);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the packet once without sending it: SUBSCRIBE and UNSUBSCRIBE are rare.
+    fn check_control_packet(&self, packet: &Packet<'_>) -> Result<(), SubscribeError> {
+        // Before the version is known, everything that 5.0 has is lawful.
+        match packet.encode(self.version, self.packet_limit(), &mut alloc::vec::Vec::new()) {
+            Ok(()) => Ok(()),
+            Err(EncodeError::PacketTooLarge { size, limit }) if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {
+                Err(ServerLimit::MaximumPacketSize { size, limit }.into())
+            }
+            Err(error) => Err(SubscribeError::Encode(error)),
+        }
+    }
+
+    fn enqueue_control(&mut self, token: Token, request: Request, properties: Properties<'_>) {
+        let control = Box::new(Control { token, request, properties: properties.into() });
+        self.queue.hold(&control);
+        self.queue.push_control(control);
+        self.flush();
+    }
+
+    pub(super) fn acknowledge_message(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
+        if reason != ReasonCode::SUCCESS {
+            if self.version != ProtocolVersion::V5 {
+                return Err(AckError::UnsupportedByVersion);
+            }
+            if !reason.is_allowed_in(PacketType::PubAck, packet::Sender::Client) {
+                return Err(AckError::Reason(reason));
+            }
+        }
+        self.received.acknowledge(id, reason)?;
+        self.send_acks();
+        Ok(())
+    }
+
+    /// Sends every PUBACK and PUBREC whose turn has come.
+    pub(super) fn send_acks(&mut self) {
+        if !self.phase.is_up() {
+            return;
+        }
+        while let Some((packet, packet_id, reason)) = self.received.next_release() {
+            self.send_ack(packet, packet_id, reason);
+        }
+    }
+
+    pub(super) fn send_ack(&mut self, packet_type: PacketType, packet_id: u16, reason: ReasonCode) {
+        let reason = if self.version == ProtocolVersion::V5 { reason } else { ReasonCode::SUCCESS };
+        let start = self.out.buffer().len();
+        let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
+        // At most five bytes; no server takes less.
+        if ack.encode(packet_type, self.version, PROTOCOL_MAXIMUM_PACKET_SIZE, self.out.buffer()).is_ok() {
+            self.replies += (self.out.buffer().len() - start) as u64;
+            self.sent(packet_type, packet_id, start, 0);
+        }
+    }
+}
