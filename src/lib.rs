@@ -34,3 +34,8 @@ pub use sterna_core as protocol;
 /// The adapter for the tokio runtime.
 #[cfg(feature = "tokio")]
 pub use sterna_tokio as tokio;
+
+/// The README's example is compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

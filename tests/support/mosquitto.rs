@@ -162,6 +162,15 @@ impl Mosquitto {
         String::from_utf8_lossy(&fs::read(self.log_file()).unwrap_or_default()).into_owned()
     }
 
+    /// Waits until it has logged a line with `text` in it.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub(crate) fn wait_for_log(&self, text: &str) {
+        let found = wait_for(|| self.log().contains(text).then_some(()));
+        assert!(found.is_some(), "Mosquitto has not logged {text:?} within {PATIENCE:?}");
+    }
+
     /// Starts it again on the same port with the same data; returns once it takes connections.
     ///
     /// # Panics

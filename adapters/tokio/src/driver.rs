@@ -81,6 +81,11 @@ impl Driver {
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
         let Io::Up(stream) = &mut self.io else { return false };
+        if self.engine.transmit().is_empty() {
+            // The budget ended before the engine could say so. A socket that takes nothing of something is broken,
+            // one that takes nothing of nothing is not.
+            return false;
+        }
         match poll_write(stream, self.engine.transmit(), cx) {
             Poll::Ready(Ok(count)) => self.engine.handle_written(count),
             Poll::Ready(Err(error)) => self.engine.handle_lost(&error),

@@ -1,0 +1,187 @@
+//! The brokers under the scenarios, and the clients on them.
+
+use std::time::Duration;
+
+use sterna::tokio::Runtime;
+use sterna::{Client, ClientBuilder, ProtocolVersion, Reconnect, VersionPolicy};
+use sterna_simulator::TestBroker;
+use sterna_simulator::broker::{Credentials, Options, Sessions};
+
+use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
+
+/// Which broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Mosquitto,
+    TestBroker,
+}
+
+/// What a scenario runs on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Setup {
+    pub(crate) kind: Kind,
+    pub(crate) version: ProtocolVersion,
+}
+
+/// What a broker remembers when it comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// Sessions and retained messages.
+    Kept,
+    /// Nothing.
+    Lost,
+}
+
+impl Setup {
+    pub(crate) fn is_v5(self) -> bool {
+        self.version == ProtocolVersion::V5
+    }
+
+    /// A broker for anybody.
+    pub(crate) async fn broker(self) -> Broker {
+        self.start(Mosquitto::options(), Options::default()).await
+    }
+
+    /// A broker that can be stopped with [`Memory::Kept`].
+    pub(crate) async fn persistent_broker(self) -> Broker {
+        self.start(Mosquitto::options().persistence(Persistence::OnExit), Options::default()).await
+    }
+
+    /// A broker for one user only.
+    pub(crate) async fn broker_for(self, user: &str, password: &str) -> Broker {
+        let options =
+            Options { credentials: Credentials::default().allow(user, password), ..Options::default() };
+        self.start(Mosquitto::options().user(user, password), options).await
+    }
+
+    /// The test broker, whatever the kind.
+    pub(crate) async fn test_broker(self, options: Options) -> Broker {
+        let broker = TestBroker::bind("127.0.0.1:0", options).await.expect("a free port");
+        Broker { setup: self, server: Server::Test(broker) }
+    }
+
+    async fn start(self, mosquitto: MosquittoOptions, options: Options) -> Broker {
+        match self.kind {
+            Kind::Mosquitto => {
+                let server = Server::Mosquitto(Some(blocking(|| mosquitto.start()).await));
+                Broker { setup: self, server }
+            }
+            Kind::TestBroker => self.test_broker(options).await,
+        }
+    }
+
+    /// A client of this version for `url` that reconnects quickly.
+    pub(crate) fn builder(self, url: &str, client_id: &str) -> ClientBuilder<Runtime> {
+        let reconnect = Reconnect {
+            minimum: Duration::from_millis(10),
+            initial: Duration::from_millis(50),
+            maximum: Duration::from_millis(500),
+            ..Reconnect::default()
+        };
+        sterna::tokio::builder(url)
+            .version(VersionPolicy::Only(self.version))
+            .client_id(client_id)
+            .reconnect(reconnect)
+    }
+}
+
+#[derive(Debug)]
+enum Server {
+    /// `None` while another thread has it.
+    Mosquitto(Option<Mosquitto>),
+    Test(TestBroker),
+}
+
+/// A running broker.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    setup: Setup,
+    server: Server,
+}
+
+impl Broker {
+    pub(crate) fn url(&self) -> String {
+        match &self.server {
+            Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").url(),
+            Server::Test(broker) => broker.url(),
+        }
+    }
+
+    pub(crate) fn builder(&self, client_id: &str) -> ClientBuilder<Runtime> {
+        self.setup.builder(&self.url(), client_id)
+    }
+
+    /// A client with default options.
+    pub(crate) async fn connect(&self, client_id: &str) -> Client {
+        self.builder(client_id).connect().await.expect("connected")
+    }
+
+    /// The test broker, to script it.
+    ///
+    /// # Panics
+    /// If it is another.
+    pub(crate) fn model(&self) -> &TestBroker {
+        match &self.server {
+            Server::Test(broker) => broker,
+            Server::Mosquitto(_) => panic!("only the test broker can be scripted"),
+        }
+    }
+
+    /// Ends it: Mosquitto with SIGTERM, or with SIGKILL where nothing is to be kept.
+    pub(crate) async fn stop(&mut self, memory: Memory) {
+        match &mut self.server {
+            Server::Mosquitto(_) => {
+                self.with_mosquitto(move |mosquitto| match memory {
+                    Memory::Kept => mosquitto.stop(),
+                    Memory::Lost => mosquitto.kill(),
+                })
+                .await;
+            }
+            Server::Test(broker) => {
+                let sessions = match memory {
+                    Memory::Kept => Sessions::Keep,
+                    Memory::Lost => Sessions::Lose,
+                };
+                broker.take_down(sessions).await;
+            }
+        }
+    }
+
+    /// Starts it again, at the same address.
+    pub(crate) async fn start(&mut self) {
+        match &mut self.server {
+            Server::Mosquitto(_) => self.with_mosquitto(Mosquitto::start).await,
+            Server::Test(broker) => broker.bring_up().await.expect("the address is free"),
+        }
+    }
+
+    /// Waits until the DISCONNECT of a client has arrived.
+    pub(crate) async fn disconnected(&mut self, client_id: &'static str) {
+        match &mut self.server {
+            Server::Mosquitto(_) => {
+                let line = format!("Received DISCONNECT from {client_id}");
+                self.with_mosquitto(move |mosquitto| mosquitto.wait_for_log(&line)).await;
+            }
+            Server::Test(broker) => {
+                broker.wait_for(client_id, sterna::protocol::packet::PacketType::Disconnect, 1).await;
+            }
+        }
+    }
+
+    /// Has another thread do what blocks.
+    async fn with_mosquitto(&mut self, work: impl FnOnce(&mut Mosquitto) + Send + 'static) {
+        let Server::Mosquitto(slot) = &mut self.server else { return };
+        let mut mosquitto = slot.take().expect("it is here");
+        *slot = Some(
+            blocking(move || {
+                work(&mut mosquitto);
+                mosquitto
+            })
+            .await,
+        );
+    }
+}
+
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.expect("it does not panic")
+}

@@ -1,0 +1,103 @@
+//! Futures that are dropped half-way lose nothing.
+
+use std::time::Duration;
+
+use sterna::QoS;
+use sterna::protocol::packet::PacketType;
+use sterna_simulator::broker::Options;
+
+use crate::brokers::Setup;
+use crate::tools::{EVERY_QOS, next, number, poll_once, text};
+
+scenarios!(dropped_publishes_are_sent, dropped_nexts_lose_nothing);
+scenarios!(only test_broker: a_dropped_subscribe_unsubscribes, a_dropped_next_has_acknowledged);
+
+// R: RUN-06
+async fn dropped_publishes_are_sent(setup: Setup) {
+    let broker = setup.broker().await;
+    // Mosquitto takes no more of QoS 2 from a 3.x client.
+    let client = broker.builder("client").in_flight_limit(20).connect().await.expect("connected");
+    let mut stream = client.subscribe("cut").qos(QoS::ExactlyOnce).await.expect("granted");
+    for n in 0..300 {
+        let publish = client.publish("cut", n.to_string()).qos(EVERY_QOS[n % 3]);
+        if n % 5 == 4 {
+            drop(publish); // never polled: never published
+        } else {
+            // The answer cannot be there yet: it is dropped half-way, except for QoS 0.
+            poll_once(publish).await;
+        }
+    }
+    // Each QoS has its own way through the server: each keeps its own order.
+    let mut wanted: [Vec<usize>; 3] = Default::default();
+    (0..300).filter(|n| n % 5 != 4).for_each(|n| wanted[n % 3].push(n));
+    let mut received: [Vec<usize>; 3] = Default::default();
+    for _ in 0..240 {
+        let message = next(&mut stream).await;
+        received[message.qos() as usize].push(number(&message));
+    }
+    assert_eq!(received, wanted);
+}
+
+async fn dropped_nexts_lose_nothing(setup: Setup) {
+    const COUNT: usize = 500;
+    let broker = setup.broker().await;
+    let client = broker.connect("client").await;
+    let mut stream = client.subscribe("cut").qos(QoS::AtLeastOnce).await.expect("granted");
+    let publisher = client.clone();
+    let publishing = tokio::spawn(async move {
+        for n in 0..COUNT {
+            publisher.publish("cut", n.to_string()).qos(QoS::AtLeastOnce).await.expect("acknowledged");
+        }
+    });
+    let mut cut = 0;
+    for n in 0..COUNT {
+        let message = loop {
+            // Whichever is first; what loses is dropped.
+            tokio::select! {
+                biased;
+                () = tokio::task::yield_now() => cut += 1,
+                message = stream.next() => break message.expect("alive"),
+            }
+            if let Some(message) = poll_once(stream.next()).await {
+                break message.expect("alive");
+            }
+        };
+        assert_eq!(number(&message), n);
+    }
+    assert!(cut > 0, "some were dropped");
+    publishing.await.expect("published");
+    client.publish("cut", "the end").await.expect("sent");
+    assert_eq!(text(&mut stream).await, "the end");
+}
+
+async fn a_dropped_subscribe_unsubscribes(setup: Setup) {
+    let broker = setup.test_broker(Options::default()).await;
+    let client = broker.connect("client").await;
+    assert!(poll_once(client.subscribe("unwanted")).await.is_none(), "the answer cannot be there yet");
+    broker.model().wait_for("client", PacketType::Unsubscribe, 1).await;
+    let mut stream = client.subscribe("#").await.expect("granted");
+    client.publish("unwanted", "1").await.expect("sent");
+    assert_eq!(text(&mut stream).await, "1");
+    assert!(poll_once(client.subscribe("never/polled")).await.is_none());
+    drop(client.subscribe("never/polled/at/all"));
+    // Before its first poll a subscribe is nothing.
+    broker.model().wait_for("client", PacketType::Unsubscribe, 2).await;
+    let subscribes = broker.model().with(|model, _| {
+        let is_subscribe = |packet: &PacketType| *packet == PacketType::Subscribe;
+        model.records_of("client").map(|record| record.packet().packet_type()).filter(is_subscribe).count()
+    });
+    assert_eq!(subscribes, 3);
+}
+
+// R: SUB-06
+async fn a_dropped_next_has_acknowledged(setup: Setup) {
+    let broker = setup.test_broker(Options::default()).await;
+    let client = broker.connect("client").await;
+    let mut stream = client.subscribe("acks").qos(QoS::AtLeastOnce).await.expect("granted");
+    broker.connect("publisher").await.publish("acks", "1").qos(QoS::AtLeastOnce).await.expect("acknowledged");
+    assert_eq!(text(&mut stream).await, "1");
+    // Asking for the next one acknowledges the first, also when nobody waits for it.
+    let nothing = tokio::time::timeout(Duration::from_millis(1), stream.next()).await;
+    assert!(nothing.is_err());
+    broker.model().wait_for("client", PacketType::PubAck, 1).await;
+}

@@ -1,0 +1,108 @@
+//! Publishing and receiving: quality of service, retained messages, wills.
+
+use sterna::{Client, QoS, Will};
+
+use crate::brokers::{Setup, blocking};
+use crate::tools::{EVERY_QOS, next, text};
+
+scenarios!(
+    each_qos,
+    retained,
+    a_will_is_published,
+    no_will_after_disconnect,
+    dropping_all_handles_disconnects
+);
+
+// R: PUB-01, SUB-01
+async fn each_qos(setup: Setup) {
+    let broker = setup.broker().await;
+    let publisher = broker.connect("publisher").await;
+    let subscriber = broker.connect("subscriber").await;
+    for granted in EVERY_QOS {
+        let mut stream = subscriber.subscribe("each/+").qos(granted).await.expect("granted");
+        assert_eq!(stream.reasons()[0].value(), granted as u8);
+        for qos in EVERY_QOS {
+            let receipt =
+                publisher.publish("each/one", format!("{qos:?}")).qos(qos).await.expect("acknowledged");
+            assert!(!receipt.reason.is_error());
+            let message = next(&mut stream).await;
+            assert_eq!(message.topic(), "each/one");
+            assert_eq!(message.text(), Ok(format!("{qos:?}").as_str()));
+            assert_eq!(message.qos(), qos.min(granted));
+            assert!(!message.retain() && !message.duplicate());
+        }
+        stream.unsubscribe().await.expect("unsubscribed");
+    }
+}
+
+// R: PUB-02
+async fn retained(setup: Setup) {
+    let broker = setup.broker().await;
+    let client = broker.connect("keeper").await;
+    let publish = |payload: &'static str| client.publish("state", payload).qos(QoS::AtLeastOnce).retain(true);
+    let mut early = client.subscribe("state").await.expect("granted");
+    publish("on").await.expect("acknowledged");
+    assert!(!next(&mut early).await.retain(), "to those who are there it is an ordinary message");
+
+    let late = broker.connect("late").await;
+    let mut stream = late.subscribe("state").qos(QoS::AtLeastOnce).await.expect("granted");
+    let message = next(&mut stream).await;
+    assert_eq!((message.text(), message.retain(), message.qos()), (Ok("on"), true, QoS::AtLeastOnce));
+
+    publish("").await.expect("acknowledged");
+    let later = broker.connect("later").await;
+    let mut stream = later.subscribe("state").await.expect("granted");
+    client.publish("state", "marker").await.expect("sent");
+    assert_eq!(text(&mut stream).await, "marker", "nothing is retained any more");
+}
+
+fn will(topic: &str) -> Will {
+    let properties = sterna::PropertiesBuf::new();
+    Will { topic: topic.into(), payload: (*b"gone").into(), qos: QoS::AtLeastOnce, retain: false, properties }
+}
+
+// R: CON-05
+async fn a_will_is_published(setup: Setup) {
+    let broker = setup.broker().await;
+    let watcher = broker.connect("watcher").await;
+    let mut stream = watcher.subscribe("wills/#").qos(QoS::AtLeastOnce).await.expect("granted");
+    let builder = broker.builder("mortal").will(will("wills/mortal"));
+    // The whole runtime goes, and the connection with it: there is nobody left to send DISCONNECT.
+    let orphan: Client = blocking(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(builder.connect()).expect("connected")
+    })
+    .await;
+    let message = next(&mut stream).await;
+    assert_eq!((message.topic(), message.text()), ("wills/mortal", Ok("gone")));
+    orphan.publish("wills/late", "?").await.expect_err("there is nobody left to send it");
+}
+
+async fn no_will_after_disconnect(setup: Setup) {
+    let mut broker = setup.broker().await;
+    let watcher = broker.connect("watcher").await;
+    let mut stream = watcher.subscribe("wills/#").await.expect("granted");
+    let polite = broker.builder("polite").will(will("wills/polite")).connect().await.expect("connected");
+    polite.disconnect().await.expect("graceful");
+    broker.disconnected("polite").await;
+    watcher.publish("wills/marker", "").await.expect("sent");
+    assert_eq!(next(&mut stream).await.topic(), "wills/marker");
+}
+
+async fn dropping_all_handles_disconnects(setup: Setup) {
+    let mut broker = setup.broker().await;
+    let watcher = broker.connect("watcher").await;
+    let mut stream = watcher.subscribe("wills/#").await.expect("granted");
+    let client = broker.builder("dropped").will(will("wills/dropped")).connect().await.expect("connected");
+    let mut events = client.events();
+    let mut subscription = client.subscribe("something").await.expect("granted");
+    drop(client);
+    // The subscription is a handle as well: the client is still there for it.
+    watcher.publish("something", "still").await.expect("sent");
+    assert_eq!(text(&mut subscription).await, "still");
+    drop(subscription);
+    broker.disconnected("dropped").await;
+    while events.next().await.is_some() {}
+    watcher.publish("wills/marker", "").await.expect("sent");
+    assert_eq!(next(&mut stream).await.topic(), "wills/marker", "it left with a DISCONNECT");
+}

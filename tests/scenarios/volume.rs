@@ -1,0 +1,101 @@
+//! Large messages, and many.
+
+use sterna::QoS;
+
+use crate::brokers::Setup;
+use crate::tools::{EVERY_QOS, next, number};
+
+scenarios!(
+    one_mebibyte,
+    ten_thousand_at_most_once,
+    ten_thousand_at_least_once,
+    ten_thousand_exactly_once,
+    many_tasks_publish,
+);
+
+async fn one_mebibyte(setup: Setup) {
+    let broker = setup.broker().await;
+    let client = broker.connect("client").await;
+    let mut stream = client.subscribe("large").qos(QoS::ExactlyOnce).await.expect("granted");
+    // No two blocks of it are alike, so that nothing can be swapped.
+    let payload: Vec<u8> = (0..1_u32 << 18).flat_map(|n| n.wrapping_mul(0x9e37_79b1).to_be_bytes()).collect();
+    for qos in EVERY_QOS {
+        client.publish("large", &payload).qos(qos).await.expect("acknowledged");
+        assert!(next(&mut stream).await.payload() == payload, "{qos:?}");
+    }
+}
+
+async fn ten_thousand_at_most_once(setup: Setup) {
+    ten_thousand(setup, QoS::AtMostOnce).await;
+}
+
+async fn ten_thousand_at_least_once(setup: Setup) {
+    ten_thousand(setup, QoS::AtLeastOnce).await;
+}
+
+async fn ten_thousand_exactly_once(setup: Setup) {
+    ten_thousand(setup, QoS::ExactlyOnce).await;
+}
+
+async fn ten_thousand(setup: Setup, qos: QoS) {
+    const COUNT: usize = 10_000;
+    let broker = setup.broker().await;
+    // Mosquitto closes the connection of a 3.x client with more than its max_inflight_messages of QoS 2 under way,
+    // 20 by default, and has no way of telling.
+    let publisher = broker.builder("publisher").in_flight_limit(20).connect().await.expect("connected");
+    // And it goes beyond any Receive Maximum that a 5.0 client announces, once messages wait and acknowledgements
+    // come (seen with 2.0.11), so the subscriber announces none.
+    let subscriber =
+        broker.builder("subscriber").receive_maximum(u16::MAX).connect().await.expect("connected");
+    let mut stream = subscriber.subscribe("many").qos(qos).await.expect("granted");
+    let publish = async {
+        let mut deliveries = Vec::with_capacity(COUNT);
+        for n in 0..COUNT {
+            deliveries
+                .push(publisher.publish("many", n.to_string()).qos(qos).enqueue().await.expect("accepted"));
+        }
+        for delivery in deliveries {
+            delivery.await.expect("acknowledged");
+        }
+    };
+    let receive = async {
+        for n in 0..COUNT {
+            let message = next(&mut stream).await;
+            assert_eq!((number(&message), message.qos(), message.duplicate()), (n, qos, false));
+        }
+    };
+    tokio::join!(publish, receive);
+    publisher.publish("many", "the end").qos(qos).await.expect("acknowledged");
+    assert_eq!(next(&mut stream).await.text(), Ok("the end"), "nothing came twice");
+}
+
+// R: PUB-09
+async fn many_tasks_publish(setup: Setup) {
+    const TASKS: usize = 8;
+    const EACH: usize = 250;
+    let broker = setup.broker().await;
+    let client = broker.builder("client").receive_maximum(u16::MAX).connect().await.expect("connected");
+    let mut stream = client.subscribe("tasks/+").qos(QoS::AtLeastOnce).await.expect("granted");
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            let client = client.clone();
+            tokio::spawn(async move {
+                let topic = format!("tasks/{task}");
+                for n in 0..EACH {
+                    let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce][n % 2];
+                    client.publish(&topic, n.to_string()).qos(qos).await.expect("acknowledged");
+                }
+            })
+        })
+        .collect();
+    let mut counts = [0; TASKS];
+    for _ in 0..TASKS * EACH {
+        let message = next(&mut stream).await;
+        let task: usize = message.topic()["tasks/".len()..].parse().expect("the task's number");
+        assert_eq!(number(&message), counts[task], "each task's messages come in its order");
+        counts[task] += 1;
+    }
+    for task in tasks {
+        task.await.expect("it did not panic");
+    }
+}
