@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sterna::QoS;
 use sterna::protocol::packet::PacketType;
-use sterna_simulator::broker::Options;
+use sterna_simulator::broker::{Fault, OnSend, Options};
 
 use crate::brokers::Setup;
 use crate::tools::{EVERY_QOS, next, number, poll_once, text};
@@ -73,14 +73,17 @@ async fn dropped_nexts_lose_nothing(setup: Setup) {
 async fn a_dropped_subscribe_unsubscribes(setup: Setup) {
     let broker = setup.test_broker(Options::default()).await;
     let client = broker.connect("client").await;
-    assert!(poll_once(client.subscribe("unwanted")).await.is_none(), "the answer cannot be there yet");
+    let withheld = || Fault::sending(PacketType::SubAck, OnSend::Discard).times(1);
+    broker.model().with(|model, _| model.add_fault(withheld()));
+    assert!(poll_once(client.subscribe("unwanted")).await.is_none(), "there is no answer");
     broker.model().wait_for("client", PacketType::Unsubscribe, 1).await;
     let mut stream = client.subscribe("#").await.expect("granted");
     client.publish("unwanted", "1").await.expect("sent");
     assert_eq!(text(&mut stream).await, "1");
-    assert!(poll_once(client.subscribe("never/polled")).await.is_none());
-    drop(client.subscribe("never/polled/at/all"));
+    broker.model().with(|model, _| model.add_fault(withheld()));
+    assert!(poll_once(client.subscribe("polled/once")).await.is_none(), "there is no answer");
     // Before its first poll a subscribe is nothing.
+    drop(client.subscribe("never/polled"));
     broker.model().wait_for("client", PacketType::Unsubscribe, 2).await;
     let subscribes = broker.model().with(|model, _| {
         let is_subscribe = |packet: &PacketType| *packet == PacketType::Subscribe;
