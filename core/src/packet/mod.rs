@@ -36,6 +36,7 @@ mod connect;
 mod disconnect;
 mod error;
 mod properties;
+mod property;
 mod publish;
 mod reason;
 mod subscribe;
@@ -55,7 +56,8 @@ pub use self::connack::ConnAck;
 pub use self::connect::{Connect, Will};
 pub use self::disconnect::Disconnect;
 pub use self::error::{DecodeError, EncodeError};
-pub use self::properties::{Properties, PropertiesBuf, Property, PropertyId, PropertyIter, PropertyOwner};
+pub use self::properties::{Properties, PropertiesBuf, PropertyIter};
+pub use self::property::{Property, PropertyId, PropertyOwner};
 pub use self::publish::Publish;
 pub use self::reason::{ReasonCode, ReasonCodes};
 pub use self::subscribe::{
