@@ -12,7 +12,7 @@ use crate::tools::{EVERY_QOS, next, number, poll_once, text};
 scenarios!(dropped_publishes_are_sent, dropped_nexts_lose_nothing);
 scenarios!(only test_broker: a_dropped_subscribe_unsubscribes, a_dropped_next_has_acknowledged);
 
-// R: RUN-06
+// R: REC-08
 async fn dropped_publishes_are_sent(setup: Setup) {
     let broker = setup.broker().await;
     // Mosquitto takes no more of QoS 2 from a 3.x client.

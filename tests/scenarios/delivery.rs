@@ -13,7 +13,7 @@ scenarios!(
     dropping_all_handles_disconnects
 );
 
-// R: PUB-01, SUB-01
+// R: PUB-01, SUB-01, SUB-10
 async fn each_qos(setup: Setup) {
     let broker = setup.broker().await;
     let publisher = broker.connect("publisher").await;
@@ -35,7 +35,7 @@ async fn each_qos(setup: Setup) {
     }
 }
 
-// R: PUB-02
+// R: PUB-01, SUB-10
 async fn retained(setup: Setup) {
     let broker = setup.broker().await;
     let client = broker.connect("keeper").await;
@@ -61,7 +61,7 @@ fn will(topic: &str) -> Will {
     Will { topic: topic.into(), payload: (*b"gone").into(), qos: QoS::AtLeastOnce, retain: false, properties }
 }
 
-// R: CON-05
+// R: CON-06
 async fn a_will_is_published(setup: Setup) {
     let broker = setup.broker().await;
     let watcher = broker.connect("watcher").await;
@@ -78,6 +78,7 @@ async fn a_will_is_published(setup: Setup) {
     orphan.publish("wills/late", "?").await.expect_err("there is nobody left to send it");
 }
 
+// R: REC-10
 async fn no_will_after_disconnect(setup: Setup) {
     let mut broker = setup.broker().await;
     let watcher = broker.connect("watcher").await;

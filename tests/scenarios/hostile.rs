@@ -89,7 +89,7 @@ fn v5() {
     crate::run(all(ProtocolVersion::V5));
 }
 
-// R: CON-12, SUB-08
+// R: SUB-02, SUB-08, SUB-09
 async fn all(version: ProtocolVersion) {
     for case in CASES.iter().filter(|case| case.versions.contains(&version)) {
         eprintln!("{version:?}: {}", case.name);

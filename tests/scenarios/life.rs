@@ -13,7 +13,7 @@ use crate::tools::{connected, event, text};
 scenarios!(keep_alive_holds, events_tell_the_whole_story);
 scenarios!(only test_broker: a_missing_pingresp_is_noticed, a_missing_ack_is_noticed);
 
-// R: CON-07
+// R: CON-04, PUB-09
 async fn keep_alive_holds(setup: Setup) {
     let broker = setup.broker().await;
     // A server closes after one and a half of it [MQTT-3.1.2-24].
@@ -36,7 +36,7 @@ async fn keep_alive_holds(setup: Setup) {
     assert_eq!(client.statistics().connection.reconnects, 0);
 }
 
-// R: CON-08
+// R: CON-04, REC-01
 async fn a_missing_pingresp_is_noticed(setup: Setup) {
     let broker = setup.test_broker(Options::default()).await;
     let fault = Fault::sending(PacketType::PingResp, OnSend::Discard).times(1);
@@ -56,7 +56,7 @@ async fn a_missing_pingresp_is_noticed(setup: Setup) {
     client.publish("still", "here").qos(QoS::AtLeastOnce).await.expect("acknowledged");
 }
 
-// R: PUB-06
+// R: REC-04, REC-08
 async fn a_missing_ack_is_noticed(setup: Setup) {
     let broker = setup.test_broker(Options::default()).await;
     broker

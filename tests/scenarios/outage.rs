@@ -44,7 +44,7 @@ fn cpu_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().expect("time is positive")
 }
 
-// R: REC-01, REC-03, REC-04
+// R: REC-01, REC-04, REC-07, REC-09
 async fn outage(setup: Setup) {
     let mut broker = setup.persistent_broker().await;
     let publisher =

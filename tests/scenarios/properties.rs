@@ -26,6 +26,7 @@ fn all() -> PropertiesBuf {
     properties
 }
 
+// R: PUB-01, SUB-01, SUB-10
 async fn properties_arrive(setup: Setup) {
     let broker = setup.broker().await;
     let client = broker.connect("client").await;

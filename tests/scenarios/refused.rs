@@ -17,7 +17,7 @@ fn refusal(error: &ConnectError) -> ReasonCode {
     }
 }
 
-// R: CON-06
+// R: CON-07, REC-02
 async fn wrong_password(setup: Setup) {
     let broker = setup.broker_for("tern", "secret").await;
     // A retry would change nothing, so there is none, even if it was asked for.
@@ -36,7 +36,7 @@ async fn wrong_password(setup: Setup) {
     setup.builder(&url, "d").connect().await.expect("admitted");
 }
 
-// R: CON-01
+// R: CON-12, REC-07
 async fn nobody_listens(setup: Setup) {
     let mut broker = setup.broker().await;
     let builder = || broker.builder("early");
@@ -73,7 +73,7 @@ async fn nobody_listens(setup: Setup) {
     assert_eq!(crate::tools::text(&mut stream).await, "bird");
 }
 
-// R: REC-03
+// R: REC-02
 async fn refused_for_now(setup: Setup) {
     let broker = setup.test_broker(Options::default()).await;
     let refuse = |times| {
@@ -90,6 +90,7 @@ async fn refused_for_now(setup: Setup) {
     assert_eq!(client.statistics().connection.reconnects, 3);
 }
 
+// R: REC-02
 async fn refused_for_good(setup: Setup) {
     let broker = setup.test_broker(Options::default()).await;
     let refusal_of_all = OnReceive::Answer(ReasonCode::NOT_AUTHORIZED);

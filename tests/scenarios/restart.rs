@@ -45,7 +45,7 @@ async fn receive(stream: &mut Subscription, copies: &mut FirstCopies, until: usi
     }
 }
 
-// R: REC-01, REC-04
+// R: REC-04, SUB-06
 async fn sessions_are_kept(setup: Setup, qos: QoS) {
     const COUNT: usize = 600;
     let mut broker = setup.persistent_broker().await;
@@ -75,7 +75,7 @@ async fn sessions_are_kept(setup: Setup, qos: QoS) {
 
 /// Sessions were asked for, and the server is killed and forgets them: no operation hangs, the order is kept, and what
 /// is missing was either never acknowledged or acknowledged before the server lost its memory.
-// R: REC-06
+// R: REC-03, REC-05, REC-08
 async fn everything_is_forgotten(setup: Setup) {
     const COUNT: usize = 600;
     let mut broker = setup.broker().await;
@@ -102,6 +102,7 @@ async fn everything_is_forgotten(setup: Setup) {
     assert!(copies.numbers().ends_with(&(COUNT..COUNT + 50).collect::<Vec<_>>()));
 }
 
+// R: REC-03, REC-07
 async fn clean_sessions_start_anew(setup: Setup) {
     let mut broker = setup.broker().await;
     let client = broker.connect("client").await;

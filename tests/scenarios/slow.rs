@@ -54,7 +54,7 @@ async fn a_slow_consumer_holds_nothing_up(setup: Setup) {
 }
 
 /// A publish that is awaited inside the receive loop gets its answer, however many messages are before it.
-// R: PUB-09
+// R: SUB-07
 async fn publishing_in_the_receive_loop(setup: Setup) {
     const COUNT: usize = 10_000;
     let broker = setup.broker().await;
@@ -82,6 +82,7 @@ async fn publishing_in_the_receive_loop(setup: Setup) {
 }
 
 /// The answer to a subscribe comes through although it is behind more messages than may wait.
+// R: SUB-07
 async fn many_retained_messages_before_the_suback(setup: Setup) {
     const COUNT: usize = 20_000;
     let broker = match setup.kind {

@@ -37,6 +37,7 @@ async fn ten_thousand_exactly_once(setup: Setup) {
     ten_thousand(setup, QoS::ExactlyOnce).await;
 }
 
+// R: PUB-02, PUB-03
 async fn ten_thousand(setup: Setup, qos: QoS) {
     const COUNT: usize = 10_000;
     let broker = setup.broker().await;
@@ -69,7 +70,7 @@ async fn ten_thousand(setup: Setup, qos: QoS) {
     assert_eq!(next(&mut stream).await.text(), Ok("the end"), "nothing came twice");
 }
 
-// R: PUB-09
+// R: PUB-02
 async fn many_tasks_publish(setup: Setup) {
     const TASKS: usize = 8;
     const EACH: usize = 250;
