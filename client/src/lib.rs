@@ -24,6 +24,7 @@ mod receiver;
 mod room;
 mod router;
 mod shared;
+mod store;
 mod subscription;
 mod unsubscribe;
 
@@ -37,6 +38,9 @@ pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
 pub use publish::{Delivery, Enqueuing, Publishing};
+pub use store::{MemoryStore, Store};
+#[cfg(feature = "store-redb")]
+pub use store::{RedbStore, StoreOpenError};
 pub use subscription::{Messages, Subscribing, Subscription};
 pub use unsubscribe::Unsubscribing;
 
@@ -45,8 +49,8 @@ pub use sterna_core::packet::{
     SubscribeOptions,
 };
 pub use sterna_core::{
-    Attempt, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Lost, LostKind,
-    OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit,
-    State, VersionPolicy, Will,
+    Attempt, Batch, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Key, Lost,
+    LostKind, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose,
+    ServerLimit, State, StoreError, StoreOp, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

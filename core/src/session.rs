@@ -119,13 +119,15 @@ impl Batch {
         }
     }
 
-    pub(crate) fn put(&mut self, key: Key, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds a record, which `write` appends.
+    pub fn put(&mut self, key: Key, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
         self.ops.push((key, Some(start..self.bytes.len())));
     }
 
-    pub(crate) fn delete(&mut self, key: Key) {
+    /// Adds the removal of a record.
+    pub fn delete(&mut self, key: Key) {
         self.ops.push((key, None));
     }
 }
