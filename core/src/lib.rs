@@ -96,7 +96,5 @@ pub use error::{
 pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Token};
 pub use message::{Message, MessageId};
 pub use server::Server;
-pub use session::{
-    Batch, Key, Pending, PersistId, RestoreError, Session, SessionError, StoreError, StoreOp,
-};
+pub use session::{Batch, Key, Pending, PersistId, RestoreError, Session, SessionError, StoreError, StoreOp};
 pub use time::Instant;
