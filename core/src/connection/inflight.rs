@@ -261,7 +261,9 @@ impl InFlights {
         }
         messages.sort_unstable();
         releases.sort_unstable();
-        messages.into_iter().for_each(|planned| self.plan(planned));
+        for planned in messages {
+            self.plan(planned);
+        }
         releases.into_iter().map(|(_, id)| id).collect()
     }
 

@@ -86,7 +86,9 @@ impl Received {
     pub(crate) fn close(&mut self) {
         let held = self.table.iter().filter(|(_, entry)| entry.stage != Stage::Received);
         let held: Vec<u16> = held.map(|(packet_id, _)| packet_id).collect();
-        held.into_iter().for_each(|packet_id| drop(self.table.remove(packet_id)));
+        for packet_id in held {
+            self.table.remove(packet_id);
+        }
         self.disconnected();
     }
 

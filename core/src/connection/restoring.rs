@@ -23,6 +23,7 @@ impl Connection {
     /// # Errors
     /// The options contradict each other, or the store's records contradict each other or belong to another client
     /// identifier.
+    #[allow(clippy::needless_pass_by_value)] // One client alone goes on with a session.
     pub fn restore(config: Config, session: Session, now: Instant) -> Result<Self, RestoreError> {
         session.validate()?;
         let mut connection = Self::new(config, now)?;
