@@ -6,7 +6,6 @@ use alloc::format;
 use alloc::vec;
 
 use super::Connection;
-use super::inflight::Stage;
 use super::state::{Input, Phase};
 use super::timer::Timer;
 use crate::command::Disconnect;
@@ -203,18 +202,12 @@ impl Connection {
         self.report(Event::Closed { cause });
     }
 
-    /// Without a store nothing is sent any more.
+    /// Without a store nothing is sent any more. The server may still know the packet identifiers: they stay reserved
+    /// until the next connection tells whether its session lives.
     fn drop_messages(&mut self) {
-        for entry in self.in_flight.take_all() {
-            let operation = entry.stage.operation();
-            match entry.stage {
-                Stage::Published(record) => self.queue.release(record),
-                Stage::Released { .. } | Stage::Abandoned { .. } => {}
-                Stage::Controlled(control) => self.queue.release_control(&control),
-            }
-            if !entry.abandoned {
-                self.failed(operation, entry.token, OperationError::Closed);
-            }
+        for (token, packet_id) in self.in_flight.awaited() {
+            self.abandon(packet_id);
+            self.publish_failed(token, OperationError::Closed);
         }
         for (token, record) in core::mem::take(&mut self.queue.acknowledged) {
             self.queue.release(record);
@@ -224,7 +217,7 @@ impl Connection {
 
     /// What the store has goes on when the client is started again, here or in another process.
     fn keep_messages(&mut self) {
-        for token in self.in_flight.messages() {
+        for (token, _) in self.in_flight.awaited() {
             let error = self.closing_error(token);
             self.publish_failed(token, error);
         }

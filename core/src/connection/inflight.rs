@@ -365,11 +365,11 @@ impl InFlights {
     }
 
     /// The messages that the application waits for, in the order of the calls.
-    pub(crate) fn messages(&self) -> Vec<Token> {
-        let waiting = self.table.iter().filter(|(_, entry)| !entry.abandoned && entry.stage.qos().is_some());
-        let mut tokens: Vec<_> = waiting.map(|(_, entry)| entry.token).collect();
-        tokens.sort_unstable();
-        tokens
+    pub(crate) fn awaited(&self) -> Vec<(Token, u16)> {
+        let awaited = self.table.iter().filter(|(_, entry)| !entry.abandoned && entry.stage.qos().is_some());
+        let mut awaited: Vec<_> = awaited.map(|(id, entry)| (entry.token, id)).collect();
+        awaited.sort_unstable();
+        awaited
     }
 
     /// What was sent `timeout` ago and is not answered, in the order of the calls.

@@ -320,6 +320,27 @@ fn a_client_that_was_closed_and_started_again_delivers_nothing_twice() {
     assert_eq!(rig.sent(), strings(&["PubRec 7 0x00"]));
 }
 
+// R: PUB-03
+#[test]
+fn a_client_that_was_closed_and_started_again_keeps_identifiers_that_the_server_may_know() {
+    let mut rig = Rig::connected(persistent());
+    rig.publish("a", QoS::ExactlyOnce);
+    rig.publish("b", QoS::ExactlyOnce);
+    rig.expect(&[PacketType::Publish, PacketType::Publish]);
+    rig.ack(PacketType::PubRec, 2, ReasonCode::SUCCESS);
+    rig.expect(&[PacketType::PubRel]);
+    rig.connection.disconnect(rig.now, Disconnect { at_once: true, ..Disconnect::default() }).unwrap();
+    rig.closed_because();
+    rig.connection.connect(rig.now);
+    rig.accept(true, Properties::EMPTY);
+    assert_eq!(rig.sent(), strings(&["PubRel 2 0x00"]), "what the server has taken is completed");
+    rig.ack(PacketType::PubComp, 2, ReasonCode::SUCCESS);
+    assert_eq!(rig.published(), [], "it was reported as closed");
+    assert_eq!(rig.connection.in_flight(), 1, "identifier 1");
+    rig.reconnect(false);
+    assert_eq!(rig.connection.in_flight(), 0);
+}
+
 // R: STO-03
 #[test]
 fn a_session_belongs_to_one_client_identifier() {
