@@ -9,7 +9,7 @@ use crate::events::Events;
 use crate::filter::IntoFilters;
 use crate::inbox::AckMode;
 use crate::lifecycle::{Connecting, Disconnecting};
-use crate::publish::Publishing;
+use crate::publish::{Delivery, Pending, Publishing};
 use crate::shared::Handle;
 use crate::subscription::{Messages, Subscribing};
 use crate::unsubscribe::Unsubscribing;
@@ -137,6 +137,18 @@ impl Client {
         self.handle.with(crate::shared::Inner::reconnect);
     }
 
+    /// The publishes that the store has from an earlier run, in the order in which they were accepted: once they are
+    /// asked for, later calls give none. They are sent in any case; until they are asked for, their outcomes are kept.
+    pub fn pending(&self) -> Vec<Pending> {
+        let restored = self.handle.with(crate::shared::Inner::take_restored);
+        let deliver = |message: crate::shared::Restored| Pending {
+            topic: message.topic,
+            qos: message.qos,
+            delivery: Delivery::restored(self.handle.clone(), message.token),
+        };
+        restored.into_iter().map(deliver).collect()
+    }
+
     /// Disconnects: waits for what is in flight up to the drain time-out, sends DISCONNECT and closes. The
     /// future is ready when the client has closed; then every operation is resolved and every stream ends.
     ///
@@ -152,7 +164,7 @@ impl Client {
 
     /// Where the client stands.
     pub fn state(&self) -> State {
-        self.handle.with(|inner| inner.connection.state())
+        self.handle.with(|inner| inner.state())
     }
 
     /// What the server announced in its CONNACK: the present connection's, or the last one's.

@@ -30,14 +30,14 @@ mod unsubscribe;
 
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
-pub use engine::{Engine, Step};
+pub use engine::{Commit, Committed, Engine, Step};
 pub use error::{AckError, ConnectError, DisconnectError, PublishError, SubscribeError, Unsent};
 pub use events::{Event, Events};
 pub use filter::{Filter, IntoFilters};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
-pub use publish::{Delivery, Enqueuing, Publishing};
+pub use publish::{Delivery, Enqueuing, Pending, Publishing};
 pub use store::{MemoryStore, Store};
 #[cfg(feature = "store-redb")]
 pub use store::{RedbStore, StoreOpenError};
@@ -51,6 +51,6 @@ pub use sterna_core::packet::{
 pub use sterna_core::{
     Attempt, Batch, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Key, Lost,
     LostKind, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose,
-    ServerLimit, State, StoreError, StoreOp, VersionPolicy, Will,
+    ServerLimit, SessionError, State, StoreError, StoreOp, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use sterna_core::packet::{Properties, PropertiesBuf, QoS};
-use sterna_core::{Data, OperationError, Publish, Receipt};
+use sterna_core::{Data, OperationError, Publish, Receipt, Token};
 
 use crate::completion::Answer;
 use crate::error::{PublishError, Unsent};
-use crate::operation::{Failure, Operation};
+use crate::operation::Operation;
 use crate::shared::{Handle, Ticket};
 
 /// A publish: set it up, then await it, [`enqueue`](Self::enqueue) it or [`send`](Self::send) it. Nothing
@@ -135,8 +135,7 @@ fn poll_receipt(operation: &mut Operation, cx: &mut Context<'_>) -> Poll<Result<
         Ok(Answer::Receipt(receipt)) => Ok(receipt),
         // Tokens are not reused: a publish has no other answer.
         Ok(Answer::Granted(_)) => Err(OperationError::Closed.into()),
-        Err(Failure::Rejected(rejection)) => Err(rejection.into()),
-        Err(Failure::Failed(error)) => Err(error.into()),
+        Err(failure) => Err(failure.into()),
     })
 }
 
@@ -171,6 +170,49 @@ impl Future for Enqueuing<'_> {
 /// Dropping it, at any time, has no influence on the publish.
 #[derive(Debug)]
 pub struct Delivery(Operation);
+
+impl Delivery {
+    pub(crate) fn restored(handle: Arc<Handle>, token: Token) -> Self {
+        Self(Operation::new(handle, Ticket::Accepted(token)))
+    }
+
+    /// Waits until the message is in the client's [`Store`](crate::Store): from then on no crash loses it, and a
+    /// client that is started with this store sends it. Without a store, and for QoS 0, there is nothing to wait
+    /// for. The delivery itself can be awaited afterwards.
+    ///
+    /// ```
+    /// # use sterna_client::{Client, PublishError, QoS};
+    /// # async fn example(client: Client) -> Result<(), PublishError> {
+    /// let mut delivery = client.publish("meter/7", "1024 kWh").qos(QoS::ExactlyOnce).enqueue().await?;
+    /// delivery.stored().await?;
+    /// println!("it will arrive");
+    /// delivery.await?;
+    /// println!("it has arrived");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PublishError`]: it ended before it was stored, or the store failed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no influence on the publish or the delivery.
+    pub async fn stored(&mut self) -> Result<(), PublishError> {
+        std::future::poll_fn(|cx| self.0.poll_stored(cx.waker())).await.map_err(PublishError::from)
+    }
+}
+
+/// A publish of an earlier run that the store kept; see [`Client::pending`](crate::Client::pending).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Pending {
+    /// The topic; `None` when the server has the message already, and only the last two packets of QoS 2 are missing.
+    pub topic: Option<Box<str>>,
+    /// The quality of service.
+    pub qos: QoS,
+    /// Await it for the receipt, or drop it.
+    pub delivery: Delivery,
+}
 
 impl Future for Delivery {
     type Output = Result<Receipt, PublishError>;

@@ -43,7 +43,6 @@ fn contract(make: &dyn Fn() -> Box<dyn Kind>) {
     for closed in [true, false] {
         records_come_in_the_order_of_their_keys(&*make(), closed);
         changes_are_carried_out_in_their_order(&*make(), closed);
-        everything_is_removed(&*make(), closed);
         large_and_many_records(&*make(), closed);
     }
     it_is_used_again_after_closing(&*make());
@@ -90,17 +89,6 @@ fn changes_are_carried_out_in_their_order(kind: &dyn Kind, closed: bool) {
     assert_eq!(records(&mut *store), expected);
     assert_eq!(store.get(Key::Header), Ok(Some(vec![])));
     assert_eq!(store.get(one), Ok(None));
-}
-
-fn everything_is_removed(kind: &dyn Kind, closed: bool) {
-    let mut store = kind.open();
-    store.commit(&batch(&[(Key::Header, Some(b"x")), (Key::Message(1), Some(b"y"))])).expect("stored");
-    store.clear().expect("cleared");
-    assert_eq!(records(&mut *store), []);
-    let mut store = reopen(kind, store, closed);
-    assert_eq!(records(&mut *store), []);
-    store.commit(&batch(&[(Key::Message(1), Some(b"z"))])).expect("stored");
-    assert_eq!(records(&mut *store), [(Key::Message(1), b"z".to_vec())]);
 }
 
 fn large_and_many_records(kind: &dyn Kind, closed: bool) {

@@ -134,7 +134,6 @@ impl Batch {
 
 /// Why a session cannot be restored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum RestoreError {
     /// The options contradict each other.
     #[error(transparent)]

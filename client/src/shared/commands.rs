@@ -2,11 +2,13 @@
 
 use std::task::{Poll, Waker};
 
+use sterna_core::packet::QoS;
 use sterna_core::{
     Connection, Instant, Publish, PublishError, State, Subscribe, SubscribeError, Token, Unsubscribe,
 };
 
 use super::{Inner, Subscribing, Ticket};
+use crate::completion::Storing;
 use crate::room::{Command, Rejection};
 
 impl Inner {
@@ -28,8 +30,9 @@ impl Inner {
             // Those who wait were first.
             return Err(PublishError::Full);
         }
+        let storing = self.storing(publish.qos);
         let token = self.connection.publish(self.now, publish)?;
-        self.completions.expect(token);
+        self.completions.expect(token, storing);
         if self.connection.has_output() {
             self.touch();
         }
@@ -78,12 +81,13 @@ impl Inner {
                 Some(command) => execute(&mut self.connection, self.now, command),
                 None => return,
             };
+            let qos = self.room.front().map_or(QoS::AtMostOnce, Command::qos);
             match outcome {
                 Err(rejection) if rejection.is_full() => return,
                 Ok(token) => {
                     self.dirty = true;
                     self.note_subscribe(token);
-                    self.completions.expect(token);
+                    self.completions.expect(token, self.storing(qos));
                     if !self.room.admit(outcome, &mut self.wakers) {
                         self.completions.forget(token);
                     }
@@ -103,6 +107,10 @@ impl Inner {
                 self.inbox.drop_filter(*stream, filter.filter, &mut self.wakers);
             }
         }
+    }
+
+    fn storing(&self, qos: QoS) -> Storing {
+        if self.stores && qos != QoS::AtMostOnce { Storing::Pending } else { Storing::Never }
     }
 
     fn has_room(&self) -> bool {

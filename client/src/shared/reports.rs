@@ -32,6 +32,7 @@ impl Inner {
     fn handle_event(&mut self, event: sterna_core::Event) {
         use sterna_core::Event as Core;
         let event = match event {
+            Core::Stored { token } => return self.completions.stored(token, &mut self.wakers),
             Core::Published { token, result } => {
                 return self.completions.complete(token, result.map(Answer::Receipt), &mut self.wakers);
             }
@@ -53,11 +54,11 @@ impl Inner {
             }
             Core::Offline => Event::Offline,
             Core::Closed { cause } => {
-                self.closings += 1;
-                self.closed = Some(cause.clone());
-                self.wakers.others.append(&mut self.watchers);
-                self.inbox.wake_all(&mut self.wakers);
-                Event::Closed { cause }
+                self.releasing = Some(cause);
+                if !self.stores {
+                    self.announce_closed();
+                }
+                return;
             }
             Core::Resubscribed { filter, reason } => {
                 if reason.is_error() {

@@ -55,11 +55,6 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    fn clear(&mut self) -> Result<(), StoreError> {
-        self.0.lock().clear();
-        Ok(())
-    }
-
     fn get(&mut self, key: Key) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.0.lock().get(&key).map(|record| record.to_vec()))
     }

@@ -44,11 +44,6 @@ pub use memory::MemoryStore;
 ///         }
 ///         Ok(())
 ///     }
-///
-///     fn clear(&mut self) -> Result<(), StoreError> {
-///         self.0.clear();
-///         Ok(())
-///     }
 /// }
 /// ```
 pub trait Store: Debug + Send + 'static {
@@ -65,12 +60,6 @@ pub trait Store: Debug + Send + 'static {
     /// # Errors
     /// The changes are not durable, or may not be.
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError>;
-
-    /// Removes all records, as durably as [`commit`](Self::commit).
-    ///
-    /// # Errors
-    /// They may still be there.
-    fn clear(&mut self) -> Result<(), StoreError>;
 
     /// The record under `key`, if there is one.
     ///

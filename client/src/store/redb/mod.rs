@@ -134,22 +134,7 @@ impl RedbStore {
             _ => Err(StoreError("the store is closed".into())),
         }
     }
-
-    fn change(
-        &mut self,
-        change: impl FnOnce(&mut Table<'_>) -> Result<(), redb::StorageError>,
-    ) -> Result<(), StoreError> {
-        let commit = self.commit + 1;
-        let (device, database) = self.writable()?;
-        write(database, commit, change).map_err(failed)?;
-        // What the mark says is durable; it itself need not be.
-        Mark { commit, seal: None }.write(&**device).map_err(failed)?;
-        self.commit = commit;
-        Ok(())
-    }
 }
-
-type Table<'a> = redb::Table<'a, &'static [u8], &'static [u8]>;
 
 impl Store for RedbStore {
     fn load(&mut self, each: &mut dyn FnMut(Key, &[u8])) -> Result<(), StoreError> {
@@ -166,19 +151,13 @@ impl Store for RedbStore {
     }
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        self.change(|table| {
-            for op in batch.iter() {
-                match op {
-                    StoreOp::Put { key, record } => table.insert(&key.to_bytes()[..], record)?,
-                    StoreOp::Delete { key } => table.remove(&key.to_bytes()[..])?,
-                };
-            }
-            Ok(())
-        })
-    }
-
-    fn clear(&mut self) -> Result<(), StoreError> {
-        self.change(|table| table.retain(|key, _| key == COMMIT))
+        let commit = self.commit + 1;
+        let (device, database) = self.writable()?;
+        write(database, commit, batch).map_err(failed)?;
+        // What the mark says is durable; it itself need not be.
+        Mark { commit, seal: None }.write(&**device).map_err(failed)?;
+        self.commit = commit;
+        Ok(())
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
@@ -201,15 +180,16 @@ fn builder() -> redb::Builder {
 }
 
 /// One commit. What redb may answer is one error to us: each stops the client.
-fn write(
-    database: &Database,
-    commit: u64,
-    change: impl FnOnce(&mut Table<'_>) -> Result<(), redb::StorageError>,
-) -> Result<(), redb::Error> {
+fn write(database: &Database, commit: u64, batch: &Batch) -> Result<(), redb::Error> {
     let transaction = database.begin_write()?;
     {
         let mut table = transaction.open_table(RECORDS)?;
-        change(&mut table)?;
+        for op in batch.iter() {
+            match op {
+                StoreOp::Put { key, record } => table.insert(&key.to_bytes()[..], record)?,
+                StoreOp::Delete { key } => table.remove(&key.to_bytes()[..])?,
+            };
+        }
         table.insert(COMMIT, &commit.to_le_bytes()[..])?;
     }
     transaction.commit()?;
@@ -299,7 +279,7 @@ fn format(device: &Device) -> Result<(), redb::Error> {
     device.set_len(envelope::LENGTH)?;
     envelope::write_head(&**device)?;
     let database = builder().create_with_backend(Body(device.clone()))?;
-    write(&database, 0, |_| Ok(()))?;
+    write(&database, 0, &Batch::new())?;
     database.close()?;
     seal(&**device, 0)?;
     Ok(())
