@@ -43,7 +43,12 @@ impl Inner {
             Core::Unsubscribed { token, result } => {
                 return self.completions.complete(token, result.map(Answer::Granted), &mut self.wakers);
             }
-            Core::Connecting { attempt } => Event::Connecting { attempt },
+            Core::Connecting { attempt } => {
+                // It goes on: a store that was to let go keeps on working.
+                self.announce_closed();
+                self.closed = None;
+                Event::Connecting { attempt }
+            }
             Core::Connected { attempt, session_present } => {
                 self.connections += 1;
                 self.wakers.others.append(&mut self.watchers);
