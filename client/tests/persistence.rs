@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sterna_client::{
-    Batch, Cause, Client, ClientBuilder, ClientId, ConnectError, Key, MemoryStore, OperationError, ProtocolVersion,
-    PublishError, QoS, SessionError, State, Store, StoreError,
+    Batch, Cause, Client, ClientBuilder, ClientId, ConnectError, Key, MemoryStore, OperationError,
+    ProtocolVersion, PublishError, QoS, SessionError, State, Store, StoreError,
 };
 use sterna_core::packet::PacketType;
 use sterna_simulator::broker::{Fault, OnReceive, Options};
@@ -365,9 +365,12 @@ fn a_random_client_identifier_is_kept_and_another_is_refused() {
     assert_eq!(client.client_id(), drawn);
 
     let commits = store.asked().commits;
-    let builder = ClientBuilder::new("mqtt://broker", Bench::default()).client_id("other").store(store.clone());
+    let builder =
+        ClientBuilder::new("mqtt://broker", Bench::default()).client_id("other").store(store.clone());
     let error = builder.build().unwrap_err();
-    let ConnectError::Session(SessionError::OtherClient { stored, configured }) = &error else { panic!("{error}") };
+    let ConnectError::Session(SessionError::OtherClient { stored, configured }) = &error else {
+        panic!("{error}")
+    };
     assert_eq!((&**stored, &**configured), (&*drawn, "other"));
     assert_eq!(store.asked().commits, commits, "nothing was changed");
 }
