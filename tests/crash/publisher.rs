@@ -6,8 +6,9 @@ use std::time::Duration;
 use sterna::{ProtocolVersion, QoS, Subscription};
 use tokio::sync::mpsc;
 
+use crate::support::folder::Folder;
 use crate::support::mosquitto::Mosquitto;
-use crate::victim::{Folder, Kind, Role, Victim, builder, qos_of, say};
+use crate::victim::{Kind, Role, Victim, builder, qos_of, say};
 use crate::{Plan, Random, Report, runtime};
 
 /// Each process counts from its generation times this.

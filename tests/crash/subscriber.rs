@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use sterna::{Client, ProtocolVersion, QoS};
 
+use crate::support::folder::Folder;
 use crate::support::mosquitto::Mosquitto;
-use crate::victim::{Folder, Kind, Role, Victim, builder, say};
+use crate::victim::{Kind, Role, Victim, builder, say};
 use crate::{Plan, Random, Report, runtime};
 
 /// A process lives up to so many milliseconds.

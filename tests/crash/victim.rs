@@ -1,7 +1,7 @@
 //! The process that is killed: this very program with a role. What it has to say is one line each.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -149,32 +149,6 @@ impl Victim {
                 panic!("it did not end within {limit:?}");
             }
             std::thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-/// A folder of its own for the store of one test.
-pub(crate) struct Folder(PathBuf);
-
-impl Folder {
-    pub(crate) fn new(name: &str) -> Self {
-        let path =
-            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("crash-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).expect("a folder can be made");
-        Self(path)
-    }
-
-    pub(crate) fn store(&self) -> PathBuf {
-        self.0.join("session.redb")
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What failed can be looked at.
-        if !std::thread::panicking() {
-            let _ = std::fs::remove_dir_all(&self.0);
         }
     }
 }

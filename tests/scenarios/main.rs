@@ -63,6 +63,7 @@ mod refused;
 mod restart;
 mod routing;
 mod slow;
+mod stored;
 mod tools;
 mod volume;
 
