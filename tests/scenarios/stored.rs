@@ -79,7 +79,8 @@ async fn what_was_stored_while_the_server_was_away(setup: Setup) {
         }
         count
     };
-    assert_eq!(process(broker.builder("publisher"), folder.store(), finish).await, COUNT);
+    let builder = broker.builder("publisher").in_flight_limit(20);
+    assert_eq!(process(builder, folder.store(), finish).await, COUNT);
     // Mosquitto passes QoS 2 on at PUBREL: the order is that of each QoS.
     let mut copies = [FirstCopies::default(), FirstCopies::default()];
     while copies.iter().map(|copies| copies.numbers().len()).sum::<usize>() < COUNT {
