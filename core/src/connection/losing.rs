@@ -65,6 +65,7 @@ impl Connection {
         self.left_over = 0;
         self.aliases.clear();
         self.received.disconnected();
+        self.blocking = None;
         self.subscriptions.disconnected();
         for (_, token) in core::mem::take(&mut self.unwritten) {
             self.publish_failed(token, OperationError::Lost);
