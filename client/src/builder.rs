@@ -148,7 +148,8 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0). Default: 1,024.
+    /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0); on 3.x only the threshold of
+    /// [`ack_blocked_after`](Self::ack_blocked_after). Default: 1,024.
     pub fn receive_maximum(mut self, receive_maximum: u16) -> Self {
         self.config.receive_maximum = receive_maximum;
         self
@@ -277,9 +278,18 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// Up to how many bytes reading goes on beyond that while an operation waits for the server. Default: 16 MiB.
+    /// Up to how many bytes reading goes on beyond that while an operation waits for the server, or somebody for
+    /// messages of another stream. Then the oldest messages of QoS 0 are dropped where most of them wait. Default:
+    /// 16 MiB.
     pub fn incoming_reserve(mut self, bytes: usize) -> Self {
         self.config.incoming_reserve = bytes;
+        self
+    }
+
+    /// How long [`receive_maximum`](Self::receive_maximum) may be reached for want of one acknowledgement by the
+    /// application until [`Event::AckBlocked`](crate::Event::AckBlocked) names it. Default: 10 s; zero is off.
+    pub fn ack_blocked_after(mut self, duration: Duration) -> Self {
+        self.config.ack_blocked_after = duration;
         self
     }
 

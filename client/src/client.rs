@@ -35,6 +35,9 @@ pub struct Statistics {
     pub connection: sterna_core::Statistics,
     /// Messages that were dropped because nobody claimed them.
     pub unclaimed: u64,
+    /// Messages that streams have dropped because the application did not keep up: by their
+    /// [`OnFull`](crate::OnFull), or, of QoS 0, because unread messages filled the reserve.
+    pub dropped: u64,
     /// Messages that wait for the application now.
     pub backlog: usize,
 }
@@ -169,8 +172,9 @@ impl Client {
     pub fn statistics(&self) -> Statistics {
         self.handle.with(|inner| Statistics {
             connection: inner.connection.statistics(),
-            unclaimed: inner.inbox.dropped(),
-            backlog: inner.inbox.backlog().0,
+            unclaimed: inner.inbox.unclaimed(),
+            dropped: inner.inbox.dropped(),
+            backlog: inner.inbox.waiting(),
         })
     }
 

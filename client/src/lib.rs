@@ -14,6 +14,7 @@ mod engine;
 mod error;
 mod events;
 mod filter;
+mod identifiers;
 mod inbox;
 mod lifecycle;
 mod lock;
@@ -24,6 +25,7 @@ mod receiver;
 mod room;
 mod router;
 mod shared;
+mod stream;
 mod subscription;
 mod unsubscribe;
 
@@ -37,6 +39,7 @@ pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
 pub use publish::{Delivery, Enqueuing, Publishing};
+pub use stream::OnFull;
 pub use subscription::{Messages, Subscribing, Subscription};
 pub use unsubscribe::Unsubscribing;
 
@@ -46,7 +49,7 @@ pub use sterna_core::packet::{
 };
 pub use sterna_core::{
     Attempt, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Lost, LostKind,
-    OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit,
-    State, VersionPolicy, Will,
+    MessageId, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose,
+    ServerLimit, State, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

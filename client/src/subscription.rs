@@ -20,6 +20,7 @@ use crate::operation::{Failure, Operation};
 use crate::receiver::Receiver;
 use crate::room::Command;
 use crate::shared::Handle;
+use crate::stream::OnFull;
 use crate::unsubscribe::{Unsubscribing, unsubscribe_detached};
 
 /// A subscribe: set it up, then await it, or [`send`](Self::send) it. Nothing happens before that. See
@@ -37,6 +38,7 @@ pub struct Subscribing {
     filters: Vec<Filter>,
     options: SubscribeOptions,
     mode: AckMode,
+    on_full: OnFull,
     properties: PropertiesBuf,
     /// Once it was handed in.
     subscription: Option<Subscription>,
@@ -45,7 +47,15 @@ pub struct Subscribing {
 impl Subscribing {
     pub(crate) fn new(handle: Arc<Handle>, filters: Vec<Filter>, mode: AckMode) -> Self {
         let options = SubscribeOptions::default();
-        Self { handle, filters, options, mode, properties: PropertiesBuf::new(), subscription: None }
+        Self {
+            handle,
+            filters,
+            options,
+            mode,
+            on_full: OnFull::Wait,
+            properties: PropertiesBuf::new(),
+            subscription: None,
+        }
     }
 
     /// The highest quality of service to receive with, for filters without options of their own. Default: at
@@ -80,7 +90,28 @@ impl Subscribing {
         self
     }
 
-    /// The properties of SUBSCRIBE (5.0): Subscription Identifier and User Property.
+    /// What becomes of this stream's messages when the application does not keep up. Default: [`OnFull::Wait`].
+    ///
+    /// ```
+    /// # use sterna_client::{Client, OnFull, SubscribeError};
+    /// # async fn example(client: Client) -> Result<(), SubscribeError> {
+    /// // Only the latest value matters.
+    /// let latest = OnFull::DropOldest { messages: 1, bytes: 64 << 10 };
+    /// let mut temperature = client.subscribe("room/temperature").on_full(latest).await?;
+    /// while let Some(message) = temperature.next().await {
+    ///     println!("{:?}, after {} dropped ones", message.payload(), temperature.dropped());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_full(mut self, on_full: OnFull) -> Self {
+        self.on_full = on_full;
+        self
+    }
+
+    /// The properties of SUBSCRIBE (5.0): Subscription Identifier and User Property. Without an identifier of its own
+    /// each subscription gets one that no other has, where the server takes them, so that overlapping subscriptions
+    /// get a message once each even from a server that sends a copy for each.
     pub fn properties(mut self, properties: impl Into<PropertiesBuf>) -> Self {
         self.properties = properties.into();
         self
@@ -112,12 +143,15 @@ impl Subscribing {
         if filters.is_empty() {
             return Err(SubscribeError::NoFilter);
         }
-        let receiver = Receiver::open(self.handle.clone(), names, self.mode);
-        let stream = receiver.stream();
         let properties = std::mem::take(&mut self.properties);
-        let ticket = self
-            .handle
-            .with(|inner| inner.submit(Command::Subscribe { filters, properties, stream }, false))?;
+        let own = properties.as_properties().subscription_identifiers().next();
+        let identifier =
+            own.unwrap_or_else(|| self.handle.with(|inner| inner.inbox.router().identifiers.draw()));
+        let receiver = Receiver::open(self.handle.clone(), names, identifier, self.mode, self.on_full);
+        let stream = receiver.stream();
+        let ticket = self.handle.with(|inner| {
+            inner.submit(Command::Subscribe { filters, properties, identifier, stream }, false)
+        })?;
         let operation = Some(Operation::new(self.handle.clone(), ticket));
         self.subscription = Some(Subscription { receiver, operation, granted: None });
         Ok(())
@@ -215,6 +249,11 @@ impl Subscription {
         }
     }
 
+    /// How many of its messages were dropped because the application did not keep up; see [`OnFull`].
+    pub fn dropped(&self) -> u64 {
+        self.receiver.dropped()
+    }
+
     /// Ends the subscription. A filter that another live `Subscription` has too stays subscribed at the server.
     /// Messages that were not taken are acknowledged and dropped.
     pub fn unsubscribe(self) -> Unsubscribing {
@@ -257,7 +296,7 @@ pub struct Messages {
 
 impl Messages {
     pub(crate) fn new(handle: Arc<Handle>, mode: AckMode) -> Self {
-        Self { receiver: Receiver::open(handle, Vec::new(), mode) }
+        Self { receiver: Receiver::open(handle, Vec::new(), 0, mode, OnFull::Wait) }
     }
 
     /// The next message; `None` once the client has closed and everything queued was taken.

@@ -122,6 +122,10 @@ impl FromServer {
     }
 }
 
+fn waiting(messages: usize) -> Backlog {
+    Backlog { messages, bytes: messages * 100, ..Backlog::default() }
+}
+
 fn push_limits(bits: u8, properties: &mut PropertiesBuf) {
     let limits = [
         Property::ReceiveMaximum(1),
@@ -322,11 +326,7 @@ impl World {
                 let taken: Vec<_> = std::iter::from_fn(take).take(*count).collect();
                 self.ids.extend(taken.iter().filter_map(Message::id));
             }
-            Call::Backlog(messages) => self.connection.handle_backlog(Backlog {
-                messages: *messages,
-                bytes: messages * 100,
-                ..Backlog::default()
-            }),
+            Call::Backlog(messages) => self.connection.handle_backlog(waiting(*messages)),
         }
         self.check();
     }

@@ -78,8 +78,7 @@ impl Drive {
             return;
         }
         loop {
-            let (messages, bytes) = inner.inbox.backlog();
-            inner.connection.handle_backlog(messages, bytes);
+            inner.connection.handle_backlog(inner.backlog());
             self.paused = inner.connection.handle_input(now, &mut self.input.bytes) == Ingress::Paused;
             // What was paused for messages that nobody wanted goes on.
             if !(inner.drain() && self.paused) {

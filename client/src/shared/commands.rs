@@ -129,10 +129,10 @@ fn execute(connection: &mut Connection, now: Instant, command: &Command) -> Resu
                 properties: properties.as_properties(),
             },
         )?,
-        Command::Subscribe { filters, properties, .. } => connection.subscribe(
-            now,
-            Subscribe { filters: filters.as_filters(), properties: properties.as_properties() },
-        )?,
+        Command::Subscribe { filters, properties, identifier, .. } => {
+            let subscribe = Subscribe::new(filters.as_filters()).properties(properties.as_properties());
+            connection.subscribe(now, subscribe.identifier(*identifier))?
+        }
         Command::Unsubscribe { filters, properties } => connection.unsubscribe(
             now,
             Unsubscribe { filters: filters.as_filters(), properties: properties.as_properties() },

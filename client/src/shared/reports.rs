@@ -19,6 +19,15 @@ impl Inner {
             let acknowledged = self.inbox.deliver(message, hold, &mut self.wakers);
             self.settle_all(acknowledged);
         }
+        let excess = self.connection.poll_excess();
+        if excess > 0 {
+            let dropped = self.inbox.shed(excess);
+            self.connection.handle_dropped(dropped);
+            self.drain_events();
+        }
+        for (filters, messages) in self.inbox.take_lagging() {
+            self.events.send(Event::Lagging { filters, messages }, &mut self.wakers);
+        }
         self.fill_room();
         any
     }
@@ -45,6 +54,9 @@ impl Inner {
             Core::Connecting { attempt } => Event::Connecting { attempt },
             Core::Connected { attempt, session_present } => {
                 self.connections += 1;
+                if !session_present {
+                    self.inbox.router().session_lost();
+                }
                 self.wakers.others.append(&mut self.watchers);
                 Event::Connected { attempt, session_present }
             }
@@ -64,8 +76,14 @@ impl Inner {
                     for stream in self.inbox.streams_of(&filter) {
                         self.inbox.drop_filter(stream, &filter, &mut self.wakers);
                     }
+                } else {
+                    let identified = self.takes_identifiers();
+                    self.inbox.router().confirm(&filter, identified);
                 }
                 Event::Resubscribed { filter, reason }
+            }
+            Core::AckBlocked { id, topic } => {
+                Event::AckBlocked { id, filters: self.inbox.owing(id, &topic), topic }
             }
             Core::Dropped { messages } => Event::Dropped { messages },
             Core::PacketSent(info) => Event::PacketSent(info),
@@ -82,8 +100,16 @@ impl Inner {
             let granted = result.as_ref().ok().and_then(|granted| granted.reasons.get(index));
             if granted.is_none_or(|reason| reason.is_error()) {
                 self.inbox.drop_filter(stream, filter, &mut self.wakers);
+            } else {
+                let identified = self.takes_identifiers();
+                self.inbox.router().confirm(filter, identified);
             }
         }
+    }
+
+    /// Whether the subscriptions made on this connection have their identifiers.
+    fn takes_identifiers(&self) -> bool {
+        self.connection.server().is_some_and(|server| server.subscription_identifier_available)
     }
 
     /// The session outlives the connection: what nobody claims today may be claimed tomorrow.
