@@ -99,7 +99,7 @@ impl Inbox {
         Backlog {
             messages: self.waiting.messages + self.held_load.messages,
             bytes: self.waiting.bytes + self.held_load.bytes,
-            expendable: self.waiting.at_most_once,
+            expendable: Some(self.waiting.at_most_once),
             starving: self.starving > 0,
             bounded: self.bounded,
         }
@@ -224,7 +224,7 @@ impl Inbox {
                 .map(|(filter, _)| (*filter).into())
                 .collect()
         };
-        let waits = of(&|state| state.has(id));
+        let waits = of(&|state| state.owes() && state.has(id));
         if waits.is_empty() { of(&StreamState::owes) } else { waits }
     }
 

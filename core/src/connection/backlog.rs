@@ -13,8 +13,8 @@ pub struct Backlog {
     /// How many bytes they have.
     pub bytes: usize,
     /// How many of those bytes are QoS 0 messages that the driver drops on request, in favour of later ones; see
-    /// [`Connection::poll_excess`].
-    pub expendable: usize,
+    /// [`Connection::poll_excess`]. `None`: it drops none, and later ones are dropped instead.
+    pub expendable: Option<usize>,
     /// Somebody waits for messages of which none is here: reading goes on for that, as it does for an operation.
     pub starving: bool,
     /// How many messages wait besides, where other bounds hold: they count against none here, but small ones are
@@ -47,9 +47,15 @@ impl Connection {
         if bytes + cost <= self.config.incoming_reserve + self.excess {
             return Room::Take;
         }
-        if self.excess + cost <= self.backlog.expendable {
-            self.excess += cost;
-            return Room::Take;
+        if let Some(expendable) = self.backlog.expendable {
+            if self.excess + cost <= expendable {
+                self.excess += cost;
+                return Room::Take;
+            }
+            if !self.messages.is_empty() {
+                // Once they are outside, the driver can choose among them.
+                return Room::Pause;
+            }
         }
         if qos == QoS::AtMostOnce { Room::Drop } else { Room::Pause }
     }

@@ -199,17 +199,21 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether the server takes subscription identifiers, as far as it has said.
+    pub(super) fn takes_identifiers(&self) -> bool {
+        let takes = |server: &Server| server.subscription_identifier_available;
+        !self.is_known_to_be_older() && self.server.as_deref().is_none_or(takes)
+    }
+
     /// The properties of a SUBSCRIBE, with the identifier that it has where the server takes one.
     pub(super) fn identified(
         &self,
         properties: Properties<'_>,
         identifier: Option<u32>,
     ) -> Result<PropertiesBuf, EncodeError> {
-        let takes = |server: &Server| server.subscription_identifier_available;
-        let takes = !self.is_known_to_be_older() && self.server.as_deref().is_none_or(takes);
         let mut identified = PropertiesBuf::from(properties);
         if let Some(identifier) = identifier
-            && takes
+            && self.takes_identifiers()
             && properties.subscription_identifiers().next().is_none()
         {
             identified.push(Property::SubscriptionIdentifier(identifier))?;

@@ -28,7 +28,8 @@ impl Connection {
         }
         self.drop_unsupported_subscriptions();
         let largest = self.packet_limit() as usize;
-        for batch in self.subscriptions.take_missing(largest) {
+        let identifiers = self.takes_identifiers();
+        for batch in self.subscriptions.take_missing(largest, identifiers) {
             let Batch { filters, identifier, .. } = batch;
             let request = Request::Subscribe { filters, identifier, again: true };
             let control = Box::new(Control { token: AGAIN, request, properties: batch.properties });

@@ -144,8 +144,9 @@ impl Subscriptions {
         dropped
     }
 
-    /// What the session lacks and no waiting operation brings, grouped by properties, in packets of moderate size.
-    pub(crate) fn take_missing(&mut self, largest: usize) -> Vec<Batch> {
+    /// What the session lacks and no waiting operation brings, grouped by properties and, if the server takes them,
+    /// `identifiers`, in packets of moderate size.
+    pub(crate) fn take_missing(&mut self, largest: usize, identifiers: bool) -> Vec<Batch> {
         let mut groups: BTreeMap<(&[u8], Option<u32>), Vec<FiltersBuf>> = BTreeMap::new();
         // What a SUBSCRIBE takes besides filters and properties: headers, identifier and property length.
         let room = largest.saturating_sub(16).min(BATCH_BYTES);
@@ -155,8 +156,9 @@ impl Subscriptions {
             }
             subscription.operation = Some(AGAIN);
             let properties = subscription.properties.as_properties().as_bytes();
-            let group = groups.entry((properties, subscription.identifier)).or_default();
-            let size = filter.len() + 3 + subscription.identifier.map_or(0, |_| IDENTIFIER_BYTES);
+            let identifier = subscription.identifier.filter(|_| identifiers);
+            let group = groups.entry((properties, identifier)).or_default();
+            let size = filter.len() + 3 + identifier.map_or(0, |_| IDENTIFIER_BYTES);
             let fits =
                 |batch: &FiltersBuf| properties.len() + batch.as_filters().as_bytes().len() + size <= room;
             if !group.last().is_some_and(fits) {
@@ -196,7 +198,7 @@ mod tests {
     fn missing(subscriptions: &mut Subscriptions) -> Vec<String> {
         let names =
             |batch: Batch| batch.filters.as_filters().iter().map(|f| f.filter.to_owned()).collect::<Vec<_>>();
-        subscriptions.take_missing(1_000).into_iter().flat_map(names).collect()
+        subscriptions.take_missing(1_000, true).into_iter().flat_map(names).collect()
     }
 
     fn subscribed(names: &[&str]) -> Subscriptions {
@@ -271,7 +273,7 @@ mod tests {
         subscriptions.answered(Token(2), "x", true);
         subscriptions.answered(Token(2), "y", true);
         subscriptions.unconfirm(true);
-        let batches = subscriptions.take_missing(16 + 9);
+        let batches = subscriptions.take_missing(16 + 9, true);
         assert_eq!(
             batches,
             [

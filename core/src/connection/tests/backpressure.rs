@@ -146,7 +146,7 @@ fn reading_goes_on_into_the_reserve_for_those_who_wait_for_messages() {
 fn at_the_reserve_older_messages_of_qos_0_make_room() {
     let mut rig = Rig::connected(limited());
     let full = Backlog { messages: 100, bytes: 8 * SIZE, starving: true, ..Backlog::default() };
-    rig.connection.handle_backlog(Backlog { expendable: 2 * SIZE, ..full });
+    rig.connection.handle_backlog(Backlog { expendable: Some(2 * SIZE), ..full });
     for packet_id in [1, 2] {
         assert_eq!(rig.deliver("k", QoS::AtLeastOnce, packet_id, false), MORE);
     }
@@ -155,12 +155,18 @@ fn at_the_reserve_older_messages_of_qos_0_make_room() {
     assert_eq!(rig.topics(), ["k", "k"]);
     rig.connection.handle_dropped(3);
     assert_eq!(rig.events(), [Event::Dropped { messages: 3 }]);
+    // What was not handed over must be, before the driver can choose among all.
+    rig.connection.handle_backlog(Backlog { expendable: Some(SIZE), ..full });
+    assert_eq!(rig.deliver("t", QoS::AtMostOnce, 0, false), MORE);
+    assert_eq!(rig.deliver("t", QoS::AtMostOnce, 0, false), Ingress::Paused);
+    assert_eq!((rig.topics().len(), rig.connection.poll_excess()), (1, SIZE - 2));
     // Nothing can make room any more: QoS 0 is dropped, and QoS 1 pauses.
-    rig.connection.handle_backlog(full);
+    rig.connection.handle_backlog(Backlog { expendable: Some(0), ..full });
+    assert_eq!(go_on(&mut rig), MORE);
     assert_eq!(rig.deliver("dropped", QoS::AtMostOnce, 0, false), MORE);
     assert_eq!(rig.deliver("paused", QoS::AtLeastOnce, 3, false), Ingress::Paused);
     assert_eq!((rig.connection.poll_excess(), rig.topics().len()), (0, 0));
-    assert_eq!(rig.connection.statistics().dropped_messages, 4);
+    assert_eq!(rig.connection.statistics().dropped_messages, 5);
 }
 
 // R: PUB-02
