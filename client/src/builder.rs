@@ -12,6 +12,7 @@ use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::inbox::{AckMode, Unclaimed};
+use crate::requests::Requests;
 use crate::shared::{Handle, Inner, Shared};
 
 /// What an adapter gives: something that drives an [`Engine`].
@@ -43,6 +44,8 @@ pub struct ClientBuilder<R> {
     socket: SocketOptions,
     ack: AckMode,
     unclaimed: Unclaimed,
+    response_prefix: Box<str>,
+    request_limit: usize,
 }
 
 impl<R: Runtime> ClientBuilder<R> {
@@ -67,6 +70,8 @@ impl<R: Runtime> ClientBuilder<R> {
             socket: SocketOptions::default(),
             ack: AckMode::default(),
             unclaimed: Unclaimed::default(),
+            response_prefix: "sterna/response".into(),
+            request_limit: 1_024,
         }
     }
 
@@ -311,6 +316,19 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
+    /// Where the answers to [`requests`](Client::request) come to, unless the server gives Response Information: the
+    /// client identifier is put behind it as the last level. Default: `sterna/response`.
+    pub fn response_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
+        self.response_prefix = prefix.into();
+        self
+    }
+
+    /// How many [`requests`](Client::request) may wait for their answers; more fail. Default: 1,024.
+    pub fn request_limit(mut self, requests: usize) -> Self {
+        self.request_limit = requests;
+        self
+    }
+
     /// Options of the TCP socket: local address, TCP_NODELAY, keepalive.
     pub fn socket(mut self, socket: SocketOptions) -> Self {
         self.socket = socket;
@@ -359,7 +377,8 @@ impl<R: Runtime> ClientBuilder<R> {
         let endpoint = self.endpoint?;
         self.config.validate()?;
         let connect_timeout = self.config.connect_timeout;
-        let shared = Shared::new(Inner::new(self.config, self.unclaimed)?);
+        let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
+        let shared = Shared::new(Inner::new(self.config, self.unclaimed, requests)?);
         let handle = Handle::new(shared.clone());
         let engine = Engine::new(shared, endpoint, self.socket, connect_timeout);
         self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
@@ -375,6 +394,8 @@ impl<R> fmt::Debug for ClientBuilder<R> {
             .field("socket", &self.socket)
             .field("ack", &self.ack)
             .field("unclaimed", &self.unclaimed)
+            .field("response_prefix", &self.response_prefix)
+            .field("request_limit", &self.request_limit)
             .finish_non_exhaustive()
     }
 }

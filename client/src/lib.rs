@@ -22,6 +22,8 @@ mod message;
 mod operation;
 mod publish;
 mod receiver;
+mod request;
+mod requests;
 mod room;
 mod router;
 mod shared;
@@ -32,13 +34,16 @@ mod unsubscribe;
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
 pub use engine::{Engine, Step};
-pub use error::{AckError, ConnectError, DisconnectError, PublishError, SubscribeError, Unsent};
+pub use error::{
+    AckError, ConnectError, DisconnectError, PublishError, RequestError, RespondError, SubscribeError, Unsent,
+};
 pub use events::{Event, Events};
 pub use filter::{Filter, IntoFilters};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
 pub use publish::{Delivery, Enqueuing, Publishing};
+pub use request::Requesting;
 pub use stream::OnFull;
 pub use subscription::{Messages, Subscribing, Subscription};
 pub use unsubscribe::Unsubscribing;

@@ -4,11 +4,12 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sterna_core::MessageId;
 use sterna_core::packet::ReasonCode;
+use sterna_core::{Data, MessageId};
 
-use crate::error::AckError;
+use crate::error::{AckError, RespondError};
 use crate::inbox::AckMode;
+use crate::publish::Publishing;
 use crate::shared::Handle;
 
 /// A received message. It gives all that [`sterna_core::Message`] has: topic, payload, QoS, properties.
@@ -65,6 +66,31 @@ impl Message {
     /// As [`Message::ack_with`], and if `reason` is below 0x80.
     pub fn reject(&self, reason: ReasonCode) -> Result<(), AckError> {
         self.acknowledge(negative(reason)?)
+    }
+
+    /// Responds to it, where it is a request (5.0): a publish to its Response Topic with its Correlation Data, of its
+    /// quality of service unless told otherwise.
+    ///
+    /// ```
+    /// # use sterna_client::{Client, QoS};
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut requests = client.subscribe("time/now").qos(QoS::AtLeastOnce).await?;
+    /// while let Some(request) = requests.next().await {
+    ///     request.respond("half past ten")?.await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RespondError::NoResponseTopic`]: it is no request.
+    pub fn respond<'a>(&self, payload: impl Into<Data<'a>>) -> Result<Publishing<'a>, RespondError> {
+        let properties = self.message.properties();
+        let (Some(handle), Some(topic)) = (&self.handle, properties.response_topic()) else {
+            return Err(RespondError::NoResponseTopic);
+        };
+        let publish = Publishing::new(handle.clone(), topic.to_owned().into(), payload.into());
+        Ok(publish.qos(self.message.qos()).answering(properties.correlation_data()))
     }
 
     /// What acknowledges it, without the message: small, and good for any task. `None` for QoS 0, and outside of

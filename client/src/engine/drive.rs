@@ -36,6 +36,8 @@ impl Drive {
                 break;
             }
         }
+        // What came in time counts.
+        inner.advance_requests(now);
         let step = self.step(inner, now);
         self.release_idle_buffers(now);
         self.deadline = self.next_deadline(inner);
@@ -211,6 +213,6 @@ impl Drive {
             _ => None,
         };
         let connection = inner.connection.poll_timeout().map(|(at, _)| at);
-        [link, connection, self.idle_check].into_iter().flatten().min()
+        [link, connection, inner.requests.next_deadline(), self.idle_check].into_iter().flatten().min()
     }
 }

@@ -5,6 +5,7 @@ use sterna_core::{OperationError, Token};
 
 use super::{Inner, Subscribing};
 use crate::completion::Answer;
+use crate::error::{RequestError, SubscribeError};
 use crate::events::Event;
 use crate::inbox::Unclaimed;
 
@@ -19,6 +20,7 @@ impl Inner {
             let acknowledged = self.inbox.deliver(message, hold, &mut self.wakers);
             self.settle_all(acknowledged);
         }
+        self.take_responses();
         let excess = self.connection.poll_excess();
         if excess > 0 {
             let dropped = self.inbox.shed(excess);
@@ -69,12 +71,13 @@ impl Inner {
                 self.closed = Some(cause.clone());
                 self.wakers.others.append(&mut self.watchers);
                 self.inbox.wake_all(&mut self.wakers);
+                self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
                 Event::Closed { cause }
             }
             Core::Resubscribed { filter, reason } => {
                 if reason.is_error() {
                     for stream in self.inbox.streams_of(&filter) {
-                        self.inbox.drop_filter(stream, &filter, &mut self.wakers);
+                        self.lose_filter(stream, &filter, SubscribeError::Refused(vec![reason]));
                     }
                 } else {
                     let identified = self.takes_identifiers();
@@ -98,8 +101,14 @@ impl Inner {
         let Some(Subscribing { stream, filters }) = self.subscribing.remove(&token) else { return };
         for (index, filter) in filters.iter().enumerate() {
             let granted = result.as_ref().ok().and_then(|granted| granted.reasons.get(index));
-            if granted.is_none_or(|reason| reason.is_error()) {
-                self.inbox.drop_filter(stream, filter, &mut self.wakers);
+            let error = match (result, granted) {
+                (_, Some(reason)) if reason.is_error() => Some(SubscribeError::Refused(vec![*reason])),
+                (_, Some(_)) => None,
+                (Err(error), None) => Some(error.clone().into()),
+                (Ok(_), None) => Some(OperationError::Closed.into()),
+            };
+            if let Some(error) = error {
+                self.lose_filter(stream, filter, error);
             } else {
                 let identified = self.takes_identifiers();
                 self.inbox.router().confirm(filter, identified);

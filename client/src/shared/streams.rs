@@ -33,7 +33,9 @@ impl Inner {
 
     /// What waits for the application, and whether somebody waits for messages.
     pub(crate) fn backlog(&self) -> Backlog {
-        self.inbox.backlog()
+        let mut backlog = self.inbox.backlog();
+        backlog.starving |= self.requests.is_waiting();
+        backlog
     }
 
     /// Messages were taken: a driver that holds reading back has to look.
