@@ -57,7 +57,11 @@ impl Inner {
         let current = current.filter(|topic| *topic.name == *name && !self.inbox.is_ended(topic.stream));
         let stream = match current {
             Some(topic) => topic.stream,
-            None => self.subscribe_to_responses(&name)?,
+            None => match self.subscribe_to_responses(&name, id)? {
+                Some(stream) => stream,
+                // Refused here already: the request has ended.
+                None => return Ok(None),
+            },
         };
         let correlation = self.requests.address(id, stream);
         let mut properties = PropertiesBuf::new();
@@ -68,9 +72,13 @@ impl Inner {
         Ok(Some(properties))
     }
 
-    /// Subscribes to `name` once for all requests. SUBSCRIBE leaves before the request that is published next, on this
+    /// Subscribes to `name` once for all requests, of which this is the first. SUBSCRIBE leaves before the request that is published next, on this
     /// connection and, where the session is lost, on later ones.
-    fn subscribe_to_responses(&mut self, name: &str) -> Result<StreamId, RequestError> {
+    fn subscribe_to_responses(
+        &mut self,
+        name: &str,
+        id: RequestId,
+    ) -> Result<Option<StreamId>, RequestError> {
         topic::validate_name(name).map_err(RequestError::ResponseTopic)?;
         let options = SubscribeOptions { qos: QoS::AtLeastOnce, ..SubscribeOptions::default() };
         let mut filters = FiltersBuf::default();
@@ -86,10 +94,12 @@ impl Inner {
             unsubscribe_detached(self, &unwanted);
             self.close_stream(topic.stream, &mut VecDeque::new(), false);
         }
+        self.requests.address(id, stream);
         let command = Command::Subscribe { filters, properties: PropertiesBuf::new(), identifier, stream };
         self.submit(command, true)
             .map_err(|rejection| RequestError::Subscribe(SubscribeError::from(rejection)))?;
-        Ok(stream)
+        let is_there = self.requests.topics.iter().any(|topic| topic.stream == stream);
+        Ok(is_there.then_some(stream))
     }
 
     /// Hands the answers that came to those who wait for them.
