@@ -18,7 +18,7 @@ use crate::shared::Handle;
 /// connected as long as it lives. Otherwise it is a message and nothing more.
 #[derive(Clone)]
 pub struct Message {
-    message: sterna_core::Message,
+    inner: sterna_core::Message,
     /// Only in manual mode, and where it can be answered.
     handle: Option<Arc<Handle>>,
     manual: bool,
@@ -28,7 +28,7 @@ impl Message {
     pub(crate) fn new(message: sterna_core::Message, mode: AckMode, handle: &Arc<Handle>) -> Self {
         let manual = mode == AckMode::Manual;
         let asks = message.properties().response_topic().is_some();
-        Self { message, handle: (manual || asks).then(|| handle.clone()), manual }
+        Self { inner: message, handle: (manual || asks).then(|| handle.clone()), manual }
     }
 
     /// Whether the server marked it as one that it may have delivered before (DUP). Then it, or a copy of it, may have
@@ -37,7 +37,7 @@ impl Message {
     /// and only when it sends the same packet again: a message without it may come for the second time too, published
     /// twice or through overlapping subscriptions.
     pub fn redelivered(&self) -> bool {
-        self.message.duplicate()
+        self.inner.duplicate()
     }
 
     /// Acknowledges it. The order in which messages are acknowledged does not matter. A message of QoS 0 needs no
@@ -85,29 +85,29 @@ impl Message {
     /// # Errors
     /// [`RespondError::NoResponseTopic`]: it is no request.
     pub fn respond<'a>(&self, payload: impl Into<Data<'a>>) -> Result<Publishing<'a>, RespondError> {
-        let properties = self.message.properties();
+        let properties = self.inner.properties();
         let (Some(handle), Some(topic)) = (&self.handle, properties.response_topic()) else {
             return Err(RespondError::NoResponseTopic);
         };
         let publish = Publishing::new(handle.clone(), topic.to_owned().into(), payload.into());
-        Ok(publish.qos(self.message.qos()).answering(properties.correlation_data()))
+        Ok(publish.qos(self.inner.qos()).answering(properties.correlation_data()))
     }
 
     /// What acknowledges it, without the message: small, and good for any task. `None` for QoS 0, and outside of
     /// [`AckMode::Manual`].
     pub fn acker(&self) -> Option<Acker> {
         let handle = self.handle.clone().filter(|_| self.manual)?;
-        Some(Acker { handle, id: self.message.id()? })
+        Some(Acker { handle, id: self.inner.id()? })
     }
 
     /// The core's message alone.
     pub fn into_inner(self) -> sterna_core::Message {
-        self.message
+        self.inner
     }
 
     fn acknowledge(&self, reason: ReasonCode) -> Result<(), AckError> {
         let handle = self.handle.as_ref().filter(|_| self.manual).ok_or(AckError::Automatic)?;
-        match self.message.id() {
+        match self.inner.id() {
             Some(id) => acknowledge(handle, id, reason),
             None => Ok(()),
         }
@@ -118,13 +118,13 @@ impl Deref for Message {
     type Target = sterna_core::Message;
 
     fn deref(&self) -> &sterna_core::Message {
-        &self.message
+        &self.inner
     }
 }
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.message.fmt(f)
+        self.inner.fmt(f)
     }
 }
 

@@ -162,11 +162,7 @@ impl Router {
             at = self.child(at, level);
         }
         let node = &mut self.nodes[at];
-        if rest {
-            node.rest.push(id)
-        } else {
-            node.filters.push(id)
-        }
+        if rest { &mut node.rest } else { &mut node.filters }.push(id);
         id
     }
 
@@ -264,7 +260,9 @@ impl Router {
         filters.iter().filter(marked).for_each(|id| gather(streams, id));
         let is_ours = filters.iter().any(|id| marked(&id));
         if !is_ours && !filters.is_empty() && !self.is_late(topic, identifiers) {
-            filters.iter().for_each(|id| gather(streams, id));
+            for id in filters.iter() {
+                gather(streams, id);
+            }
         }
         streams.sort_unstable();
         streams.dedup();

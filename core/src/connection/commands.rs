@@ -42,6 +42,9 @@ impl Connection {
         self.check_publish_packet(publish)?;
         let token = self.take_token();
         let record = self.queue.record(publish);
+        if record.qos != QoS::AtMostOnce {
+            self.store_message(token, &record);
+        }
         self.queue.push(token, record);
         self.flush();
         Ok(token)
@@ -263,7 +266,9 @@ impl Connection {
 
     pub(super) fn acknowledge_message(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
         self.check_ack_reason(reason)?;
-        self.received.acknowledge(id, reason)?;
+        if self.received.acknowledge(id, reason)? {
+            self.store_incoming(id.packet_id);
+        }
         self.send_acks();
         self.watch_window(Since::NextCall);
         Ok(())
@@ -287,7 +292,11 @@ impl Connection {
             return;
         }
         while let Some((packet, packet_id, reason)) = self.received.next_release() {
-            self.send_ack(packet, packet_id, reason);
+            if packet == PacketType::PubRec {
+                self.reply_incoming(packet, packet_id, reason);
+            } else {
+                self.send_ack(packet, packet_id, reason);
+            }
         }
     }
 
