@@ -8,8 +8,9 @@ use slab::Slab;
 use sterna_core::packet::ReasonCode;
 use sterna_core::{Backlog, Message, MessageId, topic};
 
+use crate::copies::Copies;
 use crate::lock::{Wakers, register};
-use crate::router::{Route, Router, StreamId};
+use crate::router::{Partial, Route, Router, StreamId};
 use crate::stream::{Load, OnFull, StreamState};
 
 /// When a message of QoS 1 or 2 is acknowledged.
@@ -134,9 +135,18 @@ impl Inbox {
     pub(crate) fn deliver(&mut self, message: Message, hold: bool, wakers: &mut Wakers) -> Option<MessageId> {
         let id = message.id();
         let identifiers = message.properties().subscription_identifiers();
-        let targets = match self.router.route(message.topic(), identifiers) {
-            Route::Streams(streams) => streams,
-            Route::Unclaimed => &self.unclaimed_streams,
+        self.router.route(message.topic(), identifiers);
+        let unique;
+        let targets = match self.router.routed() {
+            Route::Streams(streams) if self.router.partial().is_empty() => streams,
+            Route::Streams(streams) => {
+                unique = unrepeated(streams, self.router.partial(), &mut self.streams, &message);
+                if unique.is_empty() {
+                    return id;
+                }
+                &unique
+            }
+            Route::Unclaimed => &self.unclaimed_streams[..],
             Route::Late => return id,
         };
         let Some((&last, others)) = targets.split_last() else {
@@ -228,6 +238,13 @@ impl Inbox {
         if waits.is_empty() { of(&StreamState::owes) } else { waits }
     }
 
+    /// Copies of earlier messages are not told from later ones any more: of one stream, or of all.
+    pub(crate) fn forget_copies(&mut self, of: Option<StreamId>) {
+        for (_, state) in self.streams.iter_mut().filter(|(stream, _)| of.is_none_or(|of| of == *stream)) {
+            state.copies = Copies::default();
+        }
+    }
+
     /// Counts one owner's acknowledgement; the reason code to send when it was the last one. A negative answer of
     /// one owner is the answer.
     pub(crate) fn settle(&mut self, id: MessageId, reason: ReasonCode) -> Option<ReasonCode> {
@@ -241,20 +258,19 @@ impl Inbox {
     }
 
     /// A new stream, before anything is subscribed: what is held for it is its already. Without filters it takes
-    /// what nobody claims. Messages for the filters may come marked with `identifier`.
+    /// what nobody claims. Messages for a filter may come marked with its identifier.
     pub(crate) fn open(
         &mut self,
-        filters: Vec<Box<str>>,
-        identifier: u32,
+        filters: Vec<(Box<str>, u32)>,
         mode: AckMode,
         on_full: OnFull,
     ) -> (StreamId, Vec<MessageId>) {
         let unclaimed = filters.is_empty();
         let stream = self.streams.insert(StreamState::new(mode, on_full, unclaimed));
-        for filter in &filters {
-            self.router.insert(filter, stream, identifier);
+        for (filter, identifier) in &filters {
+            self.router.insert(filter, stream, *identifier);
         }
-        self.streams[stream].filters = filters;
+        self.streams[stream].filters = filters.into_iter().map(|(filter, _)| filter).collect();
         if unclaimed {
             self.unclaimed_streams.push(stream);
         }
@@ -424,6 +440,20 @@ fn account(waiting: &mut Load, bounded: &mut usize, state: &StreamState, before:
         waiting.subtract(before);
         waiting.add(after);
     }
+}
+
+/// Those of `targets` that have not got `message` by another copy.
+fn unrepeated(
+    targets: &[StreamId],
+    partial: &[Partial],
+    streams: &mut Slab<StreamState>,
+    message: &Message,
+) -> Vec<StreamId> {
+    let mut repeated = |stream: &StreamId| {
+        let copy = partial.iter().find(|copy| copy.stream == *stream);
+        copy.is_some_and(|copy| streams[*stream].copies.is_repeated(message, &copy.marked, copy.of))
+    };
+    targets.iter().filter(|stream| !repeated(stream)).copied().collect()
 }
 
 fn note(lagging: &mut Vec<StreamId>, stream: StreamId) {

@@ -34,14 +34,13 @@ impl Receiver {
     /// Without filters: what no subscription claims.
     pub(crate) fn open(
         handle: Arc<Handle>,
-        filters: Vec<Box<str>>,
-        identifier: u32,
+        filters: Vec<(Box<str>, u32)>,
         mode: AckMode,
         on_full: OnFull,
     ) -> Self {
         // What may be dropped cannot be owed.
         let mode = if on_full == OnFull::Wait { mode } else { AckMode::OnReceipt };
-        let stream = handle.with(|inner| inner.open_stream(filters, identifier, mode, on_full));
+        let stream = handle.with(|inner| inner.open_stream(filters, mode, on_full));
         Self { handle, stream, mode, batch: VecDeque::new(), last: None, acks: Vec::new(), reroute: true }
     }
 

@@ -11,7 +11,7 @@ use crate::identifiers::Identifiers;
 /// Names a stream of messages.
 pub(crate) type StreamId = usize;
 /// Names a filter.
-type FilterId = usize;
+pub(crate) type FilterId = usize;
 
 const ROOT: usize = 0;
 /// How many unsubscribed filters are remembered, to tell their late messages from unclaimed ones.
@@ -81,6 +81,16 @@ enum Outcome {
     Late,
 }
 
+/// A stream with several filters that match, of which the copy at hand is not for all.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    pub(crate) stream: StreamId,
+    /// Those that it is for.
+    pub(crate) marked: Vec<FilterId>,
+    /// How many match.
+    pub(crate) of: usize,
+}
+
 /// The answer for the last message.
 #[derive(Debug)]
 struct Memo {
@@ -89,6 +99,7 @@ struct Memo {
     valid: bool,
     outcome: Outcome,
     streams: Vec<StreamId>,
+    partial: Vec<Partial>,
     /// The filters that match the topic.
     filters: Vec<FilterId>,
 }
@@ -101,6 +112,7 @@ impl Memo {
             valid: false,
             outcome: Outcome::Unclaimed,
             streams: Vec::new(),
+            partial: Vec::new(),
             filters: Vec::new(),
         }
     }
@@ -226,7 +238,7 @@ impl Router {
 
     /// Where a message goes: to the streams with a filter that matches its topic and has one of its subscription
     /// identifiers. Where none has, they are those of an earlier process, and matching decides alone.
-    pub(crate) fn route(&mut self, name: &str, identifiers: impl Iterator<Item = u32>) -> Route<'_> {
+    pub(crate) fn route(&mut self, name: &str, identifiers: impl Iterator<Item = u32>) {
         let same = self.memo.valid && self.memo.topic == name;
         self.marks.clear();
         self.marks.extend(identifiers);
@@ -240,13 +252,40 @@ impl Router {
                 self.collect(ROOT, Some(name), !name.starts_with('$'), &mut memo.filters);
             }
             self.decide(&mut memo);
+            self.find_partial(&mut memo);
             memo.valid = true;
             self.memo = memo;
         }
+    }
+
+    /// Where that is.
+    pub(crate) fn routed(&self) -> Route<'_> {
         match self.memo.outcome {
             Outcome::Streams => Route::Streams(&self.memo.streams),
             Outcome::Unclaimed => Route::Unclaimed,
             Outcome::Late => Route::Late,
+        }
+    }
+
+    /// The streams among them that may get it by another copy too.
+    pub(crate) fn partial(&self) -> &[Partial] {
+        &self.memo.partial
+    }
+
+    fn find_partial(&self, memo: &mut Memo) {
+        let Memo { identifiers, streams, partial, filters, .. } = memo;
+        partial.clear();
+        if identifiers.is_empty() || filters.len() < 2 {
+            return;
+        }
+        for &stream in streams.iter() {
+            let own = filters.iter().filter(|id| self.filters[**id].streams.contains(&stream));
+            let marked: Vec<_> =
+                own.clone().filter(|id| self.filters[**id].is_marked(identifiers)).copied().collect();
+            let of = own.count();
+            if !marked.is_empty() && marked.len() < of {
+                partial.push(Partial { stream, marked, of });
+            }
         }
     }
 
@@ -361,7 +400,7 @@ impl Router {
 }
 
 /// The filter that messages are matched against: of a shared subscription, the part behind its name.
-fn matched_part(filter: &str) -> &str {
+pub(crate) fn matched_part(filter: &str) -> &str {
     topic::split_shared(filter).map_or(filter, |(_, filter)| filter)
 }
 
@@ -387,9 +426,15 @@ mod tests {
         router
     }
 
+    fn answer<'a>(router: &'a mut Router, name: &str, identifiers: &[u32]) -> Route<'a> {
+        router.route(name, identifiers.iter().copied());
+        router.routed()
+    }
+
     /// The streams of a message with these identifiers.
     fn marked(router: &mut Router, name: &str, identifiers: &[u32]) -> Vec<StreamId> {
-        match router.route(name, identifiers.iter().copied()) {
+        router.route(name, identifiers.iter().copied());
+        match router.routed() {
             Route::Streams(streams) => streams.to_vec(),
             Route::Unclaimed | Route::Late => Vec::new(),
         }
@@ -481,22 +526,22 @@ mod tests {
     fn a_copy_of_a_subscription_that_is_gone_is_nobody_elses() {
         let mut router = router(&["a/#", "a/b"]);
         assert!(router.leave("a/b", 1));
-        assert_eq!(router.route("a/b", [2].into_iter()), Route::Unclaimed, "it is subscribed still");
+        assert_eq!(answer(&mut router, "a/b", &[2]), Route::Unclaimed, "it is subscribed still");
         router.unsubscribe("a/b");
-        assert_eq!(router.route("a/b", [2].into_iter()), Route::Late);
-        assert_eq!(router.route("a/b", [2, 1].into_iter()), Route::Streams(&[0]));
-        assert_eq!(router.route("a/b", [77].into_iter()), Route::Streams(&[0]));
+        assert_eq!(answer(&mut router, "a/b", &[2]), Route::Late);
+        assert_eq!(answer(&mut router, "a/b", &[2, 1]), Route::Streams(&[0]));
+        assert_eq!(answer(&mut router, "a/b", &[77]), Route::Streams(&[0]));
         // The same filter anew: what comes for the old subscription is late still.
         router.insert("a/b", 3, 5);
-        assert_eq!(router.route("a/b", [2].into_iter()), Route::Late);
-        assert_eq!(router.route("a/b", [5].into_iter()), Route::Streams(&[3]));
+        assert_eq!(answer(&mut router, "a/b", &[2]), Route::Late);
+        assert_eq!(answer(&mut router, "a/b", &[5]), Route::Streams(&[3]));
         // Without identifiers nothing can be told.
-        assert_eq!(router.route("a/b", [].into_iter()), Route::Streams(&[0, 3]));
+        assert_eq!(answer(&mut router, "a/b", &[]), Route::Streams(&[0, 3]));
         assert!(router.leave("a/#", 0) && router.leave("a/b", 3));
         router.unsubscribe("a/#");
         router.unsubscribe("a/b");
-        assert_eq!(router.route("a/b", [].into_iter()), Route::Late);
-        assert_eq!(router.route("x", [].into_iter()), Route::Unclaimed);
+        assert_eq!(answer(&mut router, "a/b", &[]), Route::Late);
+        assert_eq!(answer(&mut router, "x", &[]), Route::Unclaimed);
     }
 
     // R: SUB-05

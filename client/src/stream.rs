@@ -5,6 +5,7 @@ use std::task::Waker;
 
 use sterna_core::{Message, MessageId};
 
+use crate::copies::Copies;
 use crate::inbox::AckMode;
 
 /// What becomes of a stream's messages when the application does not keep up; see
@@ -101,6 +102,7 @@ pub(crate) struct StreamState {
     /// Takes what no subscription claims.
     pub(crate) unclaimed: bool,
     pub(crate) ended: bool,
+    pub(crate) copies: Copies,
     dropped: u64,
     /// How many of those were reported.
     reported: u64,
@@ -117,6 +119,7 @@ impl StreamState {
             filters: Vec::new(),
             unclaimed,
             ended: false,
+            copies: Copies::default(),
             dropped: 0,
             reported: 0,
         }

@@ -59,6 +59,39 @@ fn overlapping_subscriptions_get_a_message_once_from_either_kind_of_server() {
 
 // R: SUB-05
 #[test]
+fn overlapping_filters_of_one_subscription_give_a_message_once_and_equal_messages_each() {
+    for options in servers() {
+        let (mut world, client) = World::connected(V5, options, |builder| builder);
+        let mut stream = world
+            .finish(client.subscribe([
+                ("a/#", QoS::AtLeastOnce),
+                ("a/b", QoS::ExactlyOnce),
+                ("+/b", QoS::AtMostOnce),
+            ]))
+            .unwrap();
+        assert_eq!(stream.reasons().iter().map(|reason| reason.value()).collect::<Vec<_>>(), [1, 2, 0]);
+        assert_eq!(identifiers(&world), [Some(1), Some(2), Some(3)]);
+        let payloads = ["on", "on", "off", "on", "on"];
+        for payload in payloads {
+            drop(client.publish("a/b", payload).qos(QoS::ExactlyOnce).send().unwrap());
+        }
+        world.finish(client.publish("a/c", "alone")).unwrap();
+        world.settle();
+        let mut got = texts(&mut stream);
+        let mut wanted = [&payloads[..], &["alone"]].concat();
+        // Copies of another quality of service may overtake.
+        got.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(got, wanted);
+        world.settle();
+        assert_eq!(client.statistics().backlog, 0);
+        let unsubscribed = world.finish(stream.unsubscribe()).unwrap();
+        assert_eq!(unsubscribed.reasons, [sterna_client::ReasonCode::SUCCESS; 3]);
+    }
+}
+
+// R: SUB-05
+#[test]
 fn a_subscription_that_ends_leaves_its_copies_to_nobody_else() {
     for options in servers() {
         let (mut world, client) = World::connected(V5, options, |builder| builder);

@@ -56,6 +56,7 @@ impl Inner {
             Core::Connecting { attempt } => Event::Connecting { attempt },
             Core::Connected { attempt, session_present } => {
                 self.connections += 1;
+                self.inbox.forget_copies(None);
                 if !session_present {
                     self.inbox.router().session_lost();
                 }
@@ -99,6 +100,7 @@ impl Inner {
     /// A stream loses the filters that the server refused.
     fn handle_subscribed(&mut self, token: Token, result: &Result<sterna_core::Granted, OperationError>) {
         let Some(Subscribing { stream, filters }) = self.subscribing.remove(&token) else { return };
+        self.inbox.forget_copies(Some(stream));
         for (index, filter) in filters.iter().enumerate() {
             let granted = result.as_ref().ok().and_then(|granted| granted.reasons.get(index));
             let error = match (result, granted) {
@@ -119,6 +121,12 @@ impl Inner {
     /// Whether the subscriptions made on this connection have their identifiers.
     fn takes_identifiers(&self) -> bool {
         self.connection.server().is_some_and(|server| server.subscription_identifier_available)
+    }
+
+    /// Whether the next ones may have.
+    pub(crate) fn may_identify(&self) -> bool {
+        self.connection.version() == ProtocolVersion::V5
+            && (self.connection.server().is_none() || self.takes_identifiers())
     }
 
     /// The session outlives the connection: what nobody claims today may be claimed tomorrow.

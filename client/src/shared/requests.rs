@@ -87,7 +87,7 @@ impl Inner {
             .map_err(|error| RequestError::Subscribe(sterna_core::SubscribeError::Encode(error).into()))?;
         let identifier = self.inbox.router().identifiers.draw();
         // It is emptied whenever messages came.
-        let stream = self.open_stream(vec![name.into()], identifier, AckMode::OnReceipt, OnFull::Wait);
+        let stream = self.open_stream(vec![(name.into(), identifier)], AckMode::OnReceipt, OnFull::Wait);
         self.requests.topics.push(ResponseTopic { name: name.into(), stream });
         for topic in self.requests.take_idle_topics() {
             let unwanted = self.release_filters(topic.stream);

@@ -55,12 +55,11 @@ impl Inner {
     /// A new stream of messages. See [`Inbox::open`].
     pub(crate) fn open_stream(
         &mut self,
-        filters: Vec<Box<str>>,
-        identifier: u32,
+        filters: Vec<(Box<str>, u32)>,
         mode: AckMode,
         on_full: OnFull,
     ) -> StreamId {
-        let (stream, acknowledged) = self.inbox.open(filters, identifier, mode, on_full);
+        let (stream, acknowledged) = self.inbox.open(filters, mode, on_full);
         self.settle_all(acknowledged);
         stream
     }
