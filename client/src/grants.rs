@@ -73,8 +73,11 @@ impl Grants {
 
     /// Takes back what still waits for room; whether the connection has accepted any.
     pub(crate) fn withdraw(self) -> bool {
-        let accepted = |part: Part| part.operation.is_none_or(Operation::withdraw);
-        self.0.into_iter().map(accepted).fold(false, |any, accepted| any || accepted)
+        let mut any = false;
+        for part in self.0 {
+            any |= part.operation.is_none_or(Operation::withdraw);
+        }
+        any
     }
 }
 
