@@ -8,43 +8,46 @@ use alloc::vec::Vec;
 /// How many bytes of a topic are kept, so that long topics cannot fill the memory.
 const TOPIC_BYTES: usize = 1_024;
 
-#[derive(Debug)]
-struct Entry {
-    packet_id: u16,
-    /// How many bytes `topics` has of it.
-    topic: u16,
-}
+/// What stands before a topic: the packet identifier, and the topic's length.
+const HEAD: usize = 4;
 
-/// First in, first out. The topics stand one behind the other, so that a message costs no allocation.
+/// First in, first out. All stand one behind the other in one buffer, so that a message costs no allocation.
 #[derive(Debug, Default)]
-pub(crate) struct Line {
-    entries: VecDeque<Entry>,
-    topics: VecDeque<u8>,
-}
+pub(crate) struct Line(VecDeque<u8>);
 
 impl Line {
     pub(crate) fn push(&mut self, packet_id: u16) {
-        self.entries.push_back(Entry { packet_id, topic: 0 });
+        self.0.extend(packet_id.to_be_bytes());
+        self.0.extend([0, 0]);
     }
 
     /// Gives the message that came last its topic, if that is `packet_id` and has none yet.
     pub(crate) fn name(&mut self, packet_id: u16, topic: &[u8]) {
-        let Some(entry) = self.entries.back_mut() else { return };
-        if entry.packet_id == packet_id && entry.topic == 0 {
-            let topic = &topic[..topic.len().min(TOPIC_BYTES)];
-            entry.topic = topic.len() as u16;
-            self.topics.extend(topic);
+        let [high, low] = packet_id.to_be_bytes();
+        // No topic ends with zeros, which it must not contain.
+        if !self.0.iter().rev().take(HEAD).eq(&[0, 0, low, high]) {
+            return;
         }
+        let topic = &topic[..topic.len().min(TOPIC_BYTES)];
+        self.0.truncate(self.0.len() - 2);
+        self.0.extend((topic.len() as u16).to_be_bytes());
+        self.0.extend(topic);
+    }
+
+    /// The first one's packet identifier, and the length of its topic.
+    fn head(&self) -> Option<(u16, usize)> {
+        let number = |at: usize| Some(u16::from_be_bytes([*self.0.get(at)?, *self.0.get(at + 1)?]));
+        Some((number(0)?, usize::from(number(2)?)))
     }
 
     pub(crate) fn front(&self) -> Option<u16> {
-        self.entries.front().map(|entry| entry.packet_id)
+        self.head().map(|(packet_id, _)| packet_id)
     }
 
     /// The topic of the first; what is longer than 1,024 bytes is cut there.
     pub(crate) fn front_topic(&self) -> Box<str> {
-        let length = self.entries.front().map_or(0, |entry| usize::from(entry.topic));
-        let bytes: Vec<u8> = self.topics.iter().take(length).copied().collect();
+        let length = self.head().map_or(0, |(_, length)| length);
+        let bytes: Vec<u8> = self.0.iter().skip(HEAD).take(length).copied().collect();
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
             // Cut within a character.
@@ -57,13 +60,13 @@ impl Line {
     }
 
     pub(crate) fn pop(&mut self) {
-        if let Some(entry) = self.entries.pop_front() {
-            self.topics.drain(..usize::from(entry.topic));
+        if let Some((_, length)) = self.head() {
+            self.0.drain(..HEAD + length);
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.0.is_empty()
     }
 }
 
@@ -85,7 +88,7 @@ mod tests {
             assert_eq!((line.front(), &*line.front_topic()), (Some(packet_id), topic));
             line.pop();
         }
-        assert!(line.is_empty() && line.topics.is_empty() && line.front_topic().is_empty());
+        assert!(line.is_empty() && line.front_topic().is_empty());
     }
 
     #[test]

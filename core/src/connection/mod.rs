@@ -192,8 +192,8 @@ pub struct Connection {
     /// How much input was left over for the next call.
     left_over: usize,
     dropped: u64,
-    /// Holds our receive window up.
-    blocking: Option<MessageId>,
+    /// The message that holds our receive window up; 0 is none.
+    blocking: u64,
 }
 
 /// A PINGREQ that was not answered yet.
@@ -262,7 +262,7 @@ impl Connection {
             paused: false,
             left_over: 0,
             dropped: 0,
-            blocking: None,
+            blocking: 0,
         })
     }
 
