@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sterna::protocol::bytes::{Buf, BytesMut};
-use sterna::protocol::packet::{FiltersBuf, Properties, SubscribeFilter, SubscribeOptions};
+use sterna::protocol::packet::{FiltersBuf, SubscribeFilter, SubscribeOptions};
 use sterna::protocol::{
     Action, Config, Connection, Disconnect, Event, Instant, Lost, LostKind, Publish, Subscribe, Transmit,
 };
@@ -69,7 +69,7 @@ fn application(connection: &mut Connection, now: Instant) -> Result<bool, Box<dy
                 let mut filters = FiltersBuf::default();
                 filters.push(SubscribeFilter { filter: "presence", options: SubscribeOptions::default() })?;
                 let filters = filters.as_filters();
-                connection.subscribe(now, Subscribe { filters, properties: Properties::EMPTY })?;
+                connection.subscribe(now, Subscribe::new(filters))?;
                 connection.publish(now, Publish::new("presence", "Hello mqtt"))?;
             }
             Event::Closed { .. } => return Ok(false),

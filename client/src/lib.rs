@@ -9,11 +9,14 @@ mod buffer;
 mod builder;
 mod client;
 mod completion;
+mod copies;
 mod dialler;
 mod engine;
 mod error;
 mod events;
 mod filter;
+mod grants;
+mod identifiers;
 mod inbox;
 mod lifecycle;
 mod lock;
@@ -21,26 +24,33 @@ mod message;
 mod operation;
 mod publish;
 mod receiver;
+mod request;
+mod requests;
 mod room;
 mod router;
 mod shared;
 mod store;
+mod stream;
 mod subscription;
 mod unsubscribe;
 
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
 pub use engine::{Commit, Committed, Engine, Step};
-pub use error::{AckError, ConnectError, DisconnectError, PublishError, SubscribeError, Unsent};
+pub use error::{
+    AckError, ConnectError, DisconnectError, PublishError, RequestError, RespondError, SubscribeError, Unsent,
+};
 pub use events::{Event, Events};
 pub use filter::{Filter, IntoFilters};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
 pub use publish::{Delivery, Enqueuing, Pending, Publishing};
+pub use request::Requesting;
 pub use store::{MemoryStore, Store};
 #[cfg(feature = "store-redb")]
 pub use store::{RedbStore, StoreOpenError};
+pub use stream::OnFull;
 pub use subscription::{Messages, Subscribing, Subscription};
 pub use unsubscribe::Unsubscribing;
 
@@ -50,7 +60,7 @@ pub use sterna_core::packet::{
 };
 pub use sterna_core::{
     Attempt, Batch, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Key, Lost,
-    LostKind, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose,
-    ServerLimit, SessionError, State, StoreError, StoreOp, VersionPolicy, Will,
+    LostKind, MessageId, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server,
+    ServerClose, ServerLimit, SessionError, State, StoreError, StoreOp, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

@@ -88,7 +88,7 @@ pub mod topic;
 pub use bytes;
 pub use command::{Data, Disconnect, Publish, Subscribe, Unsubscribe};
 pub use config::{Acknowledge, CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will};
-pub use connection::{Connection, Ingress, State, Statistics, Timer, Transmit};
+pub use connection::{Backlog, Connection, Ingress, State, Statistics, Timer, Transmit};
 pub use error::{
     AckError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError, ProtocolError,
     PublishError, Refusal, ServerLimit, SubscribeError,

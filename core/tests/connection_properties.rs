@@ -14,8 +14,9 @@ use sterna_core::packet::{
     TopicFiltersBuf, UnsubAck,
 };
 use sterna_core::{
-    Acknowledge, Action, Attempt, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant, Lost,
-    LostKind, Message, MessageId, Publish, State, Subscribe, Token, Transmit, Unsubscribe, VersionPolicy,
+    Acknowledge, Action, Attempt, Backlog, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant,
+    Lost, LostKind, Message, MessageId, Publish, State, Subscribe, Token, Transmit, Unsubscribe,
+    VersionPolicy,
 };
 
 const QUEUE_LIMIT: usize = 6;
@@ -119,6 +120,10 @@ impl FromServer {
         };
         packet.encode(version, PROTOCOL_MAXIMUM_PACKET_SIZE, out).unwrap();
     }
+}
+
+fn waiting(messages: usize) -> Backlog {
+    Backlog { messages, bytes: messages * 100, ..Backlog::default() }
 }
 
 fn push_limits(bits: u8, properties: &mut PropertiesBuf) {
@@ -268,7 +273,7 @@ impl World {
                 let mut filters = FiltersBuf::new();
                 let filter = if *wildcard { "a/#" } else { "a" };
                 filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
-                let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+                let subscribe = Subscribe::new(filters.as_filters());
                 self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
             }
             Call::Unsubscribe => {
@@ -321,7 +326,7 @@ impl World {
                 let taken: Vec<_> = std::iter::from_fn(take).take(*count).collect();
                 self.ids.extend(taken.iter().filter_map(Message::id));
             }
-            Call::Backlog(messages) => self.connection.handle_backlog(*messages, messages * 100),
+            Call::Backlog(messages) => self.connection.handle_backlog(waiting(*messages)),
         }
         self.check();
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use sterna_core::packet::{FiltersBuf, Properties, ProtocolVersion, QoS, SubscribeFilter, SubscribeOptions};
+use sterna_core::packet::{FiltersBuf, ProtocolVersion, QoS, SubscribeFilter, SubscribeOptions};
 use sterna_core::{
     Action, Attempt, CleanStart, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant, Lost,
     LostKind, OperationError, Publish, State, Subscribe, Token, Transmit, VersionPolicy,
@@ -115,7 +115,7 @@ impl Pair {
         let mut filters = FiltersBuf::new();
         let options = SubscribeOptions { qos: QoS::ExactlyOnce, ..SubscribeOptions::default() };
         filters.push(SubscribeFilter { filter: "t/#", options }).unwrap();
-        let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        let subscribe = Subscribe::new(filters.as_filters());
         self.client.subscribe(self.now, subscribe).unwrap();
     }
 

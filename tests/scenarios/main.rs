@@ -60,6 +60,7 @@ mod life;
 mod outage;
 mod properties;
 mod refused;
+mod requests;
 mod restart;
 mod routing;
 mod slow;

@@ -38,6 +38,8 @@ impl Drive {
                 break;
             }
         }
+        // What came in time counts.
+        inner.advance_requests(now);
         let step = self.step(inner, now);
         self.release_idle_buffers(now);
         self.deadline = self.next_deadline(inner);
@@ -83,8 +85,7 @@ impl Drive {
             return;
         }
         loop {
-            let (messages, bytes) = inner.inbox.backlog();
-            inner.connection.handle_backlog(messages, bytes);
+            inner.connection.handle_backlog(inner.backlog());
             self.paused = inner.connection.handle_input(now, &mut self.input.bytes) == Ingress::Paused;
             // What was paused for messages that nobody wanted goes on.
             if !(inner.drain() && self.paused) {
@@ -221,6 +222,6 @@ impl Drive {
             _ => None,
         };
         let connection = inner.connection.poll_timeout().map(|(at, _)| at);
-        [link, connection, self.idle_check].into_iter().flatten().min()
+        [link, connection, inner.requests.next_deadline(), self.idle_check].into_iter().flatten().min()
     }
 }

@@ -5,6 +5,7 @@ use std::task::Waker;
 use sterna_core::{Cause, Disconnect, DisconnectError, Lost, LostKind, State, StoreError};
 
 use super::Inner;
+use crate::error::RequestError;
 use crate::events::Event;
 
 impl Inner {
@@ -55,6 +56,7 @@ impl Inner {
         }
         self.wakers.others.append(&mut self.watchers);
         self.inbox.wake_all(&mut self.wakers);
+        self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
         self.events.wake(&mut self.wakers);
     }
 
@@ -80,6 +82,7 @@ impl Inner {
         self.closed = Some(cause.clone());
         self.wakers.others.append(&mut self.watchers);
         self.inbox.wake_all(&mut self.wakers);
+        self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
         self.events.send(Event::Closed { cause }, &mut self.wakers);
     }
 

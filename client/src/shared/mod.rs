@@ -3,6 +3,7 @@
 mod commands;
 mod life;
 mod reports;
+mod requests;
 mod streams;
 
 use std::collections::HashMap;
@@ -21,6 +22,7 @@ use crate::completion::{Completions, Storing};
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
 use crate::lock::{Lock, Wakers};
+use crate::requests::Requests;
 use crate::room::{Room, WaitId};
 use crate::router::StreamId;
 
@@ -130,6 +132,7 @@ pub(crate) struct Inner {
     pub(crate) room: Room,
     pub(crate) events: Broadcast,
     pub(crate) wakers: Wakers,
+    pub(crate) requests: Requests,
     subscribing: HashMap<Token, Subscribing>,
     unclaimed: Unclaimed,
     /// What a 3.x session is: persistent or not.
@@ -168,6 +171,7 @@ impl Inner {
         mut config: Config,
         session: Option<Session>,
         unclaimed: Unclaimed,
+        requests: Requests,
     ) -> Result<Self, RestoreError> {
         config.acknowledge = Acknowledge::Explicit;
         let keeps_session = config.clean_start == CleanStart::Never;
@@ -188,6 +192,7 @@ impl Inner {
             room: Room::default(),
             events: Broadcast::default(),
             wakers: Wakers::default(),
+            requests,
             subscribing: HashMap::new(),
             unclaimed,
             keeps_session,

@@ -4,12 +4,14 @@ mod backpressure;
 mod connecting;
 mod deadlines;
 mod hostile;
+mod identifiers;
 mod persisting;
 mod publishing;
 mod receiving;
 mod reconnecting;
 mod reviving;
 mod subscribing;
+mod window;
 
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -238,7 +240,7 @@ impl Rig {
 
     fn subscribe(&mut self, filters: &[&str]) -> Token {
         let filters = filters_buf(filters, SubscribeOptions::default());
-        let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        let subscribe = Subscribe::new(filters.as_filters());
         self.connection.subscribe(self.now, subscribe).unwrap()
     }
 
