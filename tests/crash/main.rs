@@ -25,7 +25,9 @@ struct Plan {
     seed: u64,
 }
 
-const TESTS: [(&str, fn(ProtocolVersion, Plan) -> Report, ProtocolVersion); 4] = [
+type Test = (&'static str, fn(ProtocolVersion, Plan) -> Report, ProtocolVersion);
+
+const TESTS: [Test; 4] = [
     ("publisher_v3_1_1", publisher::test, ProtocolVersion::V3_1_1),
     ("publisher_v5", publisher::test, ProtocolVersion::V5),
     ("subscriber_v3_1_1", subscriber::test, ProtocolVersion::V3_1_1),
@@ -39,7 +41,9 @@ fn main() -> ExitCode {
     }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.iter().any(|argument| argument == "--list") {
-        TESTS.iter().for_each(|(name, ..)| println!("{name}: test"));
+        for (name, ..) in TESTS {
+            println!("{name}: test");
+        }
         return ExitCode::SUCCESS;
     }
     let wanted = |name: &str| {

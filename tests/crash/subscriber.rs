@@ -39,7 +39,7 @@ pub(crate) fn test(version: ProtocolVersion, mut plan: Plan) -> Report {
     runtime.block_on(async {
         let client = role.client();
         client.connect().await.expect("connected");
-        client.subscribe(TOPIC).qos(QoS::ExactlyOnce).await.expect("granted");
+        drop(client.subscribe(TOPIC).qos(QoS::ExactlyOnce).await.expect("granted"));
         client.disconnect().await.expect("graceful");
     });
     let publisher = runtime.block_on(async {
@@ -85,7 +85,7 @@ fn judge(version: ProtocolVersion, plan: Plan, published: usize, handed_over: &[
             // A process may have been killed between the hand-over and the line; then it comes again later.
             None if this.number > expected => expected = this.number,
             None => {
-                assert!(this.duplicate || this.number == expected, "{this:?} comes first after {expected}")
+                assert!(this.duplicate || this.number == expected, "{this:?} comes first after {expected}");
             }
         }
     }

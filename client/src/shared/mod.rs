@@ -179,7 +179,9 @@ impl Inner {
         let stores = session.is_some();
         let restored: Vec<_> = session.iter().flat_map(Session::pending).map(Restored::new).collect();
         let mut completions = Completions::default();
-        restored.iter().for_each(|message| completions.expect(message.token, Storing::Stored));
+        for message in &restored {
+            completions.expect(message.token, Storing::Stored);
+        }
         let connection = match session {
             Some(session) => Connection::restore(config, session, now)?,
             None => Connection::new(config, now)?,

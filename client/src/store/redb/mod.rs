@@ -139,13 +139,17 @@ impl RedbStore {
 impl Store for RedbStore {
     fn load(&mut self, each: &mut dyn FnMut(Key, &[u8])) -> Result<(), StoreError> {
         self.reopen()?;
-        match &self.state {
-            State::Checked { records, .. } => records.iter().for_each(|(key, record)| each(*key, record)),
+        let read;
+        let records = match &self.state {
+            State::Checked { records, .. } => records,
             State::Open { database, .. } => {
-                let (_, records) = read(database).map_err(failed)?;
-                records.iter().for_each(|(key, record)| each(*key, record));
+                read = self::read(database).map_err(failed)?.1;
+                &read
             }
-            State::Closed => {}
+            State::Closed => return Ok(()),
+        };
+        for (key, record) in records {
+            each(*key, record);
         }
         Ok(())
     }

