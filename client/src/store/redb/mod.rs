@@ -21,6 +21,10 @@ use super::Store;
 const RECORDS: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("session");
 /// No record has the empty key.
 const COMMIT: &[u8] = &[];
+/// A file that is larger gives back what it does not need when it is closed.
+///
+/// The tests lose the power in that as well, and their files are small.
+const LARGE: u64 = if cfg!(test) { 64 << 10 } else { 1 << 20 };
 /// How many bytes of the database are kept in memory at most.
 const CACHE: usize = 8 << 20;
 
@@ -165,7 +169,10 @@ impl Store for RedbStore {
     }
 
     fn close(&mut self) -> Result<(), StoreError> {
-        if let State::Open { device, database } = std::mem::replace(&mut self.state, State::Closed) {
+        if let State::Open { device, mut database } = std::mem::replace(&mut self.state, State::Closed) {
+            if device.len().map_err(failed)? > LARGE {
+                database.compact().map_err(failed)?;
+            }
             database.close().map_err(failed)?;
             seal(&*device, self.commit).map_err(failed)?;
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Arc, Contents, Disk, Random, Store, contents, new_disk, open, random_batch};
+use super::{Arc, Batch, Contents, Disk, Key, Random, Store, contents, new_disk, open, random_batch};
 
 const SEEDS: u64 = 250;
 /// So often the power fails in each run; between two, the store goes on with what was left.
@@ -38,8 +38,11 @@ fn work(
         }
         counts.commits += 1;
         stored = after;
-        if random.one_in(10) && store.close().is_err() {
-            return [stored.clone(), stored];
+        if random.one_in(10) {
+            if store.close().is_err() {
+                return [stored.clone(), stored];
+            }
+            store = open(disk).expect("it was closed");
         }
         if random.one_in(20) {
             drop(store);
@@ -101,6 +104,28 @@ fn nothing_that_was_stored_is_lost_with_the_power() {
     }
     println!("{SEEDS} seeds: {counts:?}");
     assert!(counts.losses >= 500 && counts.kept > 10 && counts.taken_back > 100, "{counts:?}");
+}
+
+// R: STO-01
+#[test]
+fn a_store_that_was_full_gives_its_space_back_when_it_is_closed() {
+    let disk = new_disk();
+    let mut store = open(&disk).expect("it is empty");
+    for batch in 0..50 {
+        let mut full = Batch::new();
+        (0..10).for_each(|n| full.put(Key::Message(batch * 10 + n), |out| out.resize(out.len() + 2_000, 1)));
+        store.commit(&full).expect("stored");
+    }
+    store.close().expect("closed");
+    let full = disk.bytes().len();
+    let mut store = open(&disk).expect("it was closed");
+    let mut empty = Batch::new();
+    (1..500).for_each(|n| empty.delete(Key::Message(n)));
+    store.commit(&empty).expect("stored");
+    store.close().expect("closed");
+    assert!(full > 1_000_000 && disk.bytes().len() < 100_000, "{full} and {} bytes", disk.bytes().len());
+    let mut store = open(&disk).expect("it is whole");
+    assert_eq!(contents(&mut store).expect("it was just opened").len(), 1);
 }
 
 /// What a commit costs: one wait for the disk.
