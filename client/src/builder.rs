@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sterna_core::packet::PropertiesBuf;
-use sterna_core::{CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will};
+use sterna_core::{CleanStart, ClientId, Config, Reconnect, ServerClose, TopicAliases, VersionPolicy, Will};
 use sterna_transport::{Endpoint, SocketOptions, UrlError};
 
 use crate::client::Client;
@@ -163,6 +163,13 @@ impl<R: Runtime> ClientBuilder<R> {
     /// How many topic aliases the server may use (5.0). Default: 16.
     pub fn topic_alias_maximum(mut self, topic_alias_maximum: u16) -> Self {
         self.config.topic_alias_maximum = topic_alias_maximum;
+        self
+    }
+
+    /// Which messages are sent with a topic alias (5.0), which saves sending their topics again and again. Default:
+    /// those with [`Publishing::topic_alias`](crate::Publishing::topic_alias).
+    pub fn topic_alias(mut self, topic_alias: TopicAliases) -> Self {
+        self.config.topic_alias = topic_alias;
         self
     }
 

@@ -47,6 +47,6 @@ pub use sterna_core::packet::{
 pub use sterna_core::{
     Attempt, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Lost, LostKind,
     OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit,
-    State, VersionPolicy, Will,
+    State, TopicAliases, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

@@ -32,6 +32,7 @@ pub struct Publishing<'a> {
     qos: QoS,
     retain: bool,
     properties: PropertiesBuf,
+    topic_alias: Option<u16>,
     operation: Option<Operation>,
 }
 
@@ -44,6 +45,7 @@ impl<'a> Publishing<'a> {
             qos: QoS::AtMostOnce,
             retain: false,
             properties: PropertiesBuf::new(),
+            topic_alias: None,
             operation: None,
         }
     }
@@ -64,6 +66,15 @@ impl<'a> Publishing<'a> {
     /// speaks an older version they are an error.
     pub fn properties(mut self, properties: impl Into<PropertiesBuf>) -> Self {
         self.properties = properties.into();
+        self
+    }
+
+    /// Sends it with this topic alias (5.0), besides what the client's
+    /// [`topic_alias`](crate::ClientBuilder::topic_alias) does by itself. With an empty topic the alias stands for
+    /// the topic of the latest publish that had both; no reconnect breaks that, since the topic is sent again
+    /// wherever the server does not know the alias.
+    pub fn topic_alias(mut self, alias: u16) -> Self {
+        self.topic_alias = Some(alias);
         self
     }
 
@@ -97,7 +108,14 @@ impl<'a> Publishing<'a> {
             Data::Bytes(bytes) => Data::Bytes(bytes.clone()),
         };
         let properties: Properties<'_> = self.properties.as_properties();
-        Publish { topic: &self.topic, payload, qos: self.qos, retain: self.retain, properties }
+        Publish {
+            topic: &self.topic,
+            payload,
+            qos: self.qos,
+            retain: self.retain,
+            properties,
+            topic_alias: self.topic_alias,
+        }
     }
 
     /// Hands it in, at the first poll.

@@ -16,9 +16,23 @@ use crate::router::StreamId;
 /// A command that owns its arguments.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Publish { topic: Box<str>, payload: Bytes, qos: QoS, retain: bool, properties: PropertiesBuf },
-    Subscribe { filters: FiltersBuf, properties: PropertiesBuf, stream: StreamId },
-    Unsubscribe { filters: TopicFiltersBuf, properties: PropertiesBuf },
+    Publish {
+        topic: Box<str>,
+        payload: Bytes,
+        qos: QoS,
+        retain: bool,
+        properties: PropertiesBuf,
+        topic_alias: Option<u16>,
+    },
+    Subscribe {
+        filters: FiltersBuf,
+        properties: PropertiesBuf,
+        stream: StreamId,
+    },
+    Unsubscribe {
+        filters: TopicFiltersBuf,
+        properties: PropertiesBuf,
+    },
 }
 
 impl Command {
@@ -32,6 +46,7 @@ impl Command {
             qos: publish.qos,
             retain: publish.retain,
             properties: publish.properties.into(),
+            topic_alias: publish.topic_alias,
         }
     }
 }

@@ -93,6 +93,11 @@ pub struct Publish<'a> {
     pub retain: bool,
     /// 5.0 properties, without Topic Alias. Default: none.
     pub properties: Properties<'a>,
+    /// The topic alias to send it with (5.0), besides what [`Config::topic_alias`](crate::Config::topic_alias) does
+    /// by itself. With an empty topic it stands for the topic of the latest publish that had both, on whatever
+    /// connection that was; the topic itself is sent wherever the server does not know the alias, and no alias above
+    /// the server's maximum ever. Default: none.
+    pub topic_alias: Option<u16>,
 }
 
 impl<'a> Publish<'a> {
@@ -104,6 +109,7 @@ impl<'a> Publish<'a> {
             qos: QoS::AtMostOnce,
             retain: false,
             properties: Properties::EMPTY,
+            topic_alias: None,
         }
     }
 
@@ -125,6 +131,13 @@ impl<'a> Publish<'a> {
     #[must_use]
     pub fn properties(mut self, properties: Properties<'a>) -> Self {
         self.properties = properties;
+        self
+    }
+
+    /// With this topic alias (5.0).
+    #[must_use]
+    pub fn topic_alias(mut self, alias: u16) -> Self {
+        self.topic_alias = Some(alias);
         self
     }
 }

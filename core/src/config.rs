@@ -45,6 +45,19 @@ pub enum CleanStart {
     Never,
 }
 
+/// Which outgoing messages have a topic alias (5.0). Whatever is chosen, an alias is never above the server's Topic
+/// Alias Maximum [MQTT-3.2.2-17], and each connection starts without any: messages that wait keep their topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicAliases {
+    /// Those with [`Publish::topic_alias`](crate::Publish::topic_alias) only.
+    Manual,
+    /// Also those whose topic has an alias already.
+    Use,
+    /// All: a topic without an alias is given the lowest vacant one, and if there is none, the one that was used
+    /// least recently.
+    Assign,
+}
+
 /// When an incoming QoS 1 or 2 message is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledge {
@@ -195,6 +208,8 @@ pub struct Config {
     pub maximum_packet_size: u32,
     /// How many topic aliases the server may use. Default 16.
     pub topic_alias_maximum: u16,
+    /// Which of our messages have a topic alias. Default: by hand only.
+    pub topic_alias: TopicAliases,
     /// Asks the server for Response Information. Default off.
     pub request_response_information: bool,
     /// Lets the server send Reason Strings and User Properties with every packet. Default on.
@@ -260,6 +275,7 @@ impl Config {
             receive_maximum: 1_024,
             maximum_packet_size: PROTOCOL_MAXIMUM_PACKET_SIZE,
             topic_alias_maximum: 16,
+            topic_alias: TopicAliases::Manual,
             request_response_information: false,
             request_problem_information: true,
             connect_timeout: Duration::from_secs(30),

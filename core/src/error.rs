@@ -110,9 +110,12 @@ pub enum PublishError {
     /// The message cannot be written as a packet.
     #[error(transparent)]
     Encode(EncodeError),
-    /// Topic Alias and Subscription Identifier are not the application's to set.
+    /// Subscription Identifier is not the application's to set, and Topic Alias has a field of its own.
     #[error("{0:?} cannot be set by the application")]
     Property(PropertyId),
+    /// An empty topic, and an alias that was given to none before.
+    #[error("topic alias {0} was not given to a topic before")]
+    UnknownAlias(u16),
     /// The connected server does not take it.
     #[error(transparent)]
     Limit(#[from] ServerLimit),

@@ -86,7 +86,9 @@ pub mod topic;
 /// The buffers that [`Connection`] reads from and writes to.
 pub use bytes;
 pub use command::{Data, Disconnect, Publish, Subscribe, Unsubscribe};
-pub use config::{Acknowledge, CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will};
+pub use config::{
+    Acknowledge, CleanStart, ClientId, Config, Reconnect, ServerClose, TopicAliases, VersionPolicy, Will,
+};
 pub use connection::{Connection, Ingress, State, Statistics, Timer, Transmit};
 pub use error::{
     AckError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError, ProtocolError,

@@ -119,7 +119,7 @@ impl Inner {
 
 fn execute(connection: &mut Connection, now: Instant, command: &Command) -> Result<Token, Rejection> {
     Ok(match command {
-        Command::Publish { topic, payload, qos, retain, properties } => connection.publish(
+        Command::Publish { topic, payload, qos, retain, properties, topic_alias } => connection.publish(
             now,
             Publish {
                 topic,
@@ -127,6 +127,7 @@ fn execute(connection: &mut Connection, now: Instant, command: &Command) -> Resu
                 qos: *qos,
                 retain: *retain,
                 properties: properties.as_properties(),
+                topic_alias: *topic_alias,
             },
         )?,
         Command::Subscribe { filters, properties, .. } => connection.subscribe(

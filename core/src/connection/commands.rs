@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use super::Connection;
+use super::encoding::Changes;
 use super::queue::{CHAIN_FROM, Control, Request};
 use crate::command::{Data, Publish, Subscribe, Unsubscribe};
 use crate::error::{AckError, PublishError, ServerLimit, SubscribeError};
@@ -19,6 +20,14 @@ impl Connection {
         if self.is_ending() {
             return Err(PublishError::Closed);
         }
+        match publish.topic_alias {
+            None => self.send_named(publish),
+            Some(alias) => self.send_aliased(publish, alias),
+        }
+    }
+
+    /// A publish whose topic is not left to an alias.
+    pub(super) fn send_named(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         if !publish.properties.is_empty() {
             self.check_publish_properties(publish.properties)?;
         }
@@ -60,7 +69,8 @@ impl Connection {
             Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
             _ => None,
         };
-        self.encode_publish(&packet, shared).map_err(Self::publish_error)?;
+        let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
+        self.encode_message(&packet, shared, changes).map_err(Self::publish_error)?;
         let token = self.take_token();
         self.unwritten.push_back((self.enqueued, token));
         Ok(token)
@@ -109,7 +119,7 @@ impl Connection {
     }
 
     /// What the encoder will check when the packet's turn comes.
-    fn check_publish_packet(&self, publish: &Publish<'_>) -> Result<(), PublishError> {
+    fn check_publish_packet(&mut self, publish: &Publish<'_>) -> Result<(), PublishError> {
         topic::validate_name(publish.topic)?;
         let packet = packet::Publish {
             duplicate: false,
@@ -120,7 +130,8 @@ impl Connection {
             properties: publish.properties,
             payload: publish.payload.as_slice(),
         };
-        let (size, limit) = (packet.size(self.version), self.packet_limit());
+        let limit = self.packet_limit();
+        let size = self.smallest_size(&packet, publish.topic_alias.unwrap_or(0), limit);
         if size > u64::from(limit) {
             return Err(Self::publish_error(EncodeError::PacketTooLarge { size, limit }));
         }

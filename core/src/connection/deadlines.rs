@@ -6,7 +6,7 @@ use super::state::Phase;
 use super::timer::Timer;
 use super::{Connection, Ping};
 use crate::error::{Cause, OperationError};
-use crate::packet::{PROTOCOL_MAXIMUM_PACKET_SIZE, Packet};
+use crate::packet::{PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PropertiesBuf};
 use crate::time::Instant;
 
 impl Connection {
@@ -99,6 +99,7 @@ impl Connection {
         self.queue.trim();
         self.in_flight.trim();
         self.received.trim();
+        self.scratch = PropertiesBuf::new();
         if self.messages.is_empty() {
             self.messages = VecDeque::new();
         }

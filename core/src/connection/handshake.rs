@@ -176,6 +176,7 @@ impl Connection {
             up_since: Some(self.now),
             unanswered: 0,
         };
+        self.start_aliases(server.topic_alias_maximum);
         self.server = Some(Box::new(server));
         self.timers.disarm(Timer::Connect);
         self.report(Event::Connected { attempt: self.attempt, session_present: resumed });

@@ -2,6 +2,7 @@
 
 mod commands;
 mod deadlines;
+mod encoding;
 mod ending;
 mod handshake;
 mod id_table;
@@ -9,6 +10,7 @@ mod inbound;
 mod inflight;
 mod losing;
 mod outbound;
+mod outgoing_aliases;
 mod queue;
 mod random;
 mod received;
@@ -31,6 +33,7 @@ use heapless::Deque;
 use self::ending::Ending;
 use self::handshake::Session;
 use self::inflight::InFlights;
+use self::outgoing_aliases::OutgoingAliases;
 use self::queue::Queue;
 use self::random::Random;
 use self::received::Received;
@@ -44,7 +47,7 @@ use crate::config::{Acknowledge, ClientId, Config, VersionPolicy};
 use crate::error::{AckError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError};
 use crate::event::{Action, Attempt, Event, PacketInfo, Token};
 use crate::message::{Message, MessageId};
-use crate::packet::{PacketType, ProtocolVersion, ReasonCode};
+use crate::packet::{PacketType, PropertiesBuf, ProtocolVersion, ReasonCode};
 use crate::server::Server;
 use crate::time::Instant;
 
@@ -169,6 +172,10 @@ pub struct Connection {
     last_sent: Instant,
     last_received: Instant,
     aliases: IncomingAliases,
+    /// Once one is wanted.
+    outgoing_aliases: Option<Box<OutgoingAliases>>,
+    /// The properties of the message that is being encoded, where they are not those of its call.
+    scratch: PropertiesBuf,
 
     // Unread messages
     messages: VecDeque<Message>,
@@ -239,6 +246,8 @@ impl Connection {
             last_sent: now,
             last_received: now,
             aliases: IncomingAliases::default(),
+            outgoing_aliases: None,
+            scratch: PropertiesBuf::new(),
             messages: VecDeque::new(),
             message_bytes: 0,
             backlog: (0, 0),

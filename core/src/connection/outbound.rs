@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 
 use super::Connection;
+use super::encoding::Changes;
 use super::inflight::{Resend, Stage};
 use super::queue::{Control, Record, Request};
 use super::send_buffer::Transmit;
@@ -184,7 +185,8 @@ impl Connection {
     ) -> Result<(), OperationError> {
         let packet = record.packet(packet_id, duplicate);
         self.check_publish_limits(record.qos, record.retain).map_err(OperationError::Limit)?;
-        self.encode_publish(&packet, record.shared()).map_err(operation_error)
+        let changes = Changes { alias: record.alias, expiry: None };
+        self.encode_message(&packet, record.shared(), changes).map_err(operation_error)
     }
 
     /// Encodes a packet other than PUBLISH and CONNECT.

@@ -24,6 +24,8 @@ pub(crate) struct Record {
     bytes: Vec<u8>,
     topic_length: u16,
     properties_length: u32,
+    /// The topic alias that was given by hand, or zero.
+    pub(crate) alias: u16,
     shared: Option<Bytes>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
@@ -127,6 +129,7 @@ impl Queue {
             bytes,
             topic_length: publish.topic.len() as u16,
             properties_length: publish.properties.as_bytes().len() as u32,
+            alias: publish.topic_alias.unwrap_or(0),
             shared,
             qos: publish.qos,
             retain: publish.retain,
