@@ -242,6 +242,13 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
+    /// How many topic filters one SUBSCRIBE or UNSUBSCRIBE has at most; a larger set goes out in several, as one does
+    /// that is larger than the server's Maximum Packet Size. Default: 0, no bound.
+    pub fn subscribe_batch(mut self, filters: usize) -> Self {
+        self.config.subscribe_batch = filters;
+        self
+    }
+
     /// Our own bound on messages of QoS 1 and 2 in flight. Default: 1,024.
     pub fn in_flight_limit(mut self, in_flight_limit: u16) -> Self {
         self.config.in_flight_limit = in_flight_limit;

@@ -229,6 +229,9 @@ pub struct Config {
     pub reconnect: Reconnect,
     /// Subscribe again to what the server's session lost. Default on.
     pub resubscribe: bool,
+    /// How many topic filters one SUBSCRIBE or UNSUBSCRIBE has at most: larger ones are split, as they are to fit the
+    /// server's Maximum Packet Size. Default 0, no bound.
+    pub subscribe_batch: usize,
     /// Our own bound on QoS 1 and 2 messages in flight, besides the server's Receive Maximum. Default 1,024; not zero.
     pub in_flight_limit: u16,
     /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes: Mosquitto 2.0
@@ -285,6 +288,7 @@ impl Config {
             drain_timeout: Duration::from_secs(10),
             reconnect: Reconnect::default(),
             resubscribe: true,
+            subscribe_batch: 0,
             in_flight_limit: 1_024,
             exactly_once_limit: 20,
             queue_limit: 65_536,

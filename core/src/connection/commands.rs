@@ -158,7 +158,8 @@ impl Connection {
             self.check_subscribe_limits(filters.iter(), properties)?;
         }
         let packet = Packet::Subscribe(packet::Subscribe { packet_id: 1, properties, filters });
-        self.check_control_packet(&packet)?;
+        let largest = filters.iter().map(|filter| filter.filter.len() + 3).max();
+        self.check_control_packet(&packet, properties, largest)?;
         let token = self.take_token();
         self.subscriptions.subscribe(token, filters, properties);
         let request = Request::Subscribe { filters: filters.into(), again: false };
@@ -173,7 +174,8 @@ impl Connection {
             return Err(SubscribeError::UnsupportedByVersion("a property of UNSUBSCRIBE"));
         }
         let packet = Packet::Unsubscribe(packet::Unsubscribe { packet_id: 1, properties, filters });
-        self.check_control_packet(&packet)?;
+        let largest = filters.iter().map(|filter| filter.len() + 2).max();
+        self.check_control_packet(&packet, properties, largest)?;
         let token = self.take_token();
         self.subscriptions.unsubscribe(filters);
         self.enqueue_control(token, Request::Unsubscribe { filters: filters.into() }, properties);
@@ -228,20 +230,29 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes the packet once without sending it: SUBSCRIBE and UNSUBSCRIBE are rare.
-    fn check_control_packet(&self, packet: &Packet<'_>) -> Result<(), SubscribeError> {
+    /// Writes the packet once without sending it: SUBSCRIBE and UNSUBSCRIBE are rare. It may be split, so that only
+    /// its largest filter must fit into a packet.
+    fn check_control_packet(
+        &self,
+        packet: &Packet<'_>,
+        properties: Properties<'_>,
+        largest: Option<usize>,
+    ) -> Result<(), SubscribeError> {
         // Before the version is known, everything that 5.0 has is lawful.
-        match packet.encode(self.version, self.packet_limit(), &mut alloc::vec::Vec::new()) {
-            Ok(()) => Ok(()),
-            Err(EncodeError::PacketTooLarge { size, limit }) if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {
-                Err(ServerLimit::MaximumPacketSize { size, limit }.into())
-            }
-            Err(error) => Err(SubscribeError::Encode(error)),
+        match packet.encode(self.version, PROTOCOL_MAXIMUM_PACKET_SIZE, &mut alloc::vec::Vec::new()) {
+            Ok(()) | Err(EncodeError::PacketTooLarge { .. }) => {}
+            Err(error) => return Err(SubscribeError::Encode(error)),
         }
+        let limit = self.packet_limit();
+        let size = packet::list_size(properties, largest.unwrap_or_default(), self.version);
+        if size > u64::from(limit) {
+            return Err(ServerLimit::MaximumPacketSize { size, limit }.into());
+        }
+        Ok(())
     }
 
     fn enqueue_control(&mut self, token: Token, request: Request, properties: Properties<'_>) {
-        let control = Box::new(Control { token, request, properties: properties.into() });
+        let control = Box::new(Control { token, request, properties: properties.into(), part: None });
         self.queue.hold(&control);
         self.queue.push_control(control);
         self.flush();

@@ -57,7 +57,7 @@ impl Connection {
         }
         // The answer may well be there, behind messages that the application does not read.
         for (token, operation) in self.in_flight.abandon(self.attempt, self.now, timeout) {
-            self.failed(operation, token, OperationError::Stalled);
+            self.given_up(operation, token, OperationError::Stalled);
         }
         if let Some(oldest) = self.in_flight.oldest(self.attempt) {
             self.timers.arm(Timer::Ack, oldest + timeout);

@@ -182,19 +182,20 @@ impl Connection {
         self.ending = None;
         self.timers.disarm_all();
         for entry in self.in_flight.take_all() {
-            let operation = entry.stage.operation();
             match entry.stage {
                 Stage::Published(record) => self.queue.release(record),
                 Stage::Released { .. } => {}
-                Stage::Controlled(control) => self.queue.release_control(&control),
+                Stage::Controlled(control) => {
+                    self.control_ended(&control, Err(OperationError::Closed), !entry.abandoned);
+                    continue;
+                }
             }
             if !entry.abandoned {
-                self.failed(operation, entry.token, OperationError::Closed);
+                self.publish_failed(entry.token, OperationError::Closed);
             }
         }
         for control in core::mem::take(&mut self.queue.control) {
-            self.queue.release_control(&control);
-            self.failed(control.operation(), control.token, OperationError::Closed);
+            self.control_ended(&control, Err(OperationError::Closed), true);
         }
         let mut messages: VecDeque<_> = core::mem::take(&mut self.queue.at_most_once);
         messages.append(&mut self.queue.acknowledged);
@@ -208,8 +209,11 @@ impl Connection {
         self.report(Event::Closed { cause });
     }
 
-    /// Reports the end of an operation that did not succeed.
-    pub(super) fn failed(&mut self, operation: PacketType, token: Token, error: OperationError) {
+    /// Reports the end of an operation that was sent, and whose answer nobody waits for any longer.
+    pub(super) fn given_up(&mut self, operation: PacketType, token: Token, error: OperationError) {
+        if !self.splits.end(token) {
+            return;
+        }
         match operation {
             PacketType::Subscribe if token == super::subscriptions::AGAIN => {}
             PacketType::Subscribe => self.report(Event::Subscribed { token, result: Err(error) }),

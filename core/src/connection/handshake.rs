@@ -250,9 +250,8 @@ impl Connection {
                         ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => ReasonCode::SUCCESS,
                     };
                     let reasons = vec![reason; filters.iter().count()];
-                    let result = Ok(Granted { reasons, properties: PropertiesBuf::new() });
-                    self.queue.release_control(&control);
-                    self.report(Event::Unsubscribed { token: control.token, result });
+                    let granted = Granted { reasons, properties: PropertiesBuf::new() };
+                    self.control_ended(&control, Ok(granted), true);
                 }
             }
         }

@@ -259,7 +259,6 @@ impl Connection {
         }
         let Some(entry) = self.in_flight.remove(packet_id, self.attempt) else { return Ok(()) };
         let Stage::Controlled(control) = entry.stage else { return Ok(()) };
-        self.queue.release_control(&control);
         let granted = Granted {
             reasons: if silent {
                 core::iter::repeat_n(ReasonCode::SUCCESS, expected).collect()
@@ -283,15 +282,10 @@ impl Connection {
                         self.report(Event::Resubscribed { filter: filter.filter.into(), reason: *reason });
                     }
                 }
-                if !*again && !abandoned {
-                    self.report(Event::Subscribed { token, result: Ok(granted) });
-                }
-            }
-            Request::Unsubscribe { .. } if !abandoned => {
-                self.report(Event::Unsubscribed { token, result: Ok(granted) });
             }
             Request::Unsubscribe { .. } => {}
         }
+        self.control_ended(control, Ok(granted), !abandoned);
     }
 
     /// An operation completed: others may go.
@@ -427,16 +421,6 @@ impl Offsets {
             topic: (topic, topic + publish.topic.len() as u32),
             properties: (properties, payload),
             payload,
-        }
-    }
-}
-
-impl Control {
-    /// How many filters it has.
-    fn filters(&self) -> usize {
-        match &self.request {
-            Request::Subscribe { filters, .. } => filters.as_filters().iter().count(),
-            Request::Unsubscribe { filters } => filters.as_filters().iter().count(),
         }
     }
 }

@@ -225,7 +225,7 @@ impl InFlights {
         // No connection has this number: nothing is taken from the window.
         let removed = controls.into_iter().filter_map(|id| self.remove(id, Attempt(0)));
         let mut removed: Vec<_> = removed.collect();
-        removed.sort_unstable_by_key(|entry| entry.token);
+        removed.sort_unstable_by_key(|entry| (entry.token, entry.stage.part()));
         removed
     }
 
@@ -323,6 +323,14 @@ impl Stage {
             Self::Published(record) => Some(record.qos),
             Self::Released { .. } => Some(QoS::ExactlyOnce),
             Self::Controlled(_) => None,
+        }
+    }
+
+    /// Where the part of an operation begins.
+    fn part(&self) -> usize {
+        match self {
+            Self::Published(_) | Self::Released { .. } => 0,
+            Self::Controlled(control) => control.order().1,
         }
     }
 

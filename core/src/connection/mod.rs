@@ -16,6 +16,7 @@ mod random;
 mod received;
 mod reconnect;
 mod send_buffer;
+mod splitting;
 mod state;
 mod subscriptions;
 #[cfg(test)]
@@ -38,6 +39,7 @@ use self::queue::Queue;
 use self::random::Random;
 use self::received::Received;
 use self::reconnect::Backoff;
+use self::splitting::Splits;
 use self::state::Phase;
 use self::subscriptions::Subscriptions;
 use self::timer::Timers;
@@ -149,6 +151,7 @@ pub struct Connection {
     subscriptions: Subscriptions,
     next_token: u64,
     queue: Queue,
+    splits: Splits,
     in_flight: InFlights,
     received: Received,
     ending: Option<Box<Ending>>,
@@ -229,6 +232,7 @@ impl Connection {
             subscriptions: Subscriptions::default(),
             next_token: subscriptions::AGAIN.0 + 1,
             queue: Queue::default(),
+            splits: Splits::default(),
             in_flight: InFlights::new(),
             received: Received::new(),
             ending: None,

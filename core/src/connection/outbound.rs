@@ -31,7 +31,8 @@ impl Connection {
         let largest = self.packet_limit() as usize;
         for batch in self.subscriptions.take_missing(largest) {
             let request = Request::Subscribe { filters: batch.filters, again: true };
-            let control = Box::new(Control { token: AGAIN, request, properties: batch.properties });
+            let properties = batch.properties;
+            let control = Box::new(Control { token: AGAIN, request, properties, part: None });
             self.queue.hold(&control);
             self.queue.push_control(control);
         }
@@ -90,27 +91,38 @@ impl Connection {
 
     fn send_control(&mut self) {
         let Some(packet_id) = self.in_flight.free_id() else { return };
-        let Some(control) = self.queue.control.pop_front() else { return };
+        let Some(mut control) = self.queue.control.pop_front() else { return };
+        if let Err(limit) = self.check_control_limits(&control) {
+            self.control_failed(&control, OperationError::Limit(limit));
+            return;
+        }
+        self.split_control(&mut control);
         let properties = control.properties.as_properties();
-        let (result, limits) = match &control.request {
+        let result = self.send(&match &control.request {
             Request::Subscribe { filters, .. } => {
                 let filters = filters.as_filters();
-                let packet = Packet::Subscribe(packet::Subscribe { packet_id, properties, filters });
-                let limits = self.check_subscribe_limits(filters.iter(), properties);
-                (limits.map_or(Ok(()), |()| self.send(&packet)), limits)
+                Packet::Subscribe(packet::Subscribe { packet_id, properties, filters })
             }
             Request::Unsubscribe { filters } => {
                 let filters = filters.as_filters();
-                let packet = Packet::Unsubscribe(packet::Unsubscribe { packet_id, properties, filters });
-                (self.send(&packet), Ok(()))
+                Packet::Unsubscribe(packet::Unsubscribe { packet_id, properties, filters })
             }
-        };
-        let error = limits.err().map(OperationError::Limit).or(result.err().map(operation_error));
-        if let Some(error) = error {
-            self.control_failed(&control, error);
-        } else {
-            let token = control.token;
-            self.in_flight.insert(packet_id, token, self.attempt, self.now, Stage::Controlled(control));
+        });
+        match result {
+            Ok(()) => {
+                let token = control.token;
+                self.in_flight.insert(packet_id, token, self.attempt, self.now, Stage::Controlled(control));
+            }
+            Err(error) => self.control_failed(&control, operation_error(error)),
+        }
+    }
+
+    fn check_control_limits(&self, control: &Control) -> Result<(), ServerLimit> {
+        match &control.request {
+            Request::Subscribe { filters, .. } => {
+                self.check_subscribe_limits(filters.as_filters().iter(), control.properties.as_properties())
+            }
+            Request::Unsubscribe { .. } => Ok(()),
         }
     }
 
@@ -125,8 +137,7 @@ impl Connection {
                 }
             }
         }
-        self.queue.release_control(control);
-        self.failed(control.operation(), control.token, error);
+        self.control_ended(control, Err(error), true);
     }
 
     fn send_queued_at_most_once(&mut self) {

@@ -63,6 +63,8 @@ pub(crate) struct Control {
     pub(crate) token: Token,
     pub(crate) request: Request,
     pub(crate) properties: PropertiesBuf,
+    /// A part of an operation: the index of its first filter there.
+    pub(crate) part: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -165,9 +167,9 @@ impl Queue {
         queue.insert(at, (token, record));
     }
 
-    /// Puts a SUBSCRIBE or UNSUBSCRIBE into its queue, by its token.
+    /// Puts a SUBSCRIBE or UNSUBSCRIBE into its queue, by its token and part.
     pub(crate) fn push_control(&mut self, control: Box<Control>) {
-        let at = self.control.partition_point(|other| other.token <= control.token);
+        let at = self.control.partition_point(|other| other.order() <= control.order());
         self.control.insert(at, control);
     }
 

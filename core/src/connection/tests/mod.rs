@@ -9,6 +9,7 @@ mod publishing;
 mod receiving;
 mod reconnecting;
 mod reviving;
+mod splitting;
 mod subscribing;
 
 use std::string::{String, ToString};

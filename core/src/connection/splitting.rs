@@ -1,0 +1,194 @@
+//! A SUBSCRIBE or UNSUBSCRIBE with many filters goes out in parts, each a packet of its own, and completes when all
+//! of them are answered.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::vec;
+use alloc::vec::Vec;
+
+use super::Connection;
+use super::queue::{Control, Request};
+use crate::error::{OperationError, ServerLimit};
+use crate::event::{Event, Granted, Token};
+use crate::packet::{self, PropertiesBuf, ProtocolVersion, ReasonCode};
+
+/// The answers to the parts of one operation.
+#[derive(Debug)]
+struct Split {
+    /// One for each filter, in their order.
+    reasons: Vec<ReasonCode>,
+    unanswered: usize,
+    properties: PropertiesBuf,
+    error: Option<OperationError>,
+    /// The application was told of the operation's end already.
+    reported: bool,
+}
+
+/// The operations that were sent in parts.
+#[derive(Debug, Default)]
+pub(crate) struct Splits(BTreeMap<Token, Split>);
+
+impl Splits {
+    fn begin(&mut self, token: Token, filters: usize) {
+        self.0.insert(
+            token,
+            Split {
+                reasons: vec![ReasonCode::UNSPECIFIED_ERROR; filters],
+                unanswered: filters,
+                properties: PropertiesBuf::new(),
+                error: None,
+                reported: false,
+            },
+        );
+    }
+
+    /// A part, from the filter `first` on, has its outcome: gives that of the operation if it was the last one.
+    fn answer(
+        &mut self,
+        token: Token,
+        first: usize,
+        filters: usize,
+        outcome: Result<Granted, OperationError>,
+    ) -> Option<Result<Granted, OperationError>> {
+        let split = self.0.get_mut(&token)?;
+        match outcome {
+            Ok(granted) => {
+                for (slot, reason) in split.reasons.iter_mut().skip(first).zip(granted.reasons) {
+                    *slot = reason;
+                }
+                if !granted.properties.is_empty() {
+                    split.properties = granted.properties;
+                }
+            }
+            // Only a filter that alone is too large can come to this: it fails alone.
+            Err(OperationError::Limit(limit @ ServerLimit::MaximumPacketSize { .. })) => {
+                split.reasons[first..first + filters].fill(limit.reason());
+            }
+            Err(error) => {
+                split.error.get_or_insert(error);
+            }
+        }
+        split.unanswered -= filters;
+        if split.unanswered > 0 {
+            return None;
+        }
+        let Split { reasons, properties, error, reported, .. } = self.0.remove(&token)?;
+        let outcome = error.map_or(Ok(Granted { reasons, properties }), Err);
+        (!reported).then_some(outcome)
+    }
+
+    /// The application is told now, whatever comes: whether it was not told before. Always so for an operation that
+    /// was not split.
+    pub(crate) fn end(&mut self, token: Token) -> bool {
+        self.0.get_mut(&token).is_none_or(|split| !core::mem::replace(&mut split.reported, true))
+    }
+}
+
+impl Connection {
+    /// Leaves what fits into one packet; the rest becomes parts of its own, each of which does, at the front of the
+    /// queue. A filter that alone is too large is such a part.
+    pub(super) fn split_control(&mut self, control: &mut Control) {
+        let cuts = control.cuts(self.version, self.packet_limit(), self.config.subscribe_batch);
+        if cuts.is_empty() {
+            return;
+        }
+        if control.part.is_none() && !control.is_again() {
+            self.splits.begin(control.token, control.filters());
+        }
+        self.queue.release_control(control);
+        // From behind, so that each filter is copied once.
+        for (filters, bytes) in cuts.into_iter().rev() {
+            let part = Box::new(control.split_off(filters, bytes));
+            self.queue.hold(&part);
+            self.queue.control.push_front(part);
+        }
+        control.part = Some(control.part.unwrap_or(0));
+        self.queue.hold(control);
+    }
+
+    /// A SUBSCRIBE or UNSUBSCRIBE, or a part of one, is done with: the one place where they end. `awaited`: the
+    /// application was not told yet.
+    pub(super) fn control_ended(
+        &mut self,
+        control: &Control,
+        outcome: Result<Granted, OperationError>,
+        awaited: bool,
+    ) {
+        self.queue.release_control(control);
+        if control.is_again() {
+            return;
+        }
+        let token = control.token;
+        let outcome = match control.part {
+            Some(first) => self.splits.answer(token, first, control.filters(), outcome),
+            None => awaited.then_some(outcome),
+        };
+        if let Some(result) = outcome {
+            self.report(match control.request {
+                Request::Subscribe { .. } => Event::Subscribed { token, result },
+                Request::Unsubscribe { .. } => Event::Unsubscribed { token, result },
+            });
+        }
+    }
+}
+
+impl Control {
+    /// Made by a reconnect, not by the application.
+    pub(crate) fn is_again(&self) -> bool {
+        matches!(self.request, Request::Subscribe { again: true, .. })
+    }
+
+    /// How many filters it has.
+    pub(crate) fn filters(&self) -> usize {
+        match &self.request {
+            Request::Subscribe { filters, .. } => filters.as_filters().len(),
+            Request::Unsubscribe { filters } => filters.as_filters().len(),
+        }
+    }
+
+    /// Where it stands among what waits: parts of one operation keep their order.
+    pub(crate) fn order(&self) -> (Token, usize) {
+        (self.token, self.part.unwrap_or(0))
+    }
+
+    /// How many filters, and bytes of them, stand before each packet but the first.
+    fn cuts(&self, version: ProtocolVersion, limit: u32, batch: usize) -> Vec<(usize, usize)> {
+        let properties = self.properties.as_properties();
+        let batch = if batch == 0 { usize::MAX } else { batch };
+        let mut cuts = Vec::new();
+        let (mut first, mut start, mut end) = (0, 0, 0);
+        for (index, size) in self.sizes().enumerate() {
+            let fits = packet::list_size(properties, end + size - start, version) <= u64::from(limit);
+            if index > first && (index - first == batch || !fits) {
+                cuts.push((index, end));
+                (first, start) = (index, end);
+            }
+            end += size;
+        }
+        cuts
+    }
+
+    /// What each filter takes in the packet.
+    fn sizes(&self) -> Box<dyn Iterator<Item = usize> + '_> {
+        match &self.request {
+            Request::Subscribe { filters, .. } => {
+                Box::new(filters.as_filters().iter().map(|filter| filter.filter.len() + 3))
+            }
+            Request::Unsubscribe { filters } => {
+                Box::new(filters.as_filters().iter().map(|filter| filter.len() + 2))
+            }
+        }
+    }
+
+    /// Keeps the first `filters` with their `bytes`; gives the rest.
+    fn split_off(&mut self, filters: usize, bytes: usize) -> Self {
+        let request = match &mut self.request {
+            Request::Subscribe { filters, again } => {
+                Request::Subscribe { filters: filters.split_off(bytes), again: *again }
+            }
+            Request::Unsubscribe { filters } => Request::Unsubscribe { filters: filters.split_off(bytes) },
+        };
+        let part = Some(self.part.unwrap_or(0) + filters);
+        Self { token: self.token, request, properties: self.properties.clone(), part }
+    }
+}
