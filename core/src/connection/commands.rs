@@ -49,6 +49,9 @@ impl Connection {
         self.check_publish_packet(publish)?;
         let token = self.take_token();
         let record = self.queue.record(publish);
+        if record.qos != QoS::AtMostOnce {
+            self.store_message(token, &record);
+        }
         self.queue.push(token, record);
         self.flush();
         Ok(token)
@@ -278,7 +281,11 @@ impl Connection {
             return;
         }
         while let Some((packet, packet_id, reason)) = self.received.next_release() {
-            self.send_ack(packet, packet_id, reason);
+            if packet == PacketType::PubRec {
+                self.reply_pubrec(packet_id, reason);
+            } else {
+                self.send_ack(packet, packet_id, reason);
+            }
         }
     }
 
