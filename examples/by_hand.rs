@@ -69,7 +69,7 @@ fn application(connection: &mut Connection, now: Instant) -> Result<bool, Box<dy
                 let mut filters = FiltersBuf::default();
                 filters.push(SubscribeFilter { filter: "presence", options: SubscribeOptions::default() })?;
                 let filters = filters.as_filters();
-                connection.subscribe(now, Subscribe { filters, properties: Properties::EMPTY })?;
+                connection.subscribe(now, Subscribe::new(filters))?;
                 connection.publish(now, Publish::new("presence", "Hello mqtt"))?;
             }
             Event::Closed { .. } => return Ok(false),

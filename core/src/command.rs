@@ -3,6 +3,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::time::Duration;
 
 use crate::packet::{Filters, Properties, QoS, ReasonCode, TopicFilters};
 
@@ -98,6 +99,13 @@ pub struct Publish<'a> {
     /// connection that was; the topic itself is sent wherever the server does not know the alias, and no alias above
     /// the server's maximum ever. Default: none.
     pub topic_alias: Option<u16>,
+    /// How long the application waits for its outcome, counted from the driver's next call. Then it ends with
+    /// [`DeadlinePassed`](crate::OperationError::DeadlinePassed), as if it were
+    /// [cancelled](crate::Connection::cancel). Default: as long as it takes.
+    pub deadline: Option<Duration>,
+    /// QoS 0: if the connection is lost before the transport has taken the message, it is queued again instead of
+    /// ending with [`Lost`](crate::OperationError::Lost). It is kept until then. Default: no.
+    pub requeue: bool,
 }
 
 impl<'a> Publish<'a> {
@@ -110,6 +118,8 @@ impl<'a> Publish<'a> {
             retain: false,
             properties: Properties::EMPTY,
             topic_alias: None,
+            deadline: None,
+            requeue: false,
         }
     }
 
@@ -140,6 +150,20 @@ impl<'a> Publish<'a> {
         self.topic_alias = Some(alias);
         self
     }
+
+    /// With this deadline.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Whether QoS 0 that was not written is queued again when its connection is lost.
+    #[must_use]
+    pub fn requeue(mut self, requeue: bool) -> Self {
+        self.requeue = requeue;
+        self
+    }
 }
 
 /// Topic filters to subscribe to.
@@ -149,6 +173,15 @@ pub struct Subscribe<'a> {
     pub filters: Filters<'a>,
     /// 5.0 properties: Subscription Identifier and User Property.
     pub properties: Properties<'a>,
+    /// As [`Publish::deadline`].
+    pub deadline: Option<Duration>,
+}
+
+impl<'a> Subscribe<'a> {
+    /// To these filters, without properties and deadline.
+    pub fn new(filters: Filters<'a>) -> Self {
+        Self { filters, properties: Properties::EMPTY, deadline: None }
+    }
 }
 
 /// Topic filters to unsubscribe from.
@@ -158,6 +191,15 @@ pub struct Unsubscribe<'a> {
     pub filters: TopicFilters<'a>,
     /// 5.0 properties: User Property.
     pub properties: Properties<'a>,
+    /// As [`Publish::deadline`].
+    pub deadline: Option<Duration>,
+}
+
+impl<'a> Unsubscribe<'a> {
+    /// From these filters, without properties and deadline.
+    pub fn new(filters: TopicFilters<'a>) -> Self {
+        Self { filters, properties: Properties::EMPTY, deadline: None }
+    }
 }
 
 /// How to end.

@@ -58,6 +58,64 @@ pub enum TopicAliases {
     Assign,
 }
 
+/// What happens to a publish for which the queue has no room. Only messages that were not sent are ever dropped, with
+/// [`OperationError::Dropped`](crate::OperationError::Dropped); what is in flight, SUBSCRIBE and UNSUBSCRIBE never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueuePolicy {
+    /// It waits in the client until there is room; the state machine itself answers
+    /// [`Full`](crate::PublishError::Full).
+    Wait,
+    /// It is refused with [`Full`](crate::PublishError::Full).
+    Reject,
+    /// The messages that have waited longest are dropped until there is room, for SUBSCRIBE and UNSUBSCRIBE too.
+    DropOldest,
+    /// It is dropped itself.
+    DropNewest,
+    /// Of the messages that wait, each topic has only one, at the bound and below it: a newer one takes the place of the
+    /// older, which is dropped. Beyond the bound, one for another topic is refused with
+    /// [`Full`](crate::PublishError::Full).
+    LatestPerTopic,
+}
+
+/// What becomes of messages in flight when the server has lost the session; see [`SessionLoss`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InDoubt {
+    /// It is published again as a new message: the server may have taken it before, and then it comes twice.
+    PublishAgain,
+    /// It ends with [`SessionLost`](crate::OperationError::SessionLost): the server may have taken it, or not.
+    Fail,
+}
+
+/// What becomes of a message whose PUBREC has come when the server has lost the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterPubRec {
+    /// It ends with success: the server had taken it.
+    Succeed,
+    /// It ends with [`SessionLost`](crate::OperationError::SessionLost).
+    Fail,
+}
+
+/// What becomes of messages in flight when the server has lost the session. What was never sent is simply sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLoss {
+    /// QoS 1 without its PUBACK. Default: published again.
+    pub at_least_once: InDoubt,
+    /// QoS 2 without its PUBREC. Default: it fails.
+    pub exactly_once: InDoubt,
+    /// QoS 2 with its PUBREC. Default: success.
+    pub after_pubrec: AfterPubRec,
+}
+
+impl Default for SessionLoss {
+    fn default() -> Self {
+        Self {
+            at_least_once: InDoubt::PublishAgain,
+            exactly_once: InDoubt::Fail,
+            after_pubrec: AfterPubRec::Succeed,
+        }
+    }
+}
+
 /// When an incoming QoS 1 or 2 message is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledge {
@@ -241,6 +299,10 @@ pub struct Config {
     pub queue_limit: usize,
     /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB.
     pub queue_bytes: usize,
+    /// What happens beyond these two bounds. Default: the client waits.
+    pub queue_policy: QueuePolicy,
+    /// What becomes of messages in flight when the server has lost the session.
+    pub session_loss: SessionLoss,
     /// Queue QoS 0 messages while there is no connection. Default on; off, they end with `Offline`.
     pub queue_qos0: bool,
     /// How many bytes may wait for the transport before publishes are queued instead of encoded; and how many bytes
@@ -293,6 +355,8 @@ impl Config {
             exactly_once_limit: 20,
             queue_limit: 65_536,
             queue_bytes: 64 << 20,
+            queue_policy: QueuePolicy::Wait,
+            session_loss: SessionLoss::default(),
             queue_qos0: true,
             send_buffer: 256 << 10,
             incoming_limit: 4_096,

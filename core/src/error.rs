@@ -170,6 +170,11 @@ pub enum AckError {
     Reason(ReasonCode),
 }
 
+/// There is nothing to cancel: the operation is unknown, or has ended already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the operation is not under way")]
+pub struct CancelError;
+
 /// Why an accepted operation ended without success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -183,6 +188,18 @@ pub enum OperationError {
     /// It needs 5.0, and the server speaks an older version.
     #[error("needs MQTT 5.0, the connection speaks an older version")]
     UnsupportedByVersion,
+    /// The application cancelled it. If it was sent before, the server may have taken it.
+    #[error("the operation was cancelled")]
+    Cancelled,
+    /// Its own deadline passed. If it was sent before, the server may have taken it.
+    #[error("the operation's deadline passed")]
+    DeadlinePassed,
+    /// Its Message Expiry Interval was over before it could be sent.
+    #[error("the message expired before it could be sent")]
+    Expired,
+    /// The queue was full, and by its policy this message was the one to go.
+    #[error("the message was dropped from a full queue")]
+    Dropped,
     /// QoS 0: the connection was lost before the transport took it.
     #[error("the connection was lost before the message was handed to the transport")]
     Lost,

@@ -88,12 +88,13 @@ pub mod topic;
 pub use bytes;
 pub use command::{Data, Disconnect, Publish, Subscribe, Unsubscribe};
 pub use config::{
-    Acknowledge, CleanStart, ClientId, Config, Reconnect, ServerClose, TopicAliases, VersionPolicy, Will,
+    Acknowledge, AfterPubRec, CleanStart, ClientId, Config, InDoubt, QueuePolicy, Reconnect, ServerClose,
+    SessionLoss, TopicAliases, VersionPolicy, Will,
 };
 pub use connection::{Connection, Ingress, State, Statistics, Timer, Transmit};
 pub use error::{
-    AckError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError, ProtocolError,
-    PublishError, Refusal, ServerLimit, SubscribeError,
+    AckError, CancelError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError,
+    ProtocolError, PublishError, Refusal, ServerLimit, SubscribeError,
 };
 pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Token};
 pub use message::{Message, MessageId};

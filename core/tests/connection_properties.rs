@@ -268,14 +268,13 @@ impl World {
                 let mut filters = FiltersBuf::new();
                 let filter = if *wildcard { "a/#" } else { "a" };
                 filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
-                let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+                let subscribe = Subscribe::new(filters.as_filters());
                 self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
             }
             Call::Unsubscribe => {
                 let mut filters = TopicFiltersBuf::new();
                 filters.push("a").unwrap();
-                let unsubscribe =
-                    Unsubscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+                let unsubscribe = Unsubscribe::new(filters.as_filters());
                 self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
             }
             Call::Acknowledge(index, refuse) => {

@@ -115,7 +115,7 @@ impl Pair {
         let mut filters = FiltersBuf::new();
         let options = SubscribeOptions { qos: QoS::ExactlyOnce, ..SubscribeOptions::default() };
         filters.push(SubscribeFilter { filter: "t/#", options }).unwrap();
-        let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        let subscribe = Subscribe::new(filters.as_filters());
         self.client.subscribe(self.now, subscribe).unwrap();
     }
 

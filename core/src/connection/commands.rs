@@ -6,7 +6,8 @@ use super::Connection;
 use super::encoding::Changes;
 use super::queue::{CHAIN_FROM, Control, Request};
 use crate::command::{Data, Publish, Subscribe, Unsubscribe};
-use crate::error::{AckError, PublishError, ServerLimit, SubscribeError};
+use crate::config::QueuePolicy;
+use crate::error::{AckError, OperationError, PublishError, ServerLimit, SubscribeError};
 use crate::event::Token;
 use crate::message::MessageId;
 use crate::packet::{
@@ -36,19 +37,22 @@ impl Connection {
             self.check_publish_limits(publish.qos, publish.retain)?;
         }
         if publish.qos == QoS::AtMostOnce {
-            if up && self.queue.at_most_once.is_empty() && self.has_send_room() {
+            let keeps = !publish.requeue || self.has_room();
+            if up && self.queue.at_most_once().is_empty() && self.has_send_room() && keeps {
                 return self.send_at_most_once(publish);
             }
             if !up && !self.config.queue_qos0 {
                 return Err(PublishError::Offline);
             }
         }
-        if !self.has_room() {
-            return Err(PublishError::Full);
-        }
         self.check_publish_packet(publish)?;
+        self.drop_same_topic(publish.topic);
+        if !self.make_room() {
+            return self.refuse_publish();
+        }
         let token = self.take_token();
         let record = self.queue.record(publish);
+        self.due.add(token, publish.deadline, publish.properties.message_expiry_interval());
         if record.qos != QoS::AtMostOnce {
             self.store_message(token, &record);
         }
@@ -57,7 +61,49 @@ impl Connection {
         Ok(token)
     }
 
-    /// The quick way: encoded straight into the outgoing bytes, nothing is kept.
+    /// Where only the latest message of a topic is kept, a newer one takes the older one's place.
+    fn drop_same_topic(&mut self, topic: &str) {
+        if self.config.queue_policy == QueuePolicy::LatestPerTopic {
+            self.queue.index_topics();
+            let Some((older, size)) = self.queue.latest(topic) else { return };
+            // None is dropped in vain.
+            if self.queue.len() <= self.config.queue_limit
+                && self.queue.bytes() - size < self.config.queue_bytes
+            {
+                self.drop_waiting(older);
+            }
+        }
+    }
+
+    /// Whether there is room for one more operation, if need be after dropping the oldest messages that wait. None is
+    /// dropped in vain.
+    fn make_room(&mut self) -> bool {
+        if self.has_room() {
+            return true;
+        }
+        let kept = self.queue.bytes() - self.queue.waiting_bytes();
+        let enough = self.queue.control.len() < self.config.queue_limit && kept < self.config.queue_bytes;
+        if self.config.queue_policy != QueuePolicy::DropOldest || !enough {
+            return false;
+        }
+        while !self.has_room() {
+            let Some(oldest) = self.queue.oldest() else { return false };
+            self.drop_waiting(oldest);
+        }
+        true
+    }
+
+    /// There is no room for a publish.
+    fn refuse_publish(&mut self) -> Result<Token, PublishError> {
+        if self.config.queue_policy != QueuePolicy::DropNewest {
+            return Err(PublishError::Full);
+        }
+        let token = self.take_token();
+        self.publish_failed(token, OperationError::Dropped);
+        Ok(token)
+    }
+
+    /// The quick way: encoded straight into the outgoing bytes; nothing is kept, unless that was asked for.
     fn send_at_most_once(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         let packet = packet::Publish {
             duplicate: false,
@@ -75,7 +121,10 @@ impl Connection {
         let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
         self.encode_message(&packet, shared, changes).map_err(Self::publish_error)?;
         let token = self.take_token();
-        self.unwritten.push_back((self.enqueued, token));
+        let record = publish.requeue.then(|| self.queue.record(publish));
+        let interval = publish.properties.message_expiry_interval().filter(|_| publish.requeue);
+        self.due.add(token, publish.deadline, interval);
+        self.await_written(token, record);
         Ok(token)
     }
 
@@ -155,7 +204,7 @@ impl Connection {
 
     pub(super) fn send_subscribe(&mut self, subscribe: Subscribe<'_>) -> Result<Token, SubscribeError> {
         self.check_control()?;
-        let Subscribe { filters, properties } = subscribe;
+        let Subscribe { filters, properties, deadline } = subscribe;
         self.check_subscribe_version(filters.iter(), properties)?;
         if self.phase.is_up() {
             self.check_subscribe_limits(filters.iter(), properties)?;
@@ -163,7 +212,11 @@ impl Connection {
         let packet = Packet::Subscribe(packet::Subscribe { packet_id: 1, properties, filters });
         let largest = filters.iter().map(|filter| filter.filter.len() + 3).max();
         self.check_control_packet(&packet, properties, largest)?;
+        if !self.make_room() {
+            return Err(SubscribeError::Full);
+        }
         let token = self.take_token();
+        self.due.add(token, deadline, None);
         self.subscriptions.subscribe(token, filters, properties);
         let request = Request::Subscribe { filters: filters.into(), again: false };
         self.enqueue_control(token, request, properties);
@@ -172,24 +225,25 @@ impl Connection {
 
     pub(super) fn send_unsubscribe(&mut self, unsubscribe: Unsubscribe<'_>) -> Result<Token, SubscribeError> {
         self.check_control()?;
-        let Unsubscribe { filters, properties } = unsubscribe;
+        let Unsubscribe { filters, properties, deadline } = unsubscribe;
         if !properties.is_empty() && self.is_known_to_be_older() {
             return Err(SubscribeError::UnsupportedByVersion("a property of UNSUBSCRIBE"));
         }
         let packet = Packet::Unsubscribe(packet::Unsubscribe { packet_id: 1, properties, filters });
         let largest = filters.iter().map(|filter| filter.len() + 2).max();
         self.check_control_packet(&packet, properties, largest)?;
+        if !self.make_room() {
+            return Err(SubscribeError::Full);
+        }
         let token = self.take_token();
+        self.due.add(token, deadline, None);
         self.subscriptions.unsubscribe(filters);
         self.enqueue_control(token, Request::Unsubscribe { filters: filters.into() }, properties);
         Ok(token)
     }
 
     fn check_control(&self) -> Result<(), SubscribeError> {
-        if self.is_ending() {
-            return Err(SubscribeError::Closed);
-        }
-        if self.has_room() { Ok(()) } else { Err(SubscribeError::Full) }
+        if self.is_ending() { Err(SubscribeError::Closed) } else { Ok(()) }
     }
 
     pub(super) fn check_subscribe_version<'a>(

@@ -11,6 +11,10 @@ use crate::time::Instant;
 
 impl Connection {
     pub(super) fn deadlines(&mut self) {
+        if self.due.next(self.now).is_some_and(|at| at <= self.now) && self.phase != Phase::Closed {
+            self.end_what_is_due();
+            self.completed();
+        }
         if self.timers.take_due(Timer::Connect, self.now) {
             self.fail(Cause::Timeout(Timer::Connect));
         }
@@ -100,6 +104,7 @@ impl Connection {
         self.queue.trim();
         self.in_flight.trim();
         self.received.trim();
+        self.due.trim();
         self.scratch = PropertiesBuf::new();
         if let Some(persistence) = self.persistence.as_deref_mut() {
             persistence.trim();

@@ -250,7 +250,7 @@ impl Connection {
             } else {
                 Ok(receipt)
             };
-            self.report(Event::Published { token: entry.token, result });
+            self.published(entry.token, result);
         }
         self.completed();
     }
@@ -302,7 +302,7 @@ impl Connection {
     }
 
     /// An operation completed: others may go.
-    fn completed(&mut self) {
+    pub(super) fn completed(&mut self) {
         if !self.in_flight.is_awaited() {
             self.timers.disarm(Timer::Ack);
         }

@@ -109,6 +109,12 @@ impl InFlights {
         self.ids.last()
     }
 
+    /// Identifiers are handed out from the first one again.
+    #[cfg(test)]
+    pub(crate) fn restart_ids(&mut self) {
+        self.ids = PacketIds::default();
+    }
+
     /// How many messages of this connection are unacknowledged.
     pub(crate) fn window(&self) -> Window {
         self.window
@@ -370,6 +376,23 @@ impl InFlights {
         let mut awaited: Vec<_> = awaited.map(|(id, entry)| (entry.token, id)).collect();
         awaited.sort_unstable();
         awaited
+    }
+
+    /// The packet identifier of a message that the application waits for.
+    pub(crate) fn message(&self, token: Token) -> Option<u16> {
+        let is_it =
+            |entry: &InFlight| entry.token == token && !entry.abandoned && entry.stage.qos().is_some();
+        self.table.iter().find(|(_, entry)| is_it(entry)).map(|(id, _)| id)
+    }
+
+    /// The packet identifiers of a SUBSCRIBE or UNSUBSCRIBE, or its parts, that the application waits for.
+    pub(crate) fn controls(&self, token: Token) -> Vec<u16> {
+        let is_it =
+            |entry: &InFlight| entry.token == token && !entry.abandoned && entry.stage.qos().is_none();
+        let mut controls: Vec<_> =
+            self.table.iter().filter(|(_, entry)| is_it(entry)).map(|(id, _)| id).collect();
+        controls.sort_unstable();
+        controls
     }
 
     /// What was sent `timeout` ago and is not answered, in the order of the calls.

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
-use super::Connection;
 use super::inflight::Stage;
 use super::state::{Input, Phase};
 use super::timer::Timer;
+use super::{Connection, Unwritten};
 use crate::config::{ServerClose, VersionPolicy};
 use crate::error::{Cause, Lost, LostKind, OperationError};
 use crate::event::{Attempt, Event};
@@ -68,8 +68,13 @@ impl Connection {
             persistence.disconnected();
         }
         self.subscriptions.disconnected();
-        for (_, token) in core::mem::take(&mut self.unwritten) {
-            self.publish_failed(token, OperationError::Lost);
+        for Unwritten { token, record, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
+            if let Some(record) = record {
+                self.due.waits_again(token);
+                self.queue.push(token, record);
+            } else if !withdrawn {
+                self.publish_failed(token, OperationError::Lost);
+            }
         }
         for entry in self.in_flight.disconnected().into_iter().rev() {
             let Stage::Controlled(control) = entry.stage else { continue };

@@ -2,6 +2,7 @@
 
 mod commands;
 mod deadlines;
+mod due;
 mod encoding;
 mod ending;
 mod handshake;
@@ -25,6 +26,8 @@ mod subscriptions;
 mod tests;
 mod timer;
 mod topic_alias;
+mod waiting;
+mod withdrawing;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -33,12 +36,13 @@ use core::fmt;
 use bytes::BytesMut;
 use heapless::Deque;
 
+use self::due::Due;
 use self::ending::Ending;
 use self::handshake::ServerSession;
 use self::inflight::InFlights;
 use self::outgoing_aliases::OutgoingAliases;
 use self::persistence::Persistence;
-use self::queue::Queue;
+use self::queue::{Queue, Record};
 use self::random::Random;
 use self::received::Received;
 use self::reconnect::Backoff;
@@ -49,7 +53,9 @@ use self::timer::Timers;
 use self::topic_alias::IncomingAliases;
 use crate::command::{Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Acknowledge, ClientId, Config, VersionPolicy};
-use crate::error::{AckError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError};
+use crate::error::{
+    AckError, CancelError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError,
+};
 use crate::event::{Action, Attempt, Event, PacketInfo, Token};
 use crate::message::{Message, MessageId};
 use crate::packet::{PacketType, PropertiesBuf, ProtocolVersion, ReasonCode};
@@ -157,6 +163,7 @@ pub struct Connection {
     next_token: u64,
     queue: Queue,
     splits: Splits,
+    due: Due,
     in_flight: InFlights,
     received: Received,
     persistence: Option<Box<Persistence>>,
@@ -175,8 +182,8 @@ pub struct Connection {
     replies: u64,
     /// When the transport last made progress, while it has bytes to take.
     writing_since: Option<Instant>,
-    /// QoS 0 messages, and where each ends among the bytes enqueued.
-    unwritten: VecDeque<(u64, Token)>,
+    /// QoS 0 messages among the bytes enqueued, in the order of the calls.
+    unwritten: VecDeque<Unwritten>,
     ping: Option<Ping>,
     last_sent: Instant,
     last_received: Instant,
@@ -196,6 +203,18 @@ pub struct Connection {
     /// How much input was left over for the next call.
     left_over: usize,
     dropped: u64,
+}
+
+/// A QoS 0 message that the transport has not taken.
+#[derive(Debug)]
+struct Unwritten {
+    /// Where it ends among the bytes enqueued.
+    end: u64,
+    token: Token,
+    /// The message itself, if it is to be queued again should the connection be lost.
+    record: Option<Record>,
+    /// The application was told of its end already.
+    withdrawn: bool,
 }
 
 /// A PINGREQ that was not answered yet.
@@ -239,6 +258,7 @@ impl Connection {
             next_token: subscriptions::AGAIN.0 + 1,
             queue: Queue::default(),
             splits: Splits::default(),
+            due: Due::default(),
             in_flight: InFlights::new(),
             received: Received::new(),
             persistence: None,
@@ -370,6 +390,18 @@ impl Connection {
         self.send_unsubscribe(unsubscribe)
     }
 
+    /// Ends an operation with [`OperationError::Cancelled`](crate::OperationError::Cancelled), at once. What was not
+    /// sent is gone. What was sent is not sent again, whatever the server does with it; its packet identifier stays
+    /// reserved until the acknowledgement or the end of the session, and a QoS 2 exchange is brought to its end. A
+    /// subscribe that is cancelled is not made again by a reconnect. The cost grows with what is in flight.
+    ///
+    /// # Errors
+    /// The token is not that of an operation that is under way; nothing happened.
+    pub fn cancel(&mut self, now: Instant, token: Token) -> Result<(), CancelError> {
+        self.observe_coarse(now);
+        self.cancel_operation(token)
+    }
+
     /// Acknowledges a received QoS 1 or 2 message; needed for each with [`Acknowledge::Explicit`]. Any order will
     /// do: PUBACKs leave in the order of the messages, PUBRECs too. While there is no connection it is remembered,
     /// and the server's redelivery is answered with it. A `reason` of 0x80 or above refuses the message (5.0).
@@ -439,7 +471,9 @@ impl Connection {
         let stored = self.timers.next(self.now);
         let keep_alive = self.keep_alive_deadline().map(|at| (at, Timer::KeepAlive));
         let write = self.write_deadline().map(|at| (at, Timer::Write));
-        [stored, keep_alive, write].into_iter().flatten().min()
+        let due = self.due.next(self.now).filter(|_| self.phase != Phase::Closed);
+        let due = due.map(|at| (at, Timer::Operation));
+        [stored, keep_alive, write, due].into_iter().flatten().min()
     }
 
     // What can be read at any time.
@@ -498,14 +532,16 @@ impl Connection {
         self.queue.len()
     }
 
-    /// Whether bytes, actions, events, messages or changes of the store wait to be polled. After a publish that was only queued there are
-    /// none: a driver that sleeps until its deadline need not be woken for it.
+    /// Whether bytes, actions, events, messages or changes of the store wait to be polled, or a deadline was set that
+    /// counts from the driver's next call. After a publish that was only queued there is nothing: a driver that sleeps
+    /// until its deadline need not be woken for it.
     pub fn has_output(&self) -> bool {
         !(self.out.is_empty()
             && self.actions.is_empty()
             && self.events.is_empty()
             && self.messages.is_empty())
             || self.persistence.as_deref().is_some_and(Persistence::has_output)
+            || self.due.is_unsettled()
     }
 
     /// Whether there is room for one more operation; without it commands answer `Full`.
@@ -519,6 +555,7 @@ impl Connection {
     fn observe(&mut self, now: Instant) {
         self.observe_coarse(now);
         self.timers.settle(self.now);
+        self.due.settle(self.now);
     }
 
     /// A command: its time may be an old one.

@@ -2,7 +2,6 @@
 
 use alloc::boxed::Box;
 
-use super::Connection;
 use super::encoding::Changes;
 use super::inflight::{Planned, Stage, Window};
 use super::queue::{Control, Record, Request};
@@ -10,6 +9,7 @@ use super::send_buffer::Transmit;
 use super::state::Phase;
 use super::subscriptions::AGAIN;
 use super::timer::Timer;
+use super::{Connection, Unwritten};
 use crate::error::{OperationError, ServerLimit};
 use crate::event::{Event, Receipt, Token};
 use crate::packet::{
@@ -59,6 +59,7 @@ impl Connection {
 
     /// Sends whatever may go, oldest call first.
     pub(super) fn flush(&mut self) {
+        self.end_what_is_due();
         self.admit();
         while self.phase.is_up() && self.has_send_room() && self.send_next() {}
         self.finish_if_drained();
@@ -71,13 +72,14 @@ impl Connection {
         }
         // What is planned and was given up does not take room.
         self.in_flight.next_planned();
-        while let Some((_, record)) = self.queue.acknowledged.front() {
+        while let Some((_, record)) = self.queue.acknowledged().front() {
             if !self.fits(self.in_flight.planned_window(), record.qos) {
                 return;
             }
             let Some(packet_id) = self.in_flight.free_id() else { return };
-            let Some((token, record)) = self.queue.acknowledged.pop_front() else { return };
+            let Some((token, record)) = self.queue.pop_acknowledged() else { return };
             let stored_by = self.store_flight(token, packet_id, StoredStage::Published);
+            self.due.enter(token, packet_id);
             self.in_flight.admit(packet_id, token, self.now, record, stored_by);
         }
     }
@@ -87,15 +89,15 @@ impl Connection {
         // While every packet identifier is in use, QoS 0 and what has an identifier go on.
         let has_id = self.in_flight.has_free_id();
         let control = self.queue.control.front().filter(|_| has_id).map(|control| control.token);
-        let at_most_once = self.queue.at_most_once.front().map(|(token, _)| *token);
+        let at_most_once = self.queue.at_most_once().front().map(|(token, _)| token);
         let planned = self.in_flight.next_planned();
         let acknowledged = match planned {
             // A message is never sent before an earlier one that is to be sent again, or waits for the store.
             Some((planned, stored_by)) => self.is_stored(stored_by).then_some((planned.token, planned.qos)),
             None if self.persistence.is_some() => None,
             None => {
-                let front = self.queue.acknowledged.front().filter(|_| has_id);
-                front.map(|(token, record)| (*token, record.qos))
+                let front = self.queue.acknowledged().front().filter(|_| has_id);
+                front.map(|(token, record)| (token, record.qos))
             }
         };
         let acknowledged = acknowledged.filter(|(_, qos)| self.fits(self.in_flight.window(), *qos));
@@ -167,19 +169,32 @@ impl Connection {
     }
 
     fn send_queued_at_most_once(&mut self) {
-        let Some((token, record)) = self.queue.at_most_once.pop_front() else { return };
-        match self.send_record(&record, 0, false) {
-            Ok(()) => self.unwritten.push_back((self.enqueued, token)),
-            Err(error) => self.publish_failed(token, error),
+        let Some((token, record)) = self.queue.pop_at_most_once() else { return };
+        match self.send_record(token, &record, 0, false) {
+            Ok(()) if record.requeue => self.await_written(token, Some(record)),
+            Ok(()) => {
+                self.queue.release(record);
+                self.await_written(token, None);
+            }
+            Err(error) => {
+                self.queue.release(record);
+                self.publish_failed(token, error);
+            }
         }
-        self.queue.release(record);
+    }
+
+    /// A QoS 0 message was encoded: it completes when the transport has taken it.
+    pub(super) fn await_written(&mut self, token: Token, record: Option<Record>) {
+        self.due.sent(token, None);
+        self.unwritten.push_back(Unwritten { end: self.enqueued, token, record, withdrawn: false });
     }
 
     fn send_queued(&mut self) {
         let Some(packet_id) = self.in_flight.free_id() else { return };
-        let Some((token, record)) = self.queue.acknowledged.pop_front() else { return };
-        match self.send_record(&record, packet_id, false) {
+        let Some((token, record)) = self.queue.pop_acknowledged() else { return };
+        match self.send_record(token, &record, packet_id, false) {
             Ok(()) => {
+                self.due.sent(token, Some(packet_id));
                 let stage = Stage::Published(record);
                 self.in_flight.insert(packet_id, token, self.attempt, self.now, stage);
             }
@@ -198,12 +213,15 @@ impl Connection {
         // Taken out while it is sent, since sending needs the rest of the connection.
         let stage = core::mem::replace(&mut entry.stage, Stage::Abandoned { qos });
         let Stage::Published(record) = stage else { return };
-        let result = self.send_record(&record, packet_id, duplicate);
+        let result = self.send_record(token, &record, packet_id, duplicate);
         if let Some(entry) = self.in_flight.table.get_mut(packet_id) {
             entry.stage = Stage::Published(record);
         }
         match result {
-            Ok(()) => self.in_flight.sent(self.attempt, self.now),
+            Ok(()) => {
+                self.due.sent(token, Some(packet_id));
+                self.in_flight.sent(self.attempt, self.now);
+            }
             Err(error) => {
                 self.give_up(packet_id);
                 self.publish_failed(token, error);
@@ -213,7 +231,7 @@ impl Connection {
 
     /// A message in flight is not sent any more. Its identifier stays reserved if the server may know it from an
     /// earlier connection.
-    fn give_up(&mut self, packet_id: u16) {
+    pub(super) fn give_up(&mut self, packet_id: u16) {
         let Some(entry) = self.in_flight.table.get(packet_id) else { return };
         let (token, sent) = (entry.token, entry.sent);
         if sent {
@@ -239,13 +257,14 @@ impl Connection {
     /// Encodes a kept message against the limits of the current connection.
     fn send_record(
         &mut self,
+        token: Token,
         record: &Record,
         packet_id: u16,
         duplicate: bool,
     ) -> Result<(), OperationError> {
         let packet = record.packet(packet_id, duplicate);
         self.check_publish_limits(record.qos, record.retain).map_err(OperationError::Limit)?;
-        let changes = Changes { alias: record.alias, expiry: None };
+        let changes = Changes { alias: record.alias, expiry: self.due.remaining(token, self.now) };
         self.encode_message(&packet, record.shared(), changes).map_err(operation_error)
     }
 
@@ -297,11 +316,15 @@ impl Connection {
         self.statistics.bytes_sent += bytes;
         self.last_sent = self.now;
         self.writing_since = (self.unsent() > 0).then_some(self.now);
-        while let Some((_, token)) = self.unwritten.front().filter(|(end, _)| *end <= self.written) {
-            let token = *token;
-            self.unwritten.pop_front();
-            let receipt = Receipt { reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() };
-            self.report(Event::Published { token, result: Ok(receipt) });
+        while self.unwritten.front().is_some_and(|message| message.end <= self.written) {
+            let Some(Unwritten { token, record, withdrawn, .. }) = self.unwritten.pop_front() else { break };
+            if let Some(record) = record {
+                self.queue.release(record);
+            }
+            if !withdrawn {
+                let receipt = Receipt { reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() };
+                self.published(token, Ok(receipt));
+            }
         }
         self.arm_ping();
         self.flush();

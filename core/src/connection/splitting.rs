@@ -77,6 +77,11 @@ impl Splits {
         (!reported).then_some(outcome)
     }
 
+    /// Whether it was split, and the application was told of its end.
+    pub(crate) fn is_ended(&self, token: Token) -> bool {
+        self.0.get(&token).is_some_and(|split| split.reported)
+    }
+
     /// The application is told now, whatever comes: whether it was not told before. Always so for an operation that
     /// was not split.
     pub(crate) fn end(&mut self, token: Token) -> bool {
@@ -124,6 +129,7 @@ impl Connection {
             None => awaited.then_some(outcome),
         };
         if let Some(result) = outcome {
+            self.due.remove(token);
             self.report(match control.request {
                 Request::Subscribe { .. } => Event::Subscribed { token, result },
                 Request::Unsubscribe { .. } => Event::Unsubscribed { token, result },

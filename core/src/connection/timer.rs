@@ -24,6 +24,8 @@ pub enum Timer {
     Reconnect,
     /// A graceful disconnect waits no longer.
     Drain,
+    /// A message expires, or an operation's own deadline passes.
+    Operation,
 }
 
 impl fmt::Display for Timer {
@@ -36,13 +38,22 @@ impl fmt::Display for Timer {
             Self::Write => "the transport takes no bytes",
             Self::Reconnect => "reconnect",
             Self::Drain => "draining took too long",
+            Self::Operation => "an operation took too long",
         })
     }
 }
 
-const COUNT: usize = Timer::Drain as usize + 1;
-const ALL: [Timer; COUNT] =
-    [Timer::Connect, Timer::KeepAlive, Timer::Ping, Timer::Ack, Timer::Write, Timer::Reconnect, Timer::Drain];
+const COUNT: usize = Timer::Operation as usize + 1;
+const ALL: [Timer; COUNT] = [
+    Timer::Connect,
+    Timer::KeepAlive,
+    Timer::Ping,
+    Timer::Ack,
+    Timer::Write,
+    Timer::Reconnect,
+    Timer::Drain,
+    Timer::Operation,
+];
 
 #[derive(Debug, Clone, Copy)]
 enum Deadline {

@@ -7,11 +7,14 @@ mod deadlines;
 mod hostile;
 mod persisting;
 mod publishing;
+mod queueing;
 mod receiving;
 mod reconnecting;
 mod reviving;
+mod session_loss;
 mod splitting;
 mod subscribing;
+mod withdrawing;
 
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -240,7 +243,7 @@ impl Rig {
 
     fn subscribe(&mut self, filters: &[&str]) -> Token {
         let filters = filters_buf(filters, SubscribeOptions::default());
-        let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        let subscribe = Subscribe::new(filters.as_filters());
         self.connection.subscribe(self.now, subscribe).unwrap()
     }
 
@@ -249,7 +252,7 @@ impl Rig {
         for filter in filters {
             list.push(filter).unwrap();
         }
-        let unsubscribe = Unsubscribe { filters: list.as_filters(), properties: Properties::EMPTY };
+        let unsubscribe = Unsubscribe::new(list.as_filters());
         self.connection.unsubscribe(self.now, unsubscribe).unwrap()
     }
 

@@ -42,7 +42,7 @@ fn parts_fit_the_servers_packet_size_to_the_byte() {
     }
     let mut rig = Rig::connected_to(config(), &[Property::MaximumPacketSize(9)]);
     let filters = filters_buf(&["a", "bb"], SubscribeOptions::default());
-    let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+    let subscribe = Subscribe::new(filters.as_filters());
     let limit = ServerLimit::MaximumPacketSize { size: 10, limit: 9 };
     assert_eq!(rig.connection.subscribe(rig.now, subscribe), Err(SubscribeError::Limit(limit)));
     assert_eq!((rig.sent(), rig.connection.queued()), (vec![], 0), "nothing was kept");
