@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sterna_core::packet::PropertiesBuf;
-use sterna_core::{CleanStart, ClientId, Config, Reconnect, ServerClose, TopicAliases, VersionPolicy, Will};
+use sterna_core::{
+    CleanStart, ClientId, Config, QueuePolicy, Reconnect, ServerClose, SessionLoss, TopicAliases,
+    VersionPolicy, Will,
+};
 use sterna_transport::{Endpoint, SocketOptions, UrlError};
 
 use crate::client::Client;
@@ -267,6 +270,21 @@ impl<R: Runtime> ClientBuilder<R> {
     pub fn queue_limit(mut self, operations: usize, bytes: usize) -> Self {
         self.config.queue_limit = operations;
         self.config.queue_bytes = bytes;
+        self
+    }
+
+    /// What happens to a publish for which there is no room: by default it waits. Under every other policy nothing
+    /// waits, and what is dropped ends with [`OperationError::Dropped`](crate::OperationError::Dropped). Subscribing and
+    /// unsubscribing always wait for room.
+    pub fn queue_policy(mut self, queue_policy: QueuePolicy) -> Self {
+        self.config.queue_policy = queue_policy;
+        self
+    }
+
+    /// What becomes of messages in flight when the server has lost the session. Default: QoS 1 is published again, QoS 2
+    /// fails unless its PUBREC has come.
+    pub fn session_loss(mut self, session_loss: SessionLoss) -> Self {
+        self.config.session_loss = session_loss;
         self
     }
 

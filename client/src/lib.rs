@@ -45,8 +45,9 @@ pub use sterna_core::packet::{
     SubscribeOptions,
 };
 pub use sterna_core::{
-    Attempt, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Lost, LostKind,
-    OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit,
-    State, TopicAliases, VersionPolicy, Will,
+    AfterPubRec, Attempt, CancelError, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted,
+    InDoubt, Instant, Lost, LostKind, OperationError, PacketInfo, ProtocolError, QueuePolicy, Receipt,
+    Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionLoss, State, TopicAliases, VersionPolicy,
+    Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

@@ -6,9 +6,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use sterna_core::packet::{Properties, PropertiesBuf, QoS};
-use sterna_core::{Data, OperationError, Publish, Receipt};
+use sterna_core::{CancelError, Data, OperationError, Publish, Receipt};
 
 use crate::completion::Answer;
 use crate::error::{PublishError, Unsent};
@@ -33,6 +34,8 @@ pub struct Publishing<'a> {
     retain: bool,
     properties: PropertiesBuf,
     topic_alias: Option<u16>,
+    deadline: Option<Duration>,
+    requeue: bool,
     operation: Option<Operation>,
 }
 
@@ -46,6 +49,8 @@ impl<'a> Publishing<'a> {
             retain: false,
             properties: PropertiesBuf::new(),
             topic_alias: None,
+            deadline: None,
+            requeue: false,
             operation: None,
         }
     }
@@ -75,6 +80,21 @@ impl<'a> Publishing<'a> {
     /// wherever the server does not know the alias.
     pub fn topic_alias(mut self, alias: u16) -> Self {
         self.topic_alias = Some(alias);
+        self
+    }
+
+    /// How long to wait for the outcome, the time in which it waits for room included. Then it ends with
+    /// [`OperationError::DeadlinePassed`]: if it was not sent it never is, and if it was, it is not sent again. Default:
+    /// as long as it takes.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// QoS 0: queue it again if the connection is lost before the transport has taken it, instead of ending with
+    /// [`OperationError::Lost`]. Default: no.
+    pub fn requeue(mut self, requeue: bool) -> Self {
+        self.requeue = requeue;
         self
     }
 
@@ -115,6 +135,8 @@ impl<'a> Publishing<'a> {
             retain: self.retain,
             properties,
             topic_alias: self.topic_alias,
+            deadline: self.deadline,
+            requeue: self.requeue,
         }
     }
 
@@ -189,6 +211,17 @@ impl Future for Enqueuing<'_> {
 /// Dropping it, at any time, has no influence on the publish.
 #[derive(Debug)]
 pub struct Delivery(Operation);
+
+impl Delivery {
+    /// Ends the publish with [`OperationError::Cancelled`], which awaiting it gives then. If it was not sent, it never
+    /// is, and its room is free. If it was, the server may have it; it is not sent again.
+    ///
+    /// # Errors
+    /// It has ended already.
+    pub fn cancel(&self) -> Result<(), CancelError> {
+        self.0.cancel()
+    }
+}
 
 impl Future for Delivery {
     type Output = Result<Receipt, PublishError>;

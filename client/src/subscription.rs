@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
 use sterna_core::Granted;
@@ -38,6 +39,7 @@ pub struct Subscribing {
     options: SubscribeOptions,
     mode: AckMode,
     properties: PropertiesBuf,
+    deadline: Option<Duration>,
     /// Once it was handed in.
     subscription: Option<Subscription>,
 }
@@ -45,7 +47,15 @@ pub struct Subscribing {
 impl Subscribing {
     pub(crate) fn new(handle: Arc<Handle>, filters: Vec<Filter>, mode: AckMode) -> Self {
         let options = SubscribeOptions::default();
-        Self { handle, filters, options, mode, properties: PropertiesBuf::new(), subscription: None }
+        Self {
+            handle,
+            filters,
+            options,
+            mode,
+            properties: PropertiesBuf::new(),
+            deadline: None,
+            subscription: None,
+        }
     }
 
     /// The highest quality of service to receive with, for filters without options of their own. Default: at
@@ -86,6 +96,14 @@ impl Subscribing {
         self
     }
 
+    /// How long to wait for the server's answer; then it ends with
+    /// [`OperationError::DeadlinePassed`](crate::OperationError::DeadlinePassed), and a reconnect does not subscribe
+    /// again. Default: as long as it takes.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// Hands it over without waiting: the stream exists from now on, and SUBSCRIBE leaves when there is a
     /// connection. So a stream can be there before a client that is started by hand connects, and misses nothing
     /// that the server's session kept for it. [`Subscription::granted`] has the answer later.
@@ -115,9 +133,10 @@ impl Subscribing {
         let receiver = Receiver::open(self.handle.clone(), names, self.mode);
         let stream = receiver.stream();
         let properties = std::mem::take(&mut self.properties);
-        let ticket = self
-            .handle
-            .with(|inner| inner.submit(Command::Subscribe { filters, properties, stream }, false))?;
+        let deadline = self.deadline;
+        let ticket = self.handle.with(|inner| {
+            inner.submit(Command::Subscribe { filters, properties, stream }, deadline, false)
+        })?;
         let operation = Some(Operation::new(self.handle.clone(), ticket));
         self.subscription = Some(Subscription { receiver, operation, granted: None });
         Ok(())

@@ -179,6 +179,9 @@ impl Inner {
     pub(crate) fn driver_awake(&mut self, now: Instant) {
         self.now = now;
         self.take_driver();
+        for command in self.room.look(now, &mut self.wakers) {
+            self.end_stream_of(&command);
+        }
     }
 
     /// The driver looks at everything that commands did up to now.
