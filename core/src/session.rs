@@ -188,6 +188,11 @@ pub enum SessionError {
 const FORMAT: u8 = 1;
 const MAGIC: &[u8; 6] = b"sterna";
 
+/// A number that is counted up, one at a time, from 0: none comes near the end of its range.
+fn sequence(bytes: [u8; 8]) -> Option<u64> {
+    Some(u64::from_be_bytes(bytes)).filter(|number| *number < u64::MAX / 2)
+}
+
 /// The header of a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -232,7 +237,7 @@ impl Header {
         };
         let (next_token, client_id) = rest.split_first_chunk()?;
         let client_id = core::str::from_utf8(client_id).ok()?.into();
-        Some(Self { version, next_token: u64::from_be_bytes(*next_token), client_id })
+        Some(Self { version, next_token: sequence(*next_token)?, client_id })
     }
 }
 
@@ -321,7 +326,7 @@ impl StoredFlight {
             0 => StoredStage::Published,
             1 => {
                 let reason = ReasonCode::from_value(*reason)?;
-                StoredStage::Released { order: u64::from_be_bytes(*order), reason }
+                StoredStage::Released { order: sequence(*order)?, reason }
             }
             2 => StoredStage::Abandoned { exactly_once: false },
             3 => StoredStage::Abandoned { exactly_once: true },
@@ -567,6 +572,17 @@ mod tests {
         assert_eq!(contradiction(&[(Key::Message(9), message())]), refused(Key::Message(9)));
         let both = [1, 2].map(|token| [(Key::Message(token), message()), (Key::Flight(token), published(4))]);
         assert_eq!(contradiction(&both.concat()), refused(Key::Flight(2)));
+    }
+
+    // R: STO-03
+    #[test]
+    fn numbers_that_no_client_reaches_are_damage() {
+        let mut session = Session::new();
+        let damaged = |key| Err(SessionError::Damaged(key));
+        assert_eq!(session.load(Key::Header, &header(u64::MAX)), damaged(Key::Header));
+        let released = StoredStage::Released { order: u64::MAX, reason: ReasonCode::SUCCESS };
+        let record = written(|out| StoredFlight { packet_id: 1, stage: released }.write(out));
+        assert_eq!(session.load(Key::Flight(1), &record), damaged(Key::Flight(1)));
     }
 
     proptest! {

@@ -324,7 +324,9 @@ impl Connection {
                 return Err(AckError::Reason(reason));
             }
         }
-        self.received.acknowledge(id, reason)?;
+        if self.received.acknowledge(id, reason)? {
+            self.store_incoming(id.packet_id);
+        }
         self.send_acks();
         Ok(())
     }
@@ -336,7 +338,7 @@ impl Connection {
         }
         while let Some((packet, packet_id, reason)) = self.received.next_release() {
             if packet == PacketType::PubRec {
-                self.reply_pubrec(packet_id, reason);
+                self.reply_incoming(packet, packet_id, reason);
             } else {
                 self.send_ack(packet, packet_id, reason);
             }

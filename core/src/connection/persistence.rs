@@ -244,9 +244,11 @@ impl Connection {
         self.persistence.as_deref()?.version
     }
 
-    /// Tokens are never given out twice, over restarts either.
+    /// Tokens are never given out twice, over restarts either: the next promise is made long before it is needed, and
+    /// is stored by then.
     pub(super) fn promise_token(&mut self) {
-        if self.persistence.as_deref().is_some_and(|persistence| self.next_token >= persistence.promised) {
+        let needed = self.next_token + TOKENS / 2;
+        if self.persistence.as_deref().is_some_and(|persistence| needed >= persistence.promised) {
             self.store_header();
         }
     }
@@ -308,8 +310,8 @@ impl Connection {
         self.store_flight(token, packet_id, StoredStage::Abandoned { exactly_once });
     }
 
-    /// A QoS 2 message was received, and its PUBREC is to be sent [MQTT-4.3.3-9].
-    fn store_incoming(&mut self, packet_id: u16) {
+    /// The application has acknowledged a QoS 2 message: it is not delivered again [MQTT-4.3.3-10].
+    pub(super) fn store_incoming(&mut self, packet_id: u16) {
         let id = self.change(|batch| batch.put(Key::Incoming(packet_id), |_| {}));
         self.incoming_changed(id);
     }
@@ -342,16 +344,7 @@ impl Connection {
         self.reply(after, (PacketType::PubRel, packet_id, reason));
     }
 
-    /// Sends PUBREC once its identifier is stored. A refused message has none.
-    pub(super) fn reply_pubrec(&mut self, packet_id: u16, reason: ReasonCode) {
-        if !reason.is_error() {
-            self.store_incoming(packet_id);
-        }
-        self.reply_incoming(PacketType::PubRec, packet_id, reason);
-    }
-
-    /// Sends a PUBREC again, or PUBCOMP, once the last change of a received identifier is stored: its own or a later
-    /// one.
+    /// Sends PUBREC or PUBCOMP once the last change of a received identifier is stored: its own or a later one.
     pub(super) fn reply_incoming(&mut self, packet: PacketType, packet_id: u16, reason: ReasonCode) {
         let after = self.persistence.as_deref().map_or(PersistId(0), |persistence| persistence.incoming);
         self.reply(after, (packet, packet_id, reason));

@@ -30,6 +30,18 @@ enum Stage {
     Received,
 }
 
+impl Incoming {
+    /// A QoS 2 message that the application has acknowledged: it must not be delivered again.
+    fn is_completing(&self) -> bool {
+        self.exactly_once
+            && match self.stage {
+                Stage::Held => false,
+                Stage::Acknowledged(reason) => !reason.is_error(),
+                Stage::Received => true,
+            }
+    }
+}
+
 /// What to do with a PUBLISH of QoS 1 or 2.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
@@ -77,17 +89,18 @@ impl Received {
 
     /// The identifiers of the QoS 2 messages that were acknowledged and not completed, in no useful order.
     pub(crate) fn completing(&self) -> Vec<u16> {
-        let received = self.table.iter().filter(|(_, entry)| entry.stage == Stage::Received);
-        received.map(|(packet_id, _)| packet_id).collect()
+        let completing = self.table.iter().filter(|(_, entry)| entry.is_completing());
+        completing.map(|(packet_id, _)| packet_id).collect()
     }
 
     /// The client has ended: what the application has not acknowledged will come again, if the session lives. Of what
     /// it has, the server must not be able to deliver a second copy.
     pub(crate) fn close(&mut self) {
-        let held = self.table.iter().filter(|(_, entry)| entry.stage != Stage::Received);
-        let held: Vec<u16> = held.map(|(packet_id, _)| packet_id).collect();
-        for packet_id in held {
-            self.table.remove(packet_id);
+        for (packet_id, mut entry) in self.table.take_all() {
+            if entry.is_completing() {
+                entry.stage = Stage::Received;
+                self.table.insert(packet_id, entry);
+            }
         }
         self.disconnected();
     }
@@ -143,12 +156,13 @@ impl Received {
         Ok(arrival(MessageId { sequence, packet_id }))
     }
 
-    /// The application acknowledges a message: `next_release` may have something to send then.
-    pub(crate) fn acknowledge(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
+    /// The application acknowledges a message: `next_release` may have something to send then. Whether it is not to be
+    /// delivered again, whatever happens: a QoS 2 message that was not refused.
+    pub(crate) fn acknowledge(&mut self, id: MessageId, reason: ReasonCode) -> Result<bool, AckError> {
         match self.table.get_mut(id.packet_id) {
             Some(entry) if entry.sequence == id.sequence && entry.stage == Stage::Held => {
                 entry.stage = Stage::Acknowledged(reason);
-                Ok(())
+                Ok(entry.is_completing())
             }
             _ => Err(AckError::Stale),
         }
@@ -284,6 +298,7 @@ mod tests {
         assert_eq!(received.arrive(7, ExactlyOnce, true, None), Ok(Arrival::Duplicate));
         received.acknowledge(id, ReasonCode::SUCCESS).unwrap();
         assert_eq!(released(&mut received), [(PacketType::PubRec, 7)]);
+        assert_eq!(received.completing(), [7]);
         received.disconnected();
         assert_eq!(received.arrive(7, ExactlyOnce, true, None), Ok(Arrival::Repeat));
         assert_eq!(received.release(7), Ok(ReasonCode::SUCCESS));

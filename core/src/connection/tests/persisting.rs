@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::config::{CleanStart, ClientId};
+use crate::config::{Acknowledge, CleanStart, ClientId};
 use crate::event::Event;
 use crate::session::{Batch, Key, PersistId, RestoreError, Session, SessionError, StoreError, StoreOp};
 
@@ -201,6 +201,22 @@ fn what_was_not_stored_never_was() {
     stored.rig.deliver("b", QoS::ExactlyOnce, 7, true);
     let messages = stored.rig.messages();
     assert!(messages.len() == 1 && messages[0].duplicate(), "handed over, but not stored: it comes again");
+}
+
+// R: STO-02
+#[test]
+fn a_handed_over_message_is_stored_before_its_pubrec_has_its_turn() {
+    let mut stored = Stored::connected(Config { acknowledge: Acknowledge::Explicit, ..persistent() });
+    stored.rig.deliver("first", QoS::ExactlyOnce, 1, false);
+    stored.rig.deliver("second", QoS::ExactlyOnce, 2, false);
+    let second = stored.rig.messages()[1].id().unwrap();
+    stored.rig.connection.acknowledge(stored.rig.now, second, ReasonCode::SUCCESS).unwrap();
+    assert_eq!(stored.sent_before_and_after(), (vec![], vec![]), "the PUBREC of the first comes first");
+    let mut stored = stored.crash();
+    stored.connect(true);
+    stored.rig.deliver("first", QoS::ExactlyOnce, 1, true);
+    stored.rig.deliver("second", QoS::ExactlyOnce, 2, true);
+    assert_eq!(stored.rig.topics(), ["first"]);
 }
 
 // R: STO-02
