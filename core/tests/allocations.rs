@@ -2,7 +2,8 @@
 
 use allocation_counter::measure;
 use bytes::{Buf, BufMut, BytesMut};
-use sterna_core::packet::QoS;
+use std::time::Duration;
+use sterna_core::packet::{PropertiesBuf, Property, QoS};
 use sterna_core::{Action, Config, Connection, Event, Instant, Publish, TopicAliases, Transmit};
 
 const NOW: Instant = Instant::from_micros(1);
@@ -136,6 +137,22 @@ fn qos_1_and_2_allocate_nothing_in_the_steady_state() {
     assert_eq!(steady(Driven::receive_qos_1), 0, "receiving QoS 1");
     assert_eq!(steady(Driven::send_qos_2), 0, "sending QoS 2");
     assert_eq!(steady(Driven::receive_qos_2), 0, "receiving QoS 2");
+}
+
+// R: REC-07, REC-08
+#[test]
+fn deadlines_and_expiry_allocate_nothing_either() {
+    let mut properties = PropertiesBuf::new();
+    properties.push(Property::MessageExpiryInterval(60)).unwrap();
+    let allocations = steady(|driven| {
+        let publish = Publish::new("a/b", "hello").qos(QoS::AtLeastOnce).deadline(Duration::from_secs(9));
+        driven.connection.publish(NOW, publish.properties(properties.as_properties())).unwrap();
+        driven.write();
+        let [high, low] = driven.connection.last_packet_id().unwrap().to_be_bytes();
+        driven.read(&[0x40, 2, high, low]);
+        driven.expect_published();
+    });
+    assert_eq!(allocations, 0);
 }
 
 // R: PUB-04

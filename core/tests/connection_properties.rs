@@ -310,48 +310,18 @@ impl World {
     fn call(&mut self, call: &Call) {
         match call {
             Call::Publish { qos, size, retain, valid, limits } => {
-                let qos = QoS::try_from(*qos).unwrap();
                 let topic = if *valid { ["t", "u", ""][limits.topic] } else { "#" };
-                let mut properties = PropertiesBuf::new();
-                if let Some(expiry) = limits.expiry.filter(|_| self.version == ProtocolVersion::V5) {
-                    properties.push(Property::MessageExpiryInterval(expiry)).unwrap();
-                }
-                let publish = Publish {
-                    topic_alias: limits.alias,
-                    deadline: limits.deadline.map(|millis| Duration::from_millis(millis.into())),
-                    requeue: limits.requeue,
-                    properties: properties.as_properties(),
-                    ..Publish::new(topic, vec![1; *size]).qos(qos).retain(*retain)
-                };
-                let result = self.connection.publish(self.now, publish);
-                self.pending.extend(result.ok());
+                let publish = Publish::new(topic, vec![1; *size]).qos(QoS::try_from(*qos).unwrap());
+                self.publish(publish.retain(*retain), limits);
             }
-            Call::Subscribe(wildcard, count, deadline) => {
-                let mut filters = FiltersBuf::new();
-                let names = if *wildcard { ["a/#", "b/#", "c/#"] } else { ["a", "b", "c"] };
-                for filter in &names[..*count] {
-                    filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
-                }
-                let deadline = deadline.map(|millis| Duration::from_millis(millis.into()));
-                let subscribe = Subscribe { deadline, ..Subscribe::new(filters.as_filters()) };
-                self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
-            }
+            Call::Subscribe(wildcard, count, deadline) => self.subscribe(*wildcard, *count, *deadline),
             Call::Unsubscribe => {
                 let mut filters = TopicFiltersBuf::new();
                 filters.push("a").unwrap();
                 let unsubscribe = Unsubscribe::new(filters.as_filters());
                 self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
             }
-            Call::Cancel(index) => {
-                let pending: Vec<_> = self.pending.iter().copied().collect();
-                if !pending.is_empty() {
-                    let token = *index.get(&pending);
-                    self.connection.cancel(self.now, token).expect("what has not ended can be cancelled");
-                    self.check();
-                    assert!(!self.pending.contains(&token), "it ends at once");
-                    self.connection.cancel(self.now, token).unwrap_err();
-                }
-            }
+            Call::Cancel(index) => self.cancel(*index),
             Call::Acknowledge(index, refuse) => {
                 if let Some(id) = (!self.ids.is_empty()).then(|| *index.get(&self.ids)) {
                     let reason = if *refuse { ReasonCode::UNSPECIFIED_ERROR } else { ReasonCode::SUCCESS };
@@ -398,6 +368,43 @@ impl World {
             Call::Backlog(messages) => self.connection.handle_backlog(*messages, messages * 100),
         }
         self.check();
+    }
+
+    fn publish(&mut self, publish: Publish<'_>, limits: &Limits) {
+        let mut properties = PropertiesBuf::new();
+        if let Some(expiry) = limits.expiry.filter(|_| self.version == ProtocolVersion::V5) {
+            properties.push(Property::MessageExpiryInterval(expiry)).unwrap();
+        }
+        let publish = Publish {
+            topic_alias: limits.alias,
+            deadline: limits.deadline.map(|millis| Duration::from_millis(millis.into())),
+            requeue: limits.requeue,
+            properties: properties.as_properties(),
+            ..publish
+        };
+        self.pending.extend(self.connection.publish(self.now, publish).ok());
+    }
+
+    fn subscribe(&mut self, wildcard: bool, count: usize, deadline: Option<u16>) {
+        let mut filters = FiltersBuf::new();
+        let names = if wildcard { ["a/#", "b/#", "c/#"] } else { ["a", "b", "c"] };
+        for filter in &names[..count] {
+            filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
+        }
+        let deadline = deadline.map(|millis| Duration::from_millis(millis.into()));
+        let subscribe = Subscribe { deadline, ..Subscribe::new(filters.as_filters()) };
+        self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
+    }
+
+    fn cancel(&mut self, index: Index) {
+        let pending: Vec<_> = self.pending.iter().copied().collect();
+        if !pending.is_empty() {
+            let token = *index.get(&pending);
+            self.connection.cancel(self.now, token).expect("what has not ended can be cancelled");
+            self.check();
+            assert!(!self.pending.contains(&token), "it ends at once");
+            self.connection.cancel(self.now, token).unwrap_err();
+        }
     }
 
     fn act(&mut self) {

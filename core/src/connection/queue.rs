@@ -97,6 +97,10 @@ impl Control {
     }
 }
 
+/// The message that waits for each topic.
+#[derive(Debug, Default)]
+struct Latest(BTreeMap<Box<str>, Token>);
+
 /// What waits to be sent. Three queues, since QoS 0 overtakes what waits for the in-flight window, and SUBSCRIBE
 /// and UNSUBSCRIBE never wait for it [MQTT-3.3.4-8]; the tokens keep the order of the calls among them.
 #[derive(Debug, Default)]
@@ -105,7 +109,7 @@ pub(crate) struct Queue {
     at_most_once: Waiting,
     acknowledged: Waiting,
     /// The message that waits for each topic, where only the latest is kept.
-    latest: Option<Box<BTreeMap<Box<str>, Token>>>,
+    latest: Option<Box<Latest>>,
     /// Bytes of all that waits here or is in flight.
     bytes: usize,
     spare: Vec<Vec<u8>>,
@@ -176,7 +180,7 @@ impl Queue {
 
     /// The message that waits for this topic and its size, if [`index_topics`](Self::index_topics) was called.
     pub(crate) fn latest(&self, topic: &str) -> Option<(Token, usize)> {
-        let token = *self.latest.as_deref()?.get(topic)?;
+        let token = *self.latest.as_deref()?.0.get(topic)?;
         let record = self.acknowledged.get(token).or_else(|| self.at_most_once.get(token))?;
         Some((token, record.size()))
     }
@@ -204,7 +208,7 @@ impl Queue {
 
     /// Puts a message into its queue, by its token.
     pub(crate) fn push(&mut self, token: Token, record: Record) {
-        if let Some(latest) = self.latest.as_deref_mut() {
+        if let Some(Latest(latest)) = self.latest.as_deref_mut() {
             match latest.get_mut(record.topic()) {
                 Some(known) => *known = token.max(*known),
                 None => drop(latest.insert(record.topic().into(), token)),
@@ -237,7 +241,7 @@ impl Queue {
     }
 
     fn left(&mut self, token: Token, record: &Record) {
-        if let Some(latest) = self.latest.as_deref_mut()
+        if let Some(Latest(latest)) = self.latest.as_deref_mut()
             && latest.get(record.topic()) == Some(&token)
         {
             latest.remove(record.topic());
@@ -245,10 +249,10 @@ impl Queue {
     }
 
     /// Takes a SUBSCRIBE or UNSUBSCRIBE with all its parts.
-    pub(crate) fn take_controls(&mut self, token: Token) -> Vec<Box<Control>> {
+    pub(crate) fn take_controls(&mut self, token: Token) -> Vec<Control> {
         let start = self.control.partition_point(|control| control.token < token);
         let end = self.control.partition_point(|control| control.token <= token);
-        self.control.drain(start..end).collect()
+        self.control.drain(start..end).map(|control| *control).collect()
     }
 
     /// Puts a SUBSCRIBE or UNSUBSCRIBE into its queue, by its token and part.

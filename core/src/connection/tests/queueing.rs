@@ -7,7 +7,7 @@ use crate::error::{PublishError, SubscribeError};
 
 /// A client that is not connected, with room for so many operations.
 fn offline(queue_policy: QueuePolicy, queue_limit: usize) -> Rig {
-    Rig::new(Config { queue_policy, queue_limit, ..config() })
+    Rig::new(Config { queue_limit, queue_policy, ..config() })
 }
 
 fn go_online(rig: &mut Rig) -> Vec<String> {

@@ -3,12 +3,12 @@
 use super::*;
 use crate::config::{AfterPubRec, InDoubt, SessionLoss};
 
+type Outcomes = Vec<(Token, Result<u8, OperationError>)>;
+
 const QOS: [QoS; 3] = [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce];
 
 /// Loses the session with a message in each state; gives their tokens, what is sent then, and the outcomes.
-fn lose_session(
-    session_loss: SessionLoss,
-) -> ([Token; 3], Vec<String>, Vec<(Token, Result<u8, OperationError>)>) {
+fn lose_session(session_loss: SessionLoss) -> ([Token; 3], Vec<String>, Outcomes) {
     let mut rig = Rig::connected(Config { session_loss, ..config() });
     let tokens = QOS.map(|qos| rig.publish("a", qos));
     rig.sent();
