@@ -9,7 +9,7 @@ use std::net::TcpStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sterna::protocol::bytes::{Buf, BytesMut};
-use sterna::protocol::packet::{FiltersBuf, Properties, SubscribeFilter, SubscribeOptions};
+use sterna::protocol::packet::{FiltersBuf, SubscribeFilter, SubscribeOptions};
 use sterna::protocol::{
     Action, Config, Connection, Disconnect, Event, Instant, Lost, LostKind, Publish, Subscribe, Transmit,
 };

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use sterna_core::packet::{FiltersBuf, Properties, ProtocolVersion, QoS, SubscribeFilter, SubscribeOptions};
+use sterna_core::packet::{FiltersBuf, ProtocolVersion, QoS, SubscribeFilter, SubscribeOptions};
 use sterna_core::{
     Action, Attempt, CleanStart, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant, Lost,
     LostKind, OperationError, Publish, State, Subscribe, Token, Transmit, VersionPolicy,
