@@ -544,7 +544,8 @@ impl Connection {
             || self.due.is_unsettled()
     }
 
-    /// Whether there is room for one more operation; without it commands answer `Full`.
+    /// Whether there is room for one more operation; without it commands answer `Full`, or
+    /// [`Config::queue_policy`] says what goes.
     pub fn has_room(&self) -> bool {
         self.queue.len() < self.config.queue_limit && self.queue.bytes() < self.config.queue_bytes
     }

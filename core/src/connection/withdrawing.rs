@@ -46,9 +46,9 @@ impl Connection {
     /// Ends an operation with `error`; whether there was one to end.
     fn withdraw(&mut self, token: Token, reach: Reach, error: OperationError) -> bool {
         self.withdraw_waiting(token, error.clone())
+            || reach == Reach::Sent && self.withdraw_unwritten(token, error.clone())
             || self.withdraw_in_flight(token, reach, error.clone())
-            || reach == Reach::Sent
-                && (self.withdraw_unwritten(token, error.clone()) || self.withdraw_control(token, error))
+            || reach == Reach::Sent && self.withdraw_control(token, error)
     }
 
     /// A message that waits is not sent: the one place where one leaves before its turn.
