@@ -15,6 +15,7 @@ use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::inbox::{AckMode, Unclaimed};
+use crate::requests::Requests;
 use crate::shared::{Handle, Inner, Shared};
 
 /// What an adapter gives: something that drives an [`Engine`].
@@ -46,6 +47,8 @@ pub struct ClientBuilder<R> {
     socket: SocketOptions,
     ack: AckMode,
     unclaimed: Unclaimed,
+    response_prefix: Box<str>,
+    request_limit: usize,
 }
 
 impl<R: Runtime> ClientBuilder<R> {
@@ -70,6 +73,8 @@ impl<R: Runtime> ClientBuilder<R> {
             socket: SocketOptions::default(),
             ack: AckMode::default(),
             unclaimed: Unclaimed::default(),
+            response_prefix: "sterna/response".into(),
+            request_limit: 1_024,
         }
     }
 
@@ -151,7 +156,8 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0). Default: 1,024.
+    /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0); on 3.x only the threshold of
+    /// [`ack_blocked_after`](Self::ack_blocked_after). Default: 1,024.
     pub fn receive_maximum(mut self, receive_maximum: u16) -> Self {
         self.config.receive_maximum = receive_maximum;
         self
@@ -309,9 +315,18 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// Up to how many bytes reading goes on beyond that while an operation waits for the server. Default: 16 MiB.
+    /// Up to how many bytes reading goes on beyond that while an operation waits for the server, or somebody for
+    /// messages of another stream. Then the oldest messages of QoS 0 are dropped where most of them wait. Default:
+    /// 16 MiB.
     pub fn incoming_reserve(mut self, bytes: usize) -> Self {
         self.config.incoming_reserve = bytes;
+        self
+    }
+
+    /// How long [`receive_maximum`](Self::receive_maximum) may be reached for want of one acknowledgement by the
+    /// application until [`Event::AckBlocked`](crate::Event::AckBlocked) names it. Default: 10 s; zero is off.
+    pub fn ack_blocked_after(mut self, duration: Duration) -> Self {
+        self.config.ack_blocked_after = duration;
         self
     }
 
@@ -330,6 +345,19 @@ impl<R: Runtime> ClientBuilder<R> {
     /// What becomes of messages that nobody claims. Default: [`Unclaimed::Hold`].
     pub fn unclaimed(mut self, unclaimed: Unclaimed) -> Self {
         self.unclaimed = unclaimed;
+        self
+    }
+
+    /// Where the answers to [`requests`](Client::request) come to, unless the server gives Response Information: the
+    /// client identifier is put behind it as the last level. Default: `sterna/response`.
+    pub fn response_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
+        self.response_prefix = prefix.into();
+        self
+    }
+
+    /// How many [`requests`](Client::request) may wait for their answers; more fail. Default: 1,024.
+    pub fn request_limit(mut self, requests: usize) -> Self {
+        self.request_limit = requests;
         self
     }
 
@@ -381,7 +409,8 @@ impl<R: Runtime> ClientBuilder<R> {
         let endpoint = self.endpoint?;
         self.config.validate()?;
         let connect_timeout = self.config.connect_timeout;
-        let shared = Shared::new(Inner::new(self.config, self.unclaimed)?);
+        let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
+        let shared = Shared::new(Inner::new(self.config, self.unclaimed, requests)?);
         let handle = Handle::new(shared.clone());
         let engine = Engine::new(shared, endpoint, self.socket, connect_timeout);
         self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
@@ -397,6 +426,8 @@ impl<R> fmt::Debug for ClientBuilder<R> {
             .field("socket", &self.socket)
             .field("ack", &self.ack)
             .field("unclaimed", &self.unclaimed)
+            .field("response_prefix", &self.response_prefix)
+            .field("request_limit", &self.request_limit)
             .finish_non_exhaustive()
     }
 }

@@ -9,11 +9,14 @@ mod buffer;
 mod builder;
 mod client;
 mod completion;
+mod copies;
 mod dialler;
 mod engine;
 mod error;
 mod events;
 mod filter;
+mod grants;
+mod identifiers;
 mod inbox;
 mod lifecycle;
 mod lock;
@@ -21,22 +24,29 @@ mod message;
 mod operation;
 mod publish;
 mod receiver;
+mod request;
+mod requests;
 mod room;
 mod router;
 mod shared;
+mod stream;
 mod subscription;
 mod unsubscribe;
 
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
 pub use engine::{Engine, Step};
-pub use error::{AckError, ConnectError, DisconnectError, PublishError, SubscribeError, Unsent};
+pub use error::{
+    AckError, ConnectError, DisconnectError, PublishError, RequestError, RespondError, SubscribeError, Unsent,
+};
 pub use events::{Event, Events};
 pub use filter::{Filter, IntoFilters};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
 pub use publish::{Delivery, Enqueuing, Publishing};
+pub use request::Requesting;
+pub use stream::OnFull;
 pub use subscription::{Messages, Subscribing, Subscription};
 pub use unsubscribe::Unsubscribing;
 
@@ -46,8 +56,8 @@ pub use sterna_core::packet::{
 };
 pub use sterna_core::{
     AfterPubRec, Attempt, CancelError, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted,
-    InDoubt, Instant, Lost, LostKind, OperationError, PacketInfo, ProtocolError, QueuePolicy, Receipt,
-    Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionLoss, State, TopicAliases, VersionPolicy,
-    Will,
+    InDoubt, Instant, Lost, LostKind, MessageId, OperationError, PacketInfo, ProtocolError, QueuePolicy,
+    Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionLoss, State, TopicAliases,
+    VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

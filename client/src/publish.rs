@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use sterna_core::packet::{Properties, PropertiesBuf, QoS};
+use sterna_core::packet::{Properties, PropertiesBuf, Property, QoS};
 use sterna_core::{CancelError, Data, OperationError, Publish, Receipt};
 
 use crate::completion::Answer;
@@ -36,6 +36,8 @@ pub struct Publishing<'a> {
     topic_alias: Option<u16>,
     deadline: Option<Duration>,
     requeue: bool,
+    /// What an answer has besides the application's properties.
+    correlation: Option<Box<[u8]>>,
     operation: Option<Operation>,
 }
 
@@ -51,6 +53,7 @@ impl<'a> Publishing<'a> {
             topic_alias: None,
             deadline: None,
             requeue: false,
+            correlation: None,
             operation: None,
         }
     }
@@ -70,7 +73,22 @@ impl<'a> Publishing<'a> {
     /// The 5.0 properties, such as Message Expiry Interval, Content Type or User Property. On a connection that
     /// speaks an older version they are an error.
     pub fn properties(mut self, properties: impl Into<PropertiesBuf>) -> Self {
-        self.properties = properties.into();
+        self.set_properties(properties.into());
+        self
+    }
+
+    pub(crate) fn set_properties(&mut self, properties: PropertiesBuf) {
+        self.properties = properties;
+        if let Some(correlation) = &self.correlation {
+            // It is as long as it came; and if the application gives another, that one holds.
+            let _ = self.properties.push(Property::CorrelationData(correlation));
+        }
+    }
+
+    /// It answers the request that has this Correlation Data.
+    pub(crate) fn answering(mut self, correlation: Option<&[u8]>) -> Self {
+        self.correlation = correlation.map(Into::into);
+        self.set_properties(PropertiesBuf::new());
         self
     }
 

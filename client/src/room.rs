@@ -29,6 +29,7 @@ pub(crate) enum Command {
     Subscribe {
         filters: FiltersBuf,
         properties: PropertiesBuf,
+        identifier: u32,
         stream: StreamId,
     },
     Unsubscribe {

@@ -173,14 +173,32 @@ pub struct Subscribe<'a> {
     pub filters: Filters<'a>,
     /// 5.0 properties: Subscription Identifier and User Property.
     pub properties: Properties<'a>,
+    /// A Subscription Identifier, 1 to 268,435,455, that the subscription does without where it cannot be: each time
+    /// it is made, on whatever connection, it is sent if that speaks 5.0 and the server takes identifiers, and left
+    /// out else. Ignored if the properties have one. Default: none.
+    pub identifier: Option<u32>,
     /// As [`Publish::deadline`].
     pub deadline: Option<Duration>,
 }
 
 impl<'a> Subscribe<'a> {
-    /// To these filters, without properties and deadline.
+    /// Without properties, identifier and deadline.
     pub fn new(filters: Filters<'a>) -> Self {
-        Self { filters, properties: Properties::EMPTY, deadline: None }
+        Self { filters, properties: Properties::EMPTY, identifier: None, deadline: None }
+    }
+
+    /// With these properties (5.0).
+    #[must_use]
+    pub fn properties(mut self, properties: Properties<'a>) -> Self {
+        self.properties = properties;
+        self
+    }
+
+    /// With this Subscription Identifier where the server takes one.
+    #[must_use]
+    pub fn identifier(mut self, identifier: u32) -> Self {
+        self.identifier = Some(identifier);
+        self
     }
 }
 

@@ -312,8 +312,13 @@ pub struct Config {
     pub incoming_limit: usize,
     /// How many bytes of incoming messages may wait for the application before reading pauses. Default 1 MiB.
     pub incoming_bytes: usize,
-    /// Up to where reading goes on beyond those two while an operation waits for the server. Default 16 MiB.
+    /// Up to where reading goes on beyond those two while an operation waits for the server, or somebody for messages
+    /// ([`Backlog::starving`](crate::Backlog::starving)). Default 16 MiB.
     pub incoming_reserve: usize,
+    /// How long our receive window may be full for want of one acknowledgement by the application until
+    /// [`Event::AckBlocked`](crate::Event::AckBlocked) names the message. The window is Receive Maximum; 3.x does not
+    /// announce it, and there it is a threshold. Default 10 s; zero is off.
+    pub ack_blocked_after: Duration,
     /// Default: when polled.
     pub acknowledge: Acknowledge,
     /// Report every packet as [`Event::PacketSent`](crate::Event::PacketSent) and
@@ -362,6 +367,7 @@ impl Config {
             incoming_limit: 4_096,
             incoming_bytes: 1 << 20,
             incoming_reserve: 16 << 20,
+            ack_blocked_after: Duration::from_secs(10),
             acknowledge: Acknowledge::WhenPolled,
             packet_events: false,
         }

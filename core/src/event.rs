@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::{Cause, OperationError};
+use crate::message::MessageId;
 use crate::packet::{PacketType, PropertiesBuf, ReasonCode};
 use crate::time::Instant;
 
@@ -142,6 +143,15 @@ pub enum Event {
     Dropped {
         /// How many since the last such event.
         messages: u64,
+    },
+    /// Our receive window is full, and this message is why: it is the oldest, and the application has not acknowledged it
+    /// for [`Config::ack_blocked_after`](crate::Config::ack_blocked_after). No message of QoS 1 or 2 comes until it does.
+    /// Said once for a message.
+    AckBlocked {
+        /// The message.
+        id: MessageId,
+        /// Its topic name, cut after 1,024 bytes.
+        topic: Box<str>,
     },
     /// A packet was put into the outgoing bytes; only with [`Config::packet_events`](crate::Config::packet_events).
     PacketSent(PacketInfo),

@@ -91,7 +91,7 @@ pub use config::{
     Acknowledge, AfterPubRec, CleanStart, ClientId, Config, InDoubt, QueuePolicy, Reconnect, ServerClose,
     SessionLoss, TopicAliases, VersionPolicy, Will,
 };
-pub use connection::{Connection, Ingress, State, Statistics, Timer, Transmit};
+pub use connection::{Backlog, Connection, Ingress, State, Statistics, Timer, Transmit};
 pub use error::{
     AckError, CancelError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError,
     ProtocolError, PublishError, Refusal, ServerLimit, SubscribeError,

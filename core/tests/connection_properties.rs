@@ -14,9 +14,9 @@ use sterna_core::packet::{
     TopicFiltersBuf, UnsubAck,
 };
 use sterna_core::{
-    Acknowledge, Action, Attempt, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant, Lost,
-    LostKind, Message, MessageId, Publish, QueuePolicy, State, Subscribe, Token, TopicAliases, Transmit,
-    Unsubscribe, VersionPolicy,
+    Acknowledge, Action, Attempt, Backlog, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant,
+    Lost, LostKind, Message, MessageId, Publish, QueuePolicy, State, Subscribe, Token, TopicAliases,
+    Transmit, Unsubscribe, VersionPolicy,
 };
 
 const QUEUE_LIMIT: usize = 6;
@@ -120,6 +120,10 @@ impl FromServer {
         };
         packet.encode(version, PROTOCOL_MAXIMUM_PACKET_SIZE, out).unwrap();
     }
+}
+
+fn waiting(messages: usize) -> Backlog {
+    Backlog { messages, bytes: messages * 100, ..Backlog::default() }
 }
 
 fn push_limits(bits: u8, properties: &mut PropertiesBuf) {
@@ -365,7 +369,7 @@ impl World {
                 let taken: Vec<_> = std::iter::from_fn(take).take(*count).collect();
                 self.ids.extend(taken.iter().filter_map(Message::id));
             }
-            Call::Backlog(messages) => self.connection.handle_backlog(*messages, messages * 100),
+            Call::Backlog(messages) => self.connection.handle_backlog(waiting(*messages)),
         }
         self.check();
     }

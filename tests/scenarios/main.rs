@@ -61,6 +61,7 @@ mod operations;
 mod outage;
 mod properties;
 mod refused;
+mod requests;
 mod restart;
 mod routing;
 mod slow;

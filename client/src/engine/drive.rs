@@ -35,6 +35,8 @@ impl Drive {
                 break;
             }
         }
+        // What came in time counts.
+        inner.advance_requests(now);
         let step = self.step(inner, now);
         self.release_idle_buffers(now);
         self.deadline = self.next_deadline(inner);
@@ -77,8 +79,7 @@ impl Drive {
             return;
         }
         loop {
-            let (messages, bytes) = inner.inbox.backlog();
-            inner.connection.handle_backlog(messages, bytes);
+            inner.connection.handle_backlog(inner.backlog());
             self.paused = inner.connection.handle_input(now, &mut self.input.bytes) == Ingress::Paused;
             // What was paused for messages that nobody wanted goes on.
             if !(inner.drain() && self.paused) {
@@ -211,7 +212,7 @@ impl Drive {
             _ => None,
         };
         let connection = inner.connection.poll_timeout().map(|(at, _)| at);
-        let room = inner.room.deadline();
-        [link, connection, room, self.idle_check].into_iter().flatten().min()
+        let waits = [inner.room.deadline(), inner.requests.next_deadline()].into_iter().flatten().min();
+        [link, connection, waits, self.idle_check].into_iter().flatten().min()
     }
 }

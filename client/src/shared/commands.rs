@@ -114,10 +114,9 @@ impl Inner {
                         self.completions.forget(token);
                     }
                 }
-                Err(_) => {
-                    let command = self.room.refuse(outcome, &mut self.wakers);
-                    if let Some(command) = command {
-                        self.end_stream_of(&command);
+                Err(rejection) => {
+                    if let Some(command) = self.room.refuse(outcome, &mut self.wakers) {
+                        self.end_stream_of(&command, rejection);
                     }
                 }
             }
@@ -125,11 +124,10 @@ impl Inner {
     }
 
     /// A subscribe that is not accepted leaves its stream without filters.
-    pub(super) fn end_stream_of(&mut self, command: &Command) {
-        if let Command::Subscribe { filters, stream, .. } = command {
-            for filter in filters.as_filters().iter() {
-                self.inbox.drop_filter(*stream, filter.filter, &mut self.wakers);
-            }
+    pub(super) fn end_stream_of(&mut self, command: &Command, rejection: Rejection) {
+        let Command::Subscribe { filters, stream, .. } = command else { return };
+        for filter in filters.as_filters().iter() {
+            self.lose_filter(*stream, filter.filter, rejection.into());
         }
     }
 
@@ -171,10 +169,15 @@ fn execute(
                     requeue: *requeue,
                 },
             )?,
-        Command::Subscribe { filters, properties, .. } => connection.subscribe(
-            now,
-            Subscribe { filters: filters.as_filters(), properties: properties.as_properties(), deadline },
-        )?,
+        Command::Subscribe { filters, properties, identifier, .. } => {
+            let subscribe = Subscribe {
+                filters: filters.as_filters(),
+                properties: properties.as_properties(),
+                identifier: Some(*identifier),
+                deadline,
+            };
+            connection.subscribe(now, subscribe)?
+        }
         Command::Unsubscribe { filters, properties } => connection.unsubscribe(
             now,
             Unsubscribe { filters: filters.as_filters(), properties: properties.as_properties(), deadline },

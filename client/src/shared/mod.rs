@@ -3,6 +3,7 @@
 mod commands;
 mod life;
 mod reports;
+mod requests;
 mod streams;
 
 use std::collections::HashMap;
@@ -17,7 +18,8 @@ use crate::completion::Completions;
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
 use crate::lock::{Lock, Wakers};
-use crate::room::{Room, WaitId};
+use crate::requests::Requests;
+use crate::room::{Rejection, Room, WaitId};
 use crate::router::StreamId;
 
 /// One client's state.
@@ -112,6 +114,7 @@ pub(crate) struct Inner {
     pub(crate) room: Room,
     pub(crate) events: Broadcast,
     pub(crate) wakers: Wakers,
+    pub(crate) requests: Requests,
     subscribing: HashMap<Token, Subscribing>,
     unclaimed: Unclaimed,
     /// What a 3.x session is: persistent or not.
@@ -138,7 +141,11 @@ pub(crate) struct Inner {
 impl Inner {
     /// # Errors
     /// The configuration contradicts itself.
-    pub(crate) fn new(mut config: Config, unclaimed: Unclaimed) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        mut config: Config,
+        unclaimed: Unclaimed,
+        requests: Requests,
+    ) -> Result<Self, ConfigError> {
         config.acknowledge = Acknowledge::Explicit;
         let keeps_session = config.clean_start == CleanStart::Never;
         let now = Instant::ZERO;
@@ -150,6 +157,7 @@ impl Inner {
             room: Room::default(),
             events: Broadcast::default(),
             wakers: Wakers::default(),
+            requests,
             subscribing: HashMap::new(),
             unclaimed,
             keeps_session,
@@ -180,7 +188,7 @@ impl Inner {
         self.now = now;
         self.take_driver();
         for command in self.room.look(now, &mut self.wakers) {
-            self.end_stream_of(&command);
+            self.end_stream_of(&command, Rejection::Late);
         }
     }
 

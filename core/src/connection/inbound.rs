@@ -2,11 +2,13 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::backlog::Room;
 use super::inflight::{InFlight, Stage};
 use super::queue::{Control, Request};
 use super::received::Arrival;
 use super::state::Phase;
 use super::timer::Timer;
+use super::window::Since;
 use super::{Connection, Ingress, MESSAGE_OVERHEAD};
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
@@ -45,7 +47,7 @@ impl Connection {
         if input.len() > self.left_over {
             self.last_received = self.now;
         }
-        self.waiting_before = self.messages.len() + self.backlog.0;
+        self.waiting_before = self.messages.len() + self.backlog.messages + self.backlog.bounded;
         let ingress = self.take_packets(input);
         self.left_over = input.len();
         self.set_paused(ingress == Ingress::Paused);
@@ -126,6 +128,7 @@ impl Connection {
             Packet::PubComp(ack) => self.take_pubcomp(ack)?,
             Packet::PubRel(ack) => {
                 let reason = self.received.release(ack.packet_id)?;
+                self.watch_window(Since::Now);
                 if reason == ReasonCode::SUCCESS {
                     self.forget_incoming(ack.packet_id);
                 }
@@ -288,7 +291,7 @@ impl Connection {
     fn complete_control(&mut self, control: &Control, granted: Granted, abandoned: bool) {
         let Control { token, .. } = *control;
         match &control.request {
-            Request::Subscribe { filters, again } => {
+            Request::Subscribe { filters, again, .. } => {
                 for (filter, reason) in filters.as_filters().iter().zip(&granted.reasons) {
                     self.subscriptions.answered(token, filter.filter, !reason.is_error());
                     if *again {
@@ -318,7 +321,10 @@ impl Connection {
             Packet::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
         let Packet::Publish(publish) = packet else { return Ok(()) };
         let (qos, packet_id) = (publish.qos, publish.packet_id);
-        let room = self.room_for(size, qos)?;
+        let room = self.room_for(size, qos);
+        if room == Room::Pause {
+            return Err(Refused::Paused);
+        }
         let mut aliased = None;
         if let Some(alias) = publish.properties.topic_alias() {
             aliased = self.aliases.resolve(alias, publish.topic, self.config.topic_alias_maximum)?;
@@ -332,12 +338,16 @@ impl Connection {
                 Some(self.received.arrive(packet_id, qos, duplicate, maximum)?)
             }
         };
+        if arrival.is_some() {
+            let topic = aliased.as_deref().unwrap_or_else(|| message.topic_in(input));
+            self.received.name(packet_id, qos, topic);
+            self.watch_window(Since::Now);
+        }
         self.count_packet(PacketType::Publish, packet_id, size);
         let id = match arrival {
-            None if !room => {
+            None if room == Room::Drop => {
                 input.advance(size);
-                self.dropped += 1;
-                self.statistics.dropped_messages += 1;
+                self.count_dropped(1);
                 return Ok(());
             }
             None => None,
@@ -374,24 +384,6 @@ impl Connection {
         input.split_to(size).freeze()
     }
 
-    /// Whether there is room for a message; a QoS 0 message without room is dropped while operations wait for the
-    /// server, so that their answers can be read.
-    fn room_for(&self, size: usize, qos: QoS) -> Result<bool, Refused> {
-        let messages = self.messages.len() + self.backlog.0;
-        let bytes = self.message_bytes + self.backlog.1;
-        if messages < self.config.incoming_limit && bytes < self.config.incoming_bytes {
-            return Ok(true);
-        }
-        // Messages of QoS 0 wait as well, for the transport: a server may take nothing until it is read.
-        if !self.has_pending() {
-            return Err(Refused::Paused);
-        }
-        if bytes + size + MESSAGE_OVERHEAD <= self.config.incoming_reserve {
-            return Ok(true);
-        }
-        if qos == QoS::AtMostOnce { Ok(false) } else { Err(Refused::Paused) }
-    }
-
     /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
     /// that first wants to write must be read, or both wait for each other.
     fn replies_pile_up(&self) -> bool {
@@ -413,13 +405,6 @@ impl Connection {
         self.paused = paused;
         self.arm_ping();
     }
-
-    fn report_dropped(&mut self) {
-        if self.dropped > 0 {
-            let messages = core::mem::take(&mut self.dropped);
-            self.report(Event::Dropped { messages });
-        }
-    }
 }
 
 /// Where the parts of a PUBLISH stand in its packet.
@@ -439,5 +424,9 @@ impl Offsets {
             properties: (properties, payload),
             payload,
         }
+    }
+
+    fn topic_in<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
+        &packet[self.topic.0 as usize..self.topic.1 as usize]
     }
 }

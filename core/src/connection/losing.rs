@@ -64,6 +64,7 @@ impl Connection {
         self.left_over = 0;
         self.aliases.clear();
         self.received.disconnected();
+        self.blocking = 0;
         if let Some(persistence) = self.persistence.as_deref_mut() {
             persistence.disconnected();
         }

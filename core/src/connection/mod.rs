@@ -1,5 +1,6 @@
 //! The state machine of one client.
 
+mod backlog;
 mod commands;
 mod deadlines;
 mod due;
@@ -9,6 +10,7 @@ mod handshake;
 mod id_table;
 mod inbound;
 mod inflight;
+mod line;
 mod losing;
 mod outbound;
 mod outgoing_aliases;
@@ -27,6 +29,7 @@ mod tests;
 mod timer;
 mod topic_alias;
 mod waiting;
+mod window;
 mod withdrawing;
 
 use alloc::boxed::Box;
@@ -63,6 +66,7 @@ use crate::server::Server;
 use crate::session::{Batch, PersistId, StoreError};
 use crate::time::Instant;
 
+pub use self::backlog::Backlog;
 pub use self::send_buffer::Transmit;
 pub use self::timer::Timer;
 
@@ -196,13 +200,17 @@ pub struct Connection {
     // Unread messages
     messages: VecDeque<Message>,
     message_bytes: usize,
-    backlog: (usize, usize),
+    backlog: Backlog,
+    /// How many bytes of it the driver is to drop.
+    excess: usize,
     /// How many messages of earlier reads wait, here and outside.
     waiting_before: usize,
     paused: bool,
     /// How much input was left over for the next call.
     left_over: usize,
     dropped: u64,
+    /// The message that holds our receive window up; 0 is none.
+    blocking: u64,
 }
 
 /// A QoS 0 message that the transport has not taken.
@@ -281,11 +289,13 @@ impl Connection {
             scratch: PropertiesBuf::new(),
             messages: VecDeque::new(),
             message_bytes: 0,
-            backlog: (0, 0),
+            backlog: Backlog::default(),
+            excess: 0,
             waiting_before: 0,
             paused: false,
             left_over: 0,
             dropped: 0,
+            blocking: 0,
         })
     }
 
@@ -333,11 +343,18 @@ impl Connection {
         self.deadlines();
     }
 
-    /// How many messages, and how many of their bytes, [`poll_message`](Self::poll_message) has handed over that
-    /// still wait for the application. They count against the bounds on incoming messages together with those
-    /// that were not polled. Nothing waits outside unless this says so.
-    pub fn handle_backlog(&mut self, messages: usize, bytes: usize) {
-        self.backlog = (messages, bytes);
+    /// What [`poll_message`](Self::poll_message) has handed over and still waits for the application. It counts
+    /// against the bounds on incoming messages together with what was not polled. Nothing waits outside unless this
+    /// says so.
+    pub fn handle_backlog(&mut self, backlog: Backlog) {
+        self.backlog = backlog;
+    }
+
+    /// The driver dropped so many messages of QoS 0 as [`poll_excess`](Self::poll_excess) asked for: they are
+    /// counted and reported.
+    pub fn handle_dropped(&mut self, messages: u64) {
+        self.count_dropped(messages);
+        self.report_dropped();
     }
 
     // Commands: what the user wants.
@@ -404,13 +421,23 @@ impl Connection {
 
     /// Acknowledges a received QoS 1 or 2 message; needed for each with [`Acknowledge::Explicit`]. Any order will
     /// do: PUBACKs leave in the order of the messages, PUBRECs too. While there is no connection it is remembered,
-    /// and the server's redelivery is answered with it. A `reason` of 0x80 or above refuses the message (5.0).
+    /// and the server's redelivery is answered with it. A `reason` of 0x80 or above refuses the message, and
+    /// another one below tells the server more than Success (5.0).
     ///
     /// # Errors
     /// See [`AckError`]; nothing is sent.
     pub fn acknowledge(&mut self, now: Instant, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
         self.observe_coarse(now);
         self.acknowledge_message(id, reason)
+    }
+
+    /// Whether [`acknowledge`](Self::acknowledge) takes this reason code now: every client-side code of PUBACK and PUBREC
+    /// on 5.0, only Success on older versions.
+    ///
+    /// # Errors
+    /// See [`AckError`]; never `Stale`.
+    pub fn check_acknowledgement(&self, reason: ReasonCode) -> Result<(), AckError> {
+        self.check_ack_reason(reason)
     }
 
     /// Ends the client with [`Event::Closed`]: gracefully after what is pending, at most
@@ -464,6 +491,13 @@ impl Connection {
             let _ = self.acknowledge_message(id, ReasonCode::SUCCESS);
         }
         Some(message)
+    }
+
+    /// How many bytes of what was handed over must go: the reserve for unread messages is full. The driver, which
+    /// said that so many are [`expendable`](Backlog::expendable), drops the oldest QoS 0 messages where most wait, and
+    /// calls [`handle_dropped`](Self::handle_dropped). To be asked for after the messages were polled.
+    pub fn poll_excess(&mut self) -> usize {
+        core::mem::take(&mut self.excess)
     }
 
     /// The earliest deadline, and what it is for.

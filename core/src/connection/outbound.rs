@@ -7,7 +7,7 @@ use super::inflight::{Planned, Stage, Window};
 use super::queue::{Control, Record, Request};
 use super::send_buffer::Transmit;
 use super::state::Phase;
-use super::subscriptions::AGAIN;
+use super::subscriptions::{AGAIN, Batch};
 use super::timer::Timer;
 use super::{Connection, Unwritten};
 use crate::error::{OperationError, ServerLimit};
@@ -32,8 +32,10 @@ impl Connection {
         }
         self.drop_unsupported_subscriptions();
         let largest = self.packet_limit() as usize;
-        for batch in self.subscriptions.take_missing(largest) {
-            let request = Request::Subscribe { filters: batch.filters, again: true };
+        let identifiers = self.takes_identifiers();
+        for batch in self.subscriptions.take_missing(largest, identifiers) {
+            let Batch { filters, identifier, .. } = batch;
+            let request = Request::Subscribe { filters, identifier, again: true };
             let properties = batch.properties;
             let control = Box::new(Control { token: AGAIN, request, properties, part: None });
             self.queue.hold(&control);
@@ -124,8 +126,12 @@ impl Connection {
             self.control_failed(&control, OperationError::Limit(limit));
             return;
         }
-        self.split_control(&mut control);
-        let properties = control.properties.as_properties();
+        let identified = match self.identified_control(&control) {
+            Ok(identified) => identified,
+            Err(error) => return self.control_failed(&control, operation_error(error)),
+        };
+        self.split_control(&mut control, identified.as_properties());
+        let properties = identified.as_properties();
         let result = self.send(&match &control.request {
             Request::Subscribe { filters, .. } => {
                 let filters = filters.as_filters();
@@ -145,6 +151,16 @@ impl Connection {
         }
     }
 
+    /// The properties that it is sent with on this connection.
+    fn identified_control(&self, control: &Control) -> Result<PropertiesBuf, EncodeError> {
+        match &control.request {
+            Request::Subscribe { identifier, .. } => {
+                self.identified(control.properties.as_properties(), *identifier)
+            }
+            Request::Unsubscribe { .. } => Ok(control.properties.clone()),
+        }
+    }
+
     fn check_control_limits(&self, control: &Control) -> Result<(), ServerLimit> {
         match &control.request {
             Request::Subscribe { filters, .. } => {
@@ -155,7 +171,7 @@ impl Connection {
     }
 
     fn control_failed(&mut self, control: &Control, error: OperationError) {
-        if let Request::Subscribe { filters, again } = &control.request {
+        if let Request::Subscribe { filters, again, .. } = &control.request {
             for SubscribeFilter { filter, .. } in filters.as_filters().iter() {
                 self.subscriptions.answered(control.token, filter, false);
                 if *again {

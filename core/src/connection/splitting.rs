@@ -10,7 +10,7 @@ use super::Connection;
 use super::queue::{Control, Request};
 use crate::error::{OperationError, ServerLimit};
 use crate::event::{Event, Granted, Token};
-use crate::packet::{self, PropertiesBuf, ProtocolVersion, ReasonCode};
+use crate::packet::{self, Properties, PropertiesBuf, ProtocolVersion, ReasonCode};
 
 /// The answers to the parts of one operation.
 #[derive(Debug)]
@@ -92,8 +92,9 @@ impl Splits {
 impl Connection {
     /// Leaves what fits into one packet; the rest becomes parts of its own, each of which does, at the front of the
     /// queue. A filter that alone is too large is such a part.
-    pub(super) fn split_control(&mut self, control: &mut Control) {
-        let cuts = control.cuts(self.version, self.packet_limit(), self.config.subscribe_batch);
+    /// `properties`: those that it is sent with.
+    pub(super) fn split_control(&mut self, control: &mut Control, properties: Properties<'_>) {
+        let cuts = control.cuts(properties, self.version, self.packet_limit(), self.config.subscribe_batch);
         if cuts.is_empty() {
             return;
         }
@@ -158,8 +159,13 @@ impl Control {
     }
 
     /// How many filters, and bytes of them, stand before each packet but the first.
-    fn cuts(&self, version: ProtocolVersion, limit: u32, batch: usize) -> Vec<(usize, usize)> {
-        let properties = self.properties.as_properties();
+    fn cuts(
+        &self,
+        properties: Properties<'_>,
+        version: ProtocolVersion,
+        limit: u32,
+        batch: usize,
+    ) -> Vec<(usize, usize)> {
         let batch = if batch == 0 { usize::MAX } else { batch };
         let mut cuts = Vec::new();
         let (mut first, mut start, mut end) = (0, 0, 0);
@@ -189,8 +195,9 @@ impl Control {
     /// Keeps the first `filters` with their `bytes`; gives the rest.
     fn split_off(&mut self, filters: usize, bytes: usize) -> Self {
         let request = match &mut self.request {
-            Request::Subscribe { filters, again } => {
-                Request::Subscribe { filters: filters.split_off(bytes), again: *again }
+            Request::Subscribe { filters, identifier, again } => {
+                let filters = filters.split_off(bytes);
+                Request::Subscribe { filters, identifier: *identifier, again: *again }
             }
             Request::Unsubscribe { filters } => Request::Unsubscribe { filters: filters.split_off(bytes) },
         };

@@ -26,6 +26,8 @@ pub enum Timer {
     Drain,
     /// A message expires, or an operation's own deadline passes.
     Operation,
+    /// The oldest message in a full receive window must have been acknowledged by the application.
+    AckBlocked,
 }
 
 impl fmt::Display for Timer {
@@ -39,11 +41,12 @@ impl fmt::Display for Timer {
             Self::Reconnect => "reconnect",
             Self::Drain => "draining took too long",
             Self::Operation => "an operation took too long",
+            Self::AckBlocked => "a message is not acknowledged",
         })
     }
 }
 
-const COUNT: usize = Timer::Operation as usize + 1;
+const COUNT: usize = Timer::AckBlocked as usize + 1;
 const ALL: [Timer; COUNT] = [
     Timer::Connect,
     Timer::KeepAlive,
@@ -53,6 +56,7 @@ const ALL: [Timer; COUNT] = [
     Timer::Reconnect,
     Timer::Drain,
     Timer::Operation,
+    Timer::AckBlocked,
 ];
 
 #[derive(Debug, Clone, Copy)]

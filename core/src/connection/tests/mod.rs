@@ -5,6 +5,7 @@ mod backpressure;
 mod connecting;
 mod deadlines;
 mod hostile;
+mod identifiers;
 mod persisting;
 mod publishing;
 mod queueing;
@@ -14,6 +15,7 @@ mod reviving;
 mod session_loss;
 mod splitting;
 mod subscribing;
+mod window;
 mod withdrawing;
 
 use std::string::{String, ToString};

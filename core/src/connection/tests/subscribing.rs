@@ -106,7 +106,7 @@ fn what_the_server_cannot_take_is_told_by_the_call() {
         filters_buf(&["a"], SubscribeOptions::default()),
         properties(&[Property::SubscriptionIdentifier(1)]),
     );
-    let subscribe = Subscribe { properties: set.as_properties(), ..Subscribe::new(filters.as_filters()) };
+    let subscribe = Subscribe::new(filters.as_filters()).properties(set.as_properties());
     let limit = ServerLimit::SubscriptionIdentifierAvailable;
     assert_eq!(rig.connection.subscribe(rig.now, subscribe), Err(SubscribeError::Limit(limit)));
 }
@@ -137,7 +137,7 @@ fn options_and_identifiers_need_5_0() {
         filters_buf(&["a"], SubscribeOptions::default()),
         properties(&[Property::SubscriptionIdentifier(1)]),
     );
-    let subscribe = Subscribe { properties: set.as_properties(), ..Subscribe::new(filters.as_filters()) };
+    let subscribe = Subscribe::new(filters.as_filters()).properties(set.as_properties());
     let result = rig.connection.subscribe(rig.now, subscribe);
     assert!(matches!(result, Err(SubscribeError::UnsupportedByVersion(_))), "{result:?}");
 }
@@ -169,7 +169,7 @@ fn a_lost_session_is_subscribed_again_with_options_and_identifier() {
     let options = SubscribeOptions { qos: QoS::ExactlyOnce, no_local: true, ..SubscribeOptions::default() };
     let (filters, set) =
         (filters_buf(&["a", "b"], options), properties(&[Property::SubscriptionIdentifier(9)]));
-    let subscribe = Subscribe { properties: set.as_properties(), ..Subscribe::new(filters.as_filters()) };
+    let subscribe = Subscribe::new(filters.as_filters()).properties(set.as_properties());
     rig.connection.subscribe(rig.now, subscribe).unwrap();
     rig.pump();
     let first = std::mem::take(&mut rig.wire);
