@@ -6,7 +6,7 @@ use super::state::Phase;
 use super::timer::Timer;
 use super::{Connection, Ping};
 use crate::error::{Cause, OperationError};
-use crate::packet::{PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PropertiesBuf};
+use crate::packet::{PROTOCOL_MAXIMUM_PACKET_SIZE, Packet};
 use crate::time::Instant;
 
 impl Connection {
@@ -108,7 +108,7 @@ impl Connection {
         self.in_flight.trim();
         self.received.trim();
         self.due.trim();
-        self.scratch = PropertiesBuf::new();
+        self.scratch = None;
         if let Some(persistence) = self.persistence.as_deref_mut() {
             persistence.trim();
         }

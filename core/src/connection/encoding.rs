@@ -100,11 +100,11 @@ impl Connection {
             Naming::Alias(alias) => ("", Some(alias)),
         };
         // Taken out while it is encoded, since encoding needs the rest of the connection.
-        let mut properties = core::mem::take(&mut self.scratch);
+        let mut properties = self.scratch.take().unwrap_or_default();
         properties.rewrite(packet.properties, alias, expiry);
         let packet = packet::Publish { topic, properties: properties.as_properties(), ..*packet };
         let result = self.encode_publish(&packet, shared);
-        self.scratch = properties;
+        self.scratch = Some(properties);
         result
     }
 
@@ -115,8 +115,9 @@ impl Connection {
         if size <= u64::from(limit) {
             return size;
         }
-        self.scratch.rewrite(packet.properties, Some(alias), None);
-        let properties = self.scratch.as_properties();
+        let scratch = self.scratch.get_or_insert_default();
+        scratch.rewrite(packet.properties, Some(alias), None);
+        let properties = scratch.as_properties();
         packet::Publish { topic: "", properties, ..*packet }.size(self.version)
     }
 }

@@ -195,7 +195,7 @@ pub struct Connection {
     /// Once one is wanted.
     outgoing_aliases: Option<Box<OutgoingAliases>>,
     /// The properties of the message that is being encoded, where they are not those of its call.
-    scratch: PropertiesBuf,
+    scratch: Option<Box<PropertiesBuf>>,
 
     // Unread messages
     messages: VecDeque<Message>,
@@ -286,7 +286,7 @@ impl Connection {
             last_received: now,
             aliases: IncomingAliases::default(),
             outgoing_aliases: None,
-            scratch: PropertiesBuf::new(),
+            scratch: None,
             messages: VecDeque::new(),
             message_bytes: 0,
             backlog: Backlog::default(),

@@ -24,13 +24,16 @@ struct Split {
     reported: bool,
 }
 
-/// The operations that were sent in parts.
+/// The operations that were sent in parts. It allocates nothing before the first of them.
 #[derive(Debug, Default)]
-pub(crate) struct Splits(BTreeMap<Token, Split>);
+pub(crate) struct Splits(Option<Box<Table>>);
+
+#[derive(Debug, Default)]
+struct Table(BTreeMap<Token, Split>);
 
 impl Splits {
     fn begin(&mut self, token: Token, filters: usize) {
-        self.0.insert(
+        self.0.get_or_insert_default().0.insert(
             token,
             Split {
                 reasons: vec![ReasonCode::UNSPECIFIED_ERROR; filters],
@@ -50,7 +53,8 @@ impl Splits {
         filters: usize,
         outcome: Result<Granted, OperationError>,
     ) -> Option<Result<Granted, OperationError>> {
-        let split = self.0.get_mut(&token)?;
+        let Table(splits) = self.0.as_deref_mut()?;
+        let split = splits.get_mut(&token)?;
         match outcome {
             Ok(granted) => {
                 for (slot, reason) in split.reasons.iter_mut().skip(first).zip(granted.reasons) {
@@ -72,20 +76,24 @@ impl Splits {
         if split.unanswered > 0 {
             return None;
         }
-        let Split { reasons, properties, error, reported, .. } = self.0.remove(&token)?;
+        let Split { reasons, properties, error, reported, .. } = splits.remove(&token)?;
+        if splits.is_empty() {
+            self.0 = None;
+        }
         let outcome = error.map_or(Ok(Granted { reasons, properties }), Err);
         (!reported).then_some(outcome)
     }
 
     /// Whether it was split, and the application was told of its end.
     pub(crate) fn is_ended(&self, token: Token) -> bool {
-        self.0.get(&token).is_some_and(|split| split.reported)
+        self.0.as_deref().and_then(|table| table.0.get(&token)).is_some_and(|split| split.reported)
     }
 
     /// The application is told now, whatever comes: whether it was not told before. Always so for an operation that
     /// was not split.
     pub(crate) fn end(&mut self, token: Token) -> bool {
-        self.0.get_mut(&token).is_none_or(|split| !core::mem::replace(&mut split.reported, true))
+        let split = self.0.as_deref_mut().and_then(|table| table.0.get_mut(&token));
+        split.is_none_or(|split| !core::mem::replace(&mut split.reported, true))
     }
 }
 

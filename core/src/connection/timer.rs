@@ -24,10 +24,10 @@ pub enum Timer {
     Reconnect,
     /// A graceful disconnect waits no longer.
     Drain,
-    /// A message expires, or an operation's own deadline passes.
-    Operation,
     /// The oldest message in a full receive window must have been acknowledged by the application.
     AckBlocked,
+    /// A message expires, or an operation's own deadline passes.
+    Operation,
 }
 
 impl fmt::Display for Timer {
@@ -46,6 +46,7 @@ impl fmt::Display for Timer {
     }
 }
 
+/// Those that are stored here; the times of single operations are not.
 const COUNT: usize = Timer::AckBlocked as usize + 1;
 const ALL: [Timer; COUNT] = [
     Timer::Connect,
@@ -55,7 +56,6 @@ const ALL: [Timer; COUNT] = [
     Timer::Write,
     Timer::Reconnect,
     Timer::Drain,
-    Timer::Operation,
     Timer::AckBlocked,
 ];
 
