@@ -14,8 +14,9 @@ use sterna_core::packet::{
     TopicFiltersBuf, UnsubAck,
 };
 use sterna_core::{
-    Acknowledge, Action, Attempt, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant, Lost,
-    LostKind, Message, MessageId, Publish, State, Subscribe, Token, Transmit, Unsubscribe, VersionPolicy,
+    Acknowledge, Action, Attempt, ClientId, Config, ConnectOverrides, Connection, Disconnect, Event, Ingress,
+    Instant, Lost, LostKind, Message, MessageId, Publish, State, Subscribe, Token, Transmit, Unsubscribe,
+    VersionPolicy,
 };
 
 const QUEUE_LIMIT: usize = 6;
@@ -328,7 +329,7 @@ impl World {
 
     fn act(&mut self) {
         match self.connection.poll_action() {
-            Some(Action::Connect { attempt }) => {
+            Some(Action::Connect { attempt, .. }) => {
                 assert!(!self.open, "one network connection at a time");
                 self.attempt = Some(attempt);
                 self.open = true;
@@ -344,7 +345,7 @@ impl World {
     fn up(&mut self, right: bool) {
         let Some(attempt) = self.attempt.filter(|_| self.open || !right) else { return };
         if right {
-            self.connection.handle_connected(self.now, attempt);
+            self.connection.handle_connected(self.now, attempt, ConnectOverrides::default());
         } else if !self.open {
             self.connection.handle_disconnected(self.now, attempt, lost());
         }
@@ -429,8 +430,8 @@ fn outcome(
         connection.publish(now, Publish::new("t", "").qos(qos)).unwrap();
     }
     connection.connect(now);
-    let Some(Action::Connect { attempt }) = connection.poll_action() else { panic!() };
-    connection.handle_connected(now, attempt);
+    let Some(Action::Connect { attempt, .. }) = connection.poll_action() else { panic!() };
+    connection.handle_connected(now, attempt, ConnectOverrides::default());
     let mut input = BytesMut::new();
     let mut ingress = None;
     for piece in pieces {
