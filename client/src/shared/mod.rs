@@ -1,5 +1,6 @@
 //! What the handles and the driver share, behind one lock.
 
+mod authentication;
 mod commands;
 mod life;
 mod reports;
@@ -13,6 +14,8 @@ use std::task::Waker;
 
 use sterna_core::{Acknowledge, Cause, CleanStart, Config, ConfigError, Connection, Instant, State, Token};
 
+use self::authentication::Authentications;
+pub(crate) use self::authentication::Work;
 use crate::completion::Completions;
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
@@ -111,6 +114,7 @@ pub(crate) struct Inner {
     pub(crate) completions: Completions,
     pub(crate) room: Room,
     pub(crate) events: Broadcast,
+    pub(crate) authentications: Authentications,
     pub(crate) wakers: Wakers,
     subscribing: HashMap<Token, Subscribing>,
     unclaimed: Unclaimed,
@@ -149,6 +153,7 @@ impl Inner {
             completions: Completions::default(),
             room: Room::default(),
             events: Broadcast::default(),
+            authentications: Authentications::default(),
             wakers: Wakers::default(),
             subscribing: HashMap::new(),
             unclaimed,

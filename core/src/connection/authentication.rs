@@ -42,7 +42,7 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn begin_again(&mut self, auth: &Auth<'_>) -> Result<Token, AuthError> {
+    pub(super) fn check_again(&self) -> Result<(), AuthError> {
         if self.config.authentication.is_none() {
             return Err(AuthError::NotConfigured);
         }
@@ -55,6 +55,11 @@ impl Connection {
         if self.exchange.is_some() {
             return Err(AuthError::InProgress);
         }
+        Ok(())
+    }
+
+    pub(super) fn begin_again(&mut self, auth: &Auth<'_>) -> Result<Token, AuthError> {
+        self.check_again()?;
         self.send_auth(ReasonCode::REAUTHENTICATE, auth)?;
         let token = self.take_token();
         self.exchange = Some(Box::new(Exchange::Again { token: Some(token), ours: false }));

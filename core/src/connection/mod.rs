@@ -387,6 +387,14 @@ impl Connection {
         self.begin_again(&auth)
     }
 
+    /// Whether a re-authentication can begin now, for who has to compute its first step.
+    ///
+    /// # Errors
+    /// What [`reauthenticate`](Self::reauthenticate) would answer, whatever the step is.
+    pub fn check_reauthenticate(&self) -> Result<(), AuthError> {
+        self.check_again()
+    }
+
     /// Gives an exchange of the network connection `attempt` up, such as when the server's proof of itself is wrong:
     /// sends DISCONNECT with `reason` and closes [MQTT-4.12.1-2]. The next attempt follows as after any other fault.
     /// Lawful while [`Event::Authenticate`] waits for its answer, and as long as the connection is up.

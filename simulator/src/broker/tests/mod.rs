@@ -1,5 +1,6 @@
 //! The model under virtual time, driven with bytes in memory. `Lab` holds the other ends of its connections.
 
+mod authentication;
 mod bounds;
 mod connect;
 mod delivery;
