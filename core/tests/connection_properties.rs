@@ -14,11 +14,12 @@ use sterna_core::packet::{
     TopicFiltersBuf, UnsubAck,
 };
 use sterna_core::{
-    Acknowledge, Action, Attempt, ClientId, Config, ConnectOverrides, Connection, Disconnect, Event, Ingress,
-    Instant, Lost, LostKind, Message, MessageId, Publish, State, Subscribe, Token, Transmit, Unsubscribe,
-    VersionPolicy,
+    Acknowledge, Action, Attempt, Auth, Authentication, ClientId, Config, ConnectOverrides, Connection,
+    Disconnect, Event, Ingress, Instant, Lost, LostKind, Message, MessageId, Publish, State, Subscribe,
+    Token, Transmit, Unsubscribe, VersionPolicy,
 };
 
+const METHOD: &str = "M";
 const QUEUE_LIMIT: usize = 6;
 const QUEUE_BYTES: usize = 4_000;
 const SEND_BUFFER: usize = 200;
@@ -46,12 +47,14 @@ enum FromServer {
     UnsubAck(u16, usize),
     Publish { qos: QoS, packet_id: u16, duplicate: bool, alias: Option<u16>, topic: bool, size: usize },
     PingResp,
+    Auth { success: bool, right: bool },
     Disconnect,
     Bytes(Vec<u8>),
 }
 
 impl FromServer {
-    fn encode(&self, version: ProtocolVersion, out: &mut Vec<u8>) {
+    /// `method`: there is enhanced authentication.
+    fn encode(&self, version: ProtocolVersion, method: bool, out: &mut Vec<u8>) {
         let v5 = version == ProtocolVersion::V5;
         let mut properties = PropertiesBuf::new();
         let codes = [0; 4];
@@ -60,6 +63,9 @@ impl FromServer {
             Self::Accepted { session_present, limits } => {
                 if v5 {
                     push_limits(*limits, &mut properties);
+                }
+                if method {
+                    properties.push(Property::AuthenticationMethod(METHOD)).unwrap();
                 }
                 let (session_present, reason) = (*session_present, ReasonCode::SUCCESS);
                 Packet::ConnAck(ConnAck { session_present, reason, properties: properties.as_properties() })
@@ -112,7 +118,13 @@ impl FromServer {
                 })
             }
             Self::PingResp => Packet::PingResp,
-            Self::Disconnect if !v5 => Packet::PingResp,
+            Self::Auth { .. } | Self::Disconnect if !v5 => Packet::PingResp,
+            Self::Auth { success, right } => {
+                let method = if *right { METHOD } else { "other" };
+                properties.push(Property::AuthenticationMethod(method)).unwrap();
+                let reason = if *success { ReasonCode::SUCCESS } else { ReasonCode::CONTINUE_AUTHENTICATION };
+                Packet::Auth(sterna_core::packet::Auth { reason, properties: properties.as_properties() })
+            }
             Self::Disconnect => Packet::Disconnect(sterna_core::packet::Disconnect {
                 reason: ReasonCode::SERVER_SHUTTING_DOWN,
                 properties: Properties::EMPTY,
@@ -160,6 +172,8 @@ fn from_server() -> impl Strategy<Value = FromServer> {
             }
         ),
         2 => Just(FromServer::PingResp),
+        3 => (prop::bool::weighted(0.4), prop::bool::weighted(0.9))
+            .prop_map(|(success, right)| FromServer::Auth { success, right }),
         1 => Just(FromServer::Disconnect),
         1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(FromServer::Bytes),
     ]
@@ -172,6 +186,8 @@ enum Call {
     Subscribe(bool),
     Unsubscribe,
     Acknowledge(Index, bool),
+    Authenticate(bool),
+    Reauthenticate,
     Connect,
     Reconnect,
     Disconnect(bool),
@@ -193,6 +209,8 @@ fn call() -> impl Strategy<Value = Call> {
         3 => any::<bool>().prop_map(Call::Subscribe),
         2 => Just(Call::Unsubscribe),
         4 => (any::<Index>(), any::<bool>()).prop_map(|(index, refuse)| Call::Acknowledge(index, refuse)),
+        4 => prop::bool::weighted(0.1).prop_map(Call::Authenticate),
+        2 => Just(Call::Reauthenticate),
         2 => Just(Call::Connect),
         1 => Just(Call::Reconnect),
         1 => any::<bool>().prop_map(Call::Disconnect),
@@ -215,6 +233,8 @@ fn lost() -> Lost {
 struct World {
     connection: Connection,
     version: ProtocolVersion,
+    /// Enhanced authentication is on.
+    method: bool,
     now: Instant,
     attempt: Option<Attempt>,
     /// There is a network connection, or one is being made.
@@ -226,7 +246,9 @@ struct World {
 }
 
 impl World {
-    fn new(version: ProtocolVersion, acknowledge: Acknowledge) -> Self {
+    fn new(version: ProtocolVersion, acknowledge: Acknowledge, authenticates: bool) -> Self {
+        let method = authenticates && version == ProtocolVersion::V5;
+        let authentication = Authentication { method: METHOD.into(), data: None };
         let mut config = Config {
             version: VersionPolicy::Only(version),
             client_id: ClientId::Given("anna".into()),
@@ -239,6 +261,9 @@ impl World {
             incoming_reserve: INCOMING_RESERVE,
             packet_events: true,
             acknowledge,
+            authentication: method.then(|| Box::new(authentication)),
+            servers: 2,
+            redirects: 2,
             ..Config::new(1)
         };
         config.reconnect.first = true;
@@ -246,6 +271,7 @@ impl World {
         Self {
             connection: Connection::new(config, now).unwrap(),
             version,
+            method,
             now,
             attempt: None,
             open: false,
@@ -285,6 +311,18 @@ impl World {
                     let _ = self.connection.acknowledge(self.now, id, reason);
                 }
             }
+            Call::Authenticate(refuse) => {
+                let attempt = self.connection.attempt();
+                let _ = if *refuse {
+                    let reason = ReasonCode::UNSPECIFIED_ERROR;
+                    self.connection.refuse_authentication(self.now, attempt, reason)
+                } else {
+                    self.connection.authenticate(self.now, attempt, Auth::default())
+                };
+            }
+            Call::Reauthenticate => {
+                self.pending.extend(self.connection.reauthenticate(self.now, Auth::default()).ok());
+            }
             Call::Connect => self.connection.connect(self.now),
             Call::Reconnect => self.connection.reconnect(self.now),
             Call::Disconnect(at_once) => {
@@ -296,7 +334,7 @@ impl World {
             Call::Down(right) => self.down(*right),
             Call::Input(packet) => {
                 let mut bytes = Vec::new();
-                packet.encode(self.version, &mut bytes);
+                packet.encode(self.version, self.method, &mut bytes);
                 // A driver does not read while it is told to pause.
                 if self.input.len() < 4 * LARGEST {
                     self.input.extend_from_slice(&bytes);
@@ -366,6 +404,7 @@ impl World {
             match event {
                 Event::Published { token, .. }
                 | Event::Subscribed { token, .. }
+                | Event::Reauthenticated { token, .. }
                 | Event::Unsubscribed { token, .. } => {
                     assert!(self.pending.remove(&token), "{token:?} was resolved twice");
                 }
@@ -403,15 +442,19 @@ proptest! {
     fn no_order_of_calls_does_any_harm(
         version in prop::sample::select(&[ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5][..]),
         explicit in any::<bool>(),
+        authenticates in any::<bool>(),
         calls in prop::collection::vec(call(), 0..150),
     ) {
         let acknowledge = if explicit { Acknowledge::Explicit } else { Acknowledge::WhenPolled };
-        let mut world = World::new(version, acknowledge);
+        let mut world = World::new(version, acknowledge, authenticates);
         for setup in [Call::Connect, Call::Act, Call::Up(true)] {
             world.call(&setup);
         }
         let accepted = FromServer::Accepted { session_present: false, limits: 0 };
         world.call(&Call::Input(accepted));
+        if world.method {
+            world.call(&Call::Authenticate(false));
+        }
         for call in &calls {
             world.call(call);
         }
@@ -424,7 +467,7 @@ fn outcome(
     version: ProtocolVersion,
     pieces: &[&[u8]],
 ) -> (Vec<Event>, Vec<Message>, Vec<u8>, Option<Ingress>) {
-    let mut world = World::new(version, Acknowledge::Explicit);
+    let mut world = World::new(version, Acknowledge::Explicit, false);
     let (connection, now) = (&mut world.connection, world.now);
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce] {
         connection.publish(now, Publish::new("t", "").qos(qos)).unwrap();
@@ -459,10 +502,10 @@ proptest! {
     ) {
         let mut stream = Vec::new();
         if accepted {
-            FromServer::Accepted { session_present: false, limits: 0 }.encode(version, &mut stream);
+            FromServer::Accepted { session_present: false, limits: 0 }.encode(version, false, &mut stream);
         }
         for packet in &packets {
-            packet.encode(version, &mut stream);
+            packet.encode(version, false, &mut stream);
         }
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         cuts.sort_unstable();

@@ -52,6 +52,7 @@ macro_rules! scenarios {
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authentication;
 mod brokers;
 mod cancel;
 mod delivery;
@@ -62,6 +63,7 @@ mod properties;
 mod refused;
 mod restart;
 mod routing;
+mod servers;
 mod slow;
 mod tools;
 mod volume;

@@ -100,8 +100,11 @@ impl Connection {
         if self.ending.is_some() {
             return None;
         }
-        let at_once = core::mem::take(&mut self.session.retry_now);
-        if at_once || self.fall_back(cause, silent_close) || self.is_sent_on(cause) {
+        if core::mem::take(&mut self.session.retry_now) {
+            self.servers.lost(true);
+            return Some(Duration::ZERO);
+        }
+        if self.fall_back(cause, silent_close) || self.is_sent_on(cause) {
             return Some(Duration::ZERO);
         }
         let reconnect = &self.config.reconnect;

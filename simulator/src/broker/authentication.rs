@@ -110,6 +110,7 @@ impl Broker {
         // It was decoded, so it can be encoded.
         if connect.encode(PROTOCOL_MAXIMUM_PACKET_SIZE, &mut kept).is_ok() {
             connection.phase = Phase::Authenticating;
+            connection.client_id = connect.client_id.into();
             connection.exchange = Some(Exchange { passed: 0, connect: kept });
             self.take_step(id, connect.properties);
         }

@@ -225,6 +225,13 @@ fn another_server_is_used_for_one_connection() {
     rig.hold();
     rig.lose();
     rig.pause();
+    assert_eq!(rig.up(), to(0));
+    // That ends on request as well.
+    rig.send_on(false, true, "d");
+    assert_eq!(rig.up(), at(0, "d"));
+    rig.connection.reconnect(rig.now);
+    rig.sent();
+    rig.close();
     assert_eq!(rig.target(), to(0));
 }
 
