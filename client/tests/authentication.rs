@@ -85,7 +85,7 @@ const EXCHANGE: [&str; 3] = ["start -", "step flash", "finish proof"];
 // R: CON-09
 #[test]
 fn every_connection_begins_with_an_exchange() {
-    let (mut world, client, script) = world(|builder| builder.persistent());
+    let (mut world, client, script) = world(ClientBuilder::persistent);
     let delivery = client.publish("t", "queued").qos(QoS::AtLeastOnce).send().unwrap();
     world.finish(client.connect()).expect("the exchange is passed");
     assert_eq!(script.heard(), EXCHANGE);

@@ -75,18 +75,7 @@ impl FromServer {
                 reason: ReasonCode::SERVER_UNAVAILABLE,
                 properties: Properties::EMPTY,
             }),
-            Self::Ack(packet_type, packet_id, refused) => {
-                let refusing = matches!(packet_type, PacketType::PubAck | PacketType::PubRec);
-                let reason =
-                    if *refused && v5 && refusing { ReasonCode::QUOTA_EXCEEDED } else { ReasonCode::SUCCESS };
-                let ack = Ack { packet_id: *packet_id, reason, properties: Properties::EMPTY };
-                match packet_type {
-                    PacketType::PubAck => Packet::PubAck(ack),
-                    PacketType::PubRec => Packet::PubRec(ack),
-                    PacketType::PubRel => Packet::PubRel(ack),
-                    _ => Packet::PubComp(ack),
-                }
-            }
+            Self::Ack(packet_type, packet_id, refused) => ack(*packet_type, *packet_id, *refused && v5),
             Self::SubAck(packet_id, count) => Packet::SubAck(SubAck {
                 packet_id: *packet_id,
                 properties: Properties::EMPTY,
@@ -131,6 +120,18 @@ impl FromServer {
             }),
         };
         packet.encode(version, PROTOCOL_MAXIMUM_PACKET_SIZE, out).unwrap();
+    }
+}
+
+fn ack(packet_type: PacketType, packet_id: u16, refused: bool) -> Packet<'static> {
+    let refusing = matches!(packet_type, PacketType::PubAck | PacketType::PubRec);
+    let reason = if refused && refusing { ReasonCode::QUOTA_EXCEEDED } else { ReasonCode::SUCCESS };
+    let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
+    match packet_type {
+        PacketType::PubAck => Packet::PubAck(ack),
+        PacketType::PubRec => Packet::PubRec(ack),
+        PacketType::PubRel => Packet::PubRel(ack),
+        _ => Packet::PubComp(ack),
     }
 }
 
@@ -291,35 +292,15 @@ impl World {
                 let result = self.connection.publish(self.now, publish);
                 self.pending.extend(result.ok());
             }
-            Call::Subscribe(wildcard) => {
-                let mut filters = FiltersBuf::new();
-                let filter = if *wildcard { "a/#" } else { "a" };
-                filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
-                let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
-                self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
-            }
-            Call::Unsubscribe => {
-                let mut filters = TopicFiltersBuf::new();
-                filters.push("a").unwrap();
-                let unsubscribe =
-                    Unsubscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
-                self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
-            }
+            Call::Subscribe(wildcard) => self.subscribe(if *wildcard { "a/#" } else { "a" }),
+            Call::Unsubscribe => self.unsubscribe("a"),
             Call::Acknowledge(index, refuse) => {
                 if let Some(id) = (!self.ids.is_empty()).then(|| *index.get(&self.ids)) {
                     let reason = if *refuse { ReasonCode::UNSPECIFIED_ERROR } else { ReasonCode::SUCCESS };
                     let _ = self.connection.acknowledge(self.now, id, reason);
                 }
             }
-            Call::Authenticate(refuse) => {
-                let attempt = self.connection.attempt();
-                let _ = if *refuse {
-                    let reason = ReasonCode::UNSPECIFIED_ERROR;
-                    self.connection.refuse_authentication(self.now, attempt, reason)
-                } else {
-                    self.connection.authenticate(self.now, attempt, Auth::default())
-                };
-            }
+            Call::Authenticate(refuse) => self.authenticate(*refuse),
             Call::Reauthenticate => {
                 self.pending.extend(self.connection.reauthenticate(self.now, Auth::default()).ok());
             }
@@ -363,6 +344,29 @@ impl World {
             Call::Backlog(messages) => self.connection.handle_backlog(*messages, messages * 100),
         }
         self.check();
+    }
+
+    fn subscribe(&mut self, filter: &str) {
+        let mut filters = FiltersBuf::new();
+        filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
+        let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
+    }
+
+    fn unsubscribe(&mut self, filter: &str) {
+        let mut filters = TopicFiltersBuf::new();
+        filters.push(filter).unwrap();
+        let unsubscribe = Unsubscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
+    }
+
+    fn authenticate(&mut self, refuse: bool) {
+        let attempt = self.connection.attempt();
+        let _ = if refuse {
+            self.connection.refuse_authentication(self.now, attempt, ReasonCode::UNSPECIFIED_ERROR)
+        } else {
+            self.connection.authenticate(self.now, attempt, Auth::default())
+        };
     }
 
     fn act(&mut self) {

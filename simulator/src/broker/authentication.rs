@@ -7,7 +7,7 @@ use sterna_core::packet::{
     PropertiesBuf, Property, ReasonCode, Sender,
 };
 
-use super::connection::Phase;
+use super::connection::{Connection, Phase};
 use super::message::add;
 use super::{Broker, ConnectionId};
 
@@ -82,7 +82,7 @@ impl Broker {
     /// Refuses a 5.0 client that is to be sent to another server; whether it was.
     pub(super) fn redirects(&mut self, id: ConnectionId) -> bool {
         let Some(redirect) = self.options.redirect.clone() else { return false };
-        if !self.connections.get(&id).is_some_and(|connection| connection.is_v5()) {
+        if !self.connections.get(&id).is_some_and(Connection::is_v5) {
             return false;
         }
         let (reason, properties) = (redirect.reason(), redirect.properties());
