@@ -25,9 +25,8 @@ fn send_on(world: &mut World, permanent: bool, reference: &str) {
 
 fn lost_because(world: &mut World, events: &mut Events) -> Cause {
     loop {
-        match world.finish(events.next()).expect("the client lives") {
-            Event::Disconnected { cause, .. } => return cause,
-            _ => {}
+        if let Event::Disconnected { cause, .. } = world.finish(events.next()).expect("the client lives") {
+            return cause;
         }
     }
 }
