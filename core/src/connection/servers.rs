@@ -105,6 +105,14 @@ impl Servers {
         self.place_mut().version = ProtocolVersion::V3_1_1;
     }
 
+    /// The last connection of another process spoke this version. Which of several servers it was is not known: each
+    /// is asked again.
+    pub(super) fn spoke(&mut self, version: ProtocolVersion) {
+        if let [only] = &mut self.places[..] {
+            only.version = version;
+        }
+    }
+
     /// The connection was accepted.
     pub(super) fn accepted(&mut self) {
         self.failed = 0;

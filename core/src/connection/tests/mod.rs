@@ -5,6 +5,7 @@ mod backpressure;
 mod connecting;
 mod deadlines;
 mod hostile;
+mod persisting;
 mod phases;
 mod publishing;
 mod receiving;
@@ -19,8 +20,8 @@ use std::vec::Vec;
 use bytes::{Buf, BytesMut};
 use core::time::Duration;
 
-use super::{Connection, Ingress, Transmit};
-use crate::command::{ConnectOverrides, Publish, Subscribe, Unsubscribe};
+use super::{Connection, Ingress, State, Transmit};
+use crate::command::{ConnectOverrides, Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Config, VersionPolicy};
 use crate::error::{Cause, Lost, LostKind, OperationError};
 use crate::event::{Action, Attempt, Event, Granted, Receipt, Token};
