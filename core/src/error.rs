@@ -279,7 +279,7 @@ pub enum ProtocolError {
     #[error("a second CONNACK")]
     SecondConnAck,
     /// AUTH or an Authentication Method, although CONNECT had none.
-    #[error("enhanced authentication that CONNECT did not ask for")]
+    #[error("AUTH or an Authentication Method, but CONNECT had no enhanced authentication")]
     UnsolicitedAuth,
     /// AUTH or CONNACK without the Authentication Method of CONNECT.
     #[error("not the Authentication Method of CONNECT")]
