@@ -5,6 +5,7 @@
 //! what a client can do. Adapters implement [`Runtime`]; see [`Engine`] for how to drive it.
 #![forbid(unsafe_code)]
 
+mod authentication;
 mod buffer;
 mod builder;
 mod client;
@@ -33,6 +34,7 @@ mod stream;
 mod subscription;
 mod unsubscribe;
 
+pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
 pub use engine::{Engine, Step};
@@ -55,8 +57,8 @@ pub use sterna_core::packet::{
     SubscribeOptions,
 };
 pub use sterna_core::{
-    Attempt, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Lost, LostKind,
-    MessageId, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose,
-    ServerLimit, State, VersionPolicy, Will,
+    Attempt, AuthError, Authentication, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted,
+    Instant, Lost, LostKind, MessageId, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect,
+    Refusal, Server, ServerClose, ServerLimit, State, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

@@ -18,6 +18,8 @@ pub enum Timer {
     Ping,
     /// The oldest operation in flight must have been acknowledged.
     Ack,
+    /// A re-authentication must have ended.
+    Authenticate,
     /// Waiting bytes must have made progress.
     Write,
     /// The next attempt to connect begins.
@@ -35,6 +37,7 @@ impl fmt::Display for Timer {
             Self::KeepAlive => "keep alive",
             Self::Ping => "no PINGRESP",
             Self::Ack => "an operation was not acknowledged",
+            Self::Authenticate => "re-authentication took too long",
             Self::Write => "the transport takes no bytes",
             Self::Reconnect => "reconnect",
             Self::Drain => "draining took too long",
@@ -49,6 +52,7 @@ const ALL: [Timer; COUNT] = [
     Timer::KeepAlive,
     Timer::Ping,
     Timer::Ack,
+    Timer::Authenticate,
     Timer::Write,
     Timer::Reconnect,
     Timer::Drain,
