@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sterna_core::{Data, Server, State};
 
+use crate::authentication::Reauthenticating;
 use crate::events::Events;
 use crate::filter::IntoFilters;
 use crate::inbox::AckMode;
@@ -174,6 +175,18 @@ impl Client {
     /// Makes the network connection anew, at once, also when it is up.
     pub fn reconnect(&self) {
         self.handle.with(crate::shared::Inner::reconnect);
+    }
+
+    /// Authenticates anew on the connection that is up (5.0), with the authenticator of
+    /// [`authentication`](crate::ClientBuilder::authentication): such as before a token expires. Messages flow on.
+    ///
+    /// # Errors
+    /// Of the future: [`ReauthenticateError`](crate::ReauthenticateError). A server that refuses disconnects.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before its first poll does nothing, after it the re-authentication goes on.
+    pub fn reauthenticate(&self) -> Reauthenticating {
+        Reauthenticating::new(self.handle.clone())
     }
 
     /// Disconnects: waits for what is in flight up to the drain time-out, sends DISCONNECT and closes. The

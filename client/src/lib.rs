@@ -5,6 +5,7 @@
 //! what a client can do. Adapters implement [`Runtime`]; see [`Engine`] for how to drive it.
 #![forbid(unsafe_code)]
 
+mod authentication;
 mod buffer;
 mod builder;
 mod client;
@@ -33,6 +34,7 @@ mod stream;
 mod subscription;
 mod unsubscribe;
 
+pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
 pub use engine::{Engine, Step};
@@ -55,9 +57,9 @@ pub use sterna_core::packet::{
     SubscribeOptions,
 };
 pub use sterna_core::{
-    AfterPubRec, Attempt, CancelError, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted,
-    InDoubt, Instant, Lost, LostKind, MessageId, OperationError, PacketInfo, ProtocolError, QueuePolicy,
-    Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionLoss, State, TopicAliases,
-    VersionPolicy, Will,
+    AfterPubRec, Attempt, AuthError, Authentication, CancelError, Cause, CleanStart, ClientId, Config,
+    ConfigError, Data, Granted, InDoubt, Instant, Lost, LostKind, MessageId, OperationError, PacketInfo,
+    ProtocolError, QueuePolicy, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionLoss,
+    State, TopicAliases, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

@@ -4,7 +4,9 @@ use allocation_counter::measure;
 use bytes::{Buf, BufMut, BytesMut};
 use std::time::Duration;
 use sterna_core::packet::{PropertiesBuf, Property, QoS};
-use sterna_core::{Action, Config, Connection, Event, Instant, Publish, TopicAliases, Transmit};
+use sterna_core::{
+    Action, Config, ConnectOverrides, Connection, Event, Instant, Publish, TopicAliases, Transmit,
+};
 
 const NOW: Instant = Instant::from_micros(1);
 const MESSAGES: u64 = 1_000;
@@ -27,8 +29,8 @@ impl Driven {
     fn connected_to(config: Config, connack: &[u8]) -> Self {
         let mut connection = Connection::new(config, NOW).unwrap();
         connection.connect(NOW);
-        let Some(Action::Connect { attempt }) = connection.poll_action() else { panic!() };
-        connection.handle_connected(NOW, attempt);
+        let Some(Action::Connect { attempt, .. }) = connection.poll_action() else { panic!() };
+        connection.handle_connected(NOW, attempt, ConnectOverrides::default());
         let (transmit, input) = (Transmit::new(), BytesMut::with_capacity(4_096));
         let mut driven = Self { connection, transmit, input, written: Vec::with_capacity(4_096) };
         driven.write();

@@ -14,11 +14,12 @@ use sterna_core::packet::{
     TopicFiltersBuf, UnsubAck,
 };
 use sterna_core::{
-    Acknowledge, Action, Attempt, Backlog, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant,
-    Lost, LostKind, Message, MessageId, Publish, QueuePolicy, State, Subscribe, Token, TopicAliases,
-    Transmit, Unsubscribe, VersionPolicy,
+    Acknowledge, Action, Attempt, Auth, Authentication, Backlog, ClientId, Config, ConnectOverrides,
+    Connection, Disconnect, Event, Ingress, Instant, Lost, LostKind, Message, MessageId, Publish,
+    QueuePolicy, State, Subscribe, Token, TopicAliases, Transmit, Unsubscribe, VersionPolicy,
 };
 
+const METHOD: &str = "M";
 const QUEUE_LIMIT: usize = 6;
 const QUEUE_BYTES: usize = 4_000;
 const SEND_BUFFER: usize = 200;
@@ -46,12 +47,14 @@ enum FromServer {
     UnsubAck(u16, usize),
     Publish { qos: QoS, packet_id: u16, duplicate: bool, alias: Option<u16>, topic: bool, size: usize },
     PingResp,
+    Auth { success: bool, right: bool },
     Disconnect,
     Bytes(Vec<u8>),
 }
 
 impl FromServer {
-    fn encode(&self, version: ProtocolVersion, out: &mut Vec<u8>) {
+    /// `method`: there is enhanced authentication.
+    fn encode(&self, version: ProtocolVersion, method: bool, out: &mut Vec<u8>) {
         let v5 = version == ProtocolVersion::V5;
         let mut properties = PropertiesBuf::new();
         let codes = [0; 4];
@@ -61,6 +64,9 @@ impl FromServer {
                 if v5 {
                     push_limits(*limits, &mut properties);
                 }
+                if method {
+                    properties.push(Property::AuthenticationMethod(METHOD)).unwrap();
+                }
                 let (session_present, reason) = (*session_present, ReasonCode::SUCCESS);
                 Packet::ConnAck(ConnAck { session_present, reason, properties: properties.as_properties() })
             }
@@ -69,18 +75,7 @@ impl FromServer {
                 reason: ReasonCode::SERVER_UNAVAILABLE,
                 properties: Properties::EMPTY,
             }),
-            Self::Ack(packet_type, packet_id, refused) => {
-                let refusing = matches!(packet_type, PacketType::PubAck | PacketType::PubRec);
-                let reason =
-                    if *refused && v5 && refusing { ReasonCode::QUOTA_EXCEEDED } else { ReasonCode::SUCCESS };
-                let ack = Ack { packet_id: *packet_id, reason, properties: Properties::EMPTY };
-                match packet_type {
-                    PacketType::PubAck => Packet::PubAck(ack),
-                    PacketType::PubRec => Packet::PubRec(ack),
-                    PacketType::PubRel => Packet::PubRel(ack),
-                    _ => Packet::PubComp(ack),
-                }
-            }
+            Self::Ack(packet_type, packet_id, refused) => ack(*packet_type, *packet_id, *refused && v5),
             Self::SubAck(packet_id, count) => Packet::SubAck(SubAck {
                 packet_id: *packet_id,
                 properties: Properties::EMPTY,
@@ -112,7 +107,13 @@ impl FromServer {
                 })
             }
             Self::PingResp => Packet::PingResp,
-            Self::Disconnect if !v5 => Packet::PingResp,
+            Self::Auth { .. } | Self::Disconnect if !v5 => Packet::PingResp,
+            Self::Auth { success, right } => {
+                let method = if *right { METHOD } else { "other" };
+                properties.push(Property::AuthenticationMethod(method)).unwrap();
+                let reason = if *success { ReasonCode::SUCCESS } else { ReasonCode::CONTINUE_AUTHENTICATION };
+                Packet::Auth(sterna_core::packet::Auth { reason, properties: properties.as_properties() })
+            }
             Self::Disconnect => Packet::Disconnect(sterna_core::packet::Disconnect {
                 reason: ReasonCode::SERVER_SHUTTING_DOWN,
                 properties: Properties::EMPTY,
@@ -124,6 +125,18 @@ impl FromServer {
 
 fn waiting(messages: usize) -> Backlog {
     Backlog { messages, bytes: messages * 100, ..Backlog::default() }
+}
+
+fn ack(packet_type: PacketType, packet_id: u16, refused: bool) -> Packet<'static> {
+    let refusing = matches!(packet_type, PacketType::PubAck | PacketType::PubRec);
+    let reason = if refused && refusing { ReasonCode::QUOTA_EXCEEDED } else { ReasonCode::SUCCESS };
+    let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
+    match packet_type {
+        PacketType::PubAck => Packet::PubAck(ack),
+        PacketType::PubRec => Packet::PubRec(ack),
+        PacketType::PubRel => Packet::PubRel(ack),
+        _ => Packet::PubComp(ack),
+    }
 }
 
 fn push_limits(bits: u8, properties: &mut PropertiesBuf) {
@@ -165,6 +178,8 @@ fn from_server() -> impl Strategy<Value = FromServer> {
             }
         ),
         2 => Just(FromServer::PingResp),
+        3 => (prop::bool::weighted(0.4), prop::bool::weighted(0.9))
+            .prop_map(|(success, right)| FromServer::Auth { success, right }),
         1 => Just(FromServer::Disconnect),
         1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(FromServer::Bytes),
     ]
@@ -201,6 +216,8 @@ enum Call {
     Cancel(Index),
     Unsubscribe,
     Acknowledge(Index, bool),
+    Authenticate(bool),
+    Reauthenticate,
     Connect,
     Reconnect,
     Disconnect(bool),
@@ -224,6 +241,8 @@ fn call() -> impl Strategy<Value = Call> {
         3 => any::<Index>().prop_map(Call::Cancel),
         2 => Just(Call::Unsubscribe),
         4 => (any::<Index>(), any::<bool>()).prop_map(|(index, refuse)| Call::Acknowledge(index, refuse)),
+        4 => prop::bool::weighted(0.1).prop_map(Call::Authenticate),
+        2 => Just(Call::Reauthenticate),
         2 => Just(Call::Connect),
         1 => Just(Call::Reconnect),
         1 => any::<bool>().prop_map(Call::Disconnect),
@@ -249,23 +268,39 @@ struct Choices {
     queue_policy: QueuePolicy,
     topic_alias: TopicAliases,
     subscribe_batch: usize,
+    authenticates: bool,
 }
 
-const PLAIN: Choices =
-    Choices { queue_policy: QueuePolicy::Wait, topic_alias: TopicAliases::Manual, subscribe_batch: 0 };
+const PLAIN: Choices = Choices {
+    queue_policy: QueuePolicy::Wait,
+    topic_alias: TopicAliases::Manual,
+    subscribe_batch: 0,
+    authenticates: false,
+};
 
 fn choices() -> impl Strategy<Value = Choices> {
     let policies =
         [QueuePolicy::Wait, QueuePolicy::DropOldest, QueuePolicy::DropNewest, QueuePolicy::LatestPerTopic];
     let aliases = [TopicAliases::Manual, TopicAliases::Use, TopicAliases::Assign];
-    (prop::sample::select(policies.to_vec()), prop::sample::select(aliases.to_vec()), 0usize..3).prop_map(
-        |(queue_policy, topic_alias, subscribe_batch)| Choices { queue_policy, topic_alias, subscribe_batch },
+    (
+        prop::sample::select(policies.to_vec()),
+        prop::sample::select(aliases.to_vec()),
+        0usize..3,
+        any::<bool>(),
     )
+        .prop_map(|(queue_policy, topic_alias, subscribe_batch, authenticates)| Choices {
+            queue_policy,
+            topic_alias,
+            subscribe_batch,
+            authenticates,
+        })
 }
 
 struct World {
     connection: Connection,
     version: ProtocolVersion,
+    /// Enhanced authentication is on.
+    method: bool,
     now: Instant,
     attempt: Option<Attempt>,
     /// There is a network connection, or one is being made.
@@ -273,12 +308,16 @@ struct World {
     transmit: Transmit,
     input: BytesMut,
     pending: BTreeSet<Token>,
+    /// Re-authentications: they cannot be cancelled.
+    exchanges: BTreeSet<Token>,
     ids: Vec<MessageId>,
 }
 
 impl World {
     fn new(version: ProtocolVersion, acknowledge: Acknowledge, choices: Choices) -> Self {
-        let Choices { queue_policy, topic_alias, subscribe_batch } = choices;
+        let Choices { queue_policy, topic_alias, subscribe_batch, authenticates } = choices;
+        let method = authenticates && version == ProtocolVersion::V5;
+        let authentication = Authentication { method: METHOD.into(), data: None };
         let mut config = Config {
             queue_policy,
             topic_alias,
@@ -294,6 +333,9 @@ impl World {
             incoming_reserve: INCOMING_RESERVE,
             packet_events: true,
             acknowledge,
+            authentication: method.then(|| Box::new(authentication)),
+            servers: 2,
+            redirects: 2,
             ..Config::new(1)
         };
         config.reconnect.first = true;
@@ -301,12 +343,14 @@ impl World {
         Self {
             connection: Connection::new(config, now).unwrap(),
             version,
+            method,
             now,
             attempt: None,
             open: false,
             transmit: Transmit::new(),
             input: BytesMut::new(),
             pending: BTreeSet::new(),
+            exchanges: BTreeSet::new(),
             ids: Vec::new(),
         }
     }
@@ -319,18 +363,19 @@ impl World {
                 self.publish(publish.retain(*retain), limits);
             }
             Call::Subscribe(wildcard, count, deadline) => self.subscribe(*wildcard, *count, *deadline),
-            Call::Unsubscribe => {
-                let mut filters = TopicFiltersBuf::new();
-                filters.push("a").unwrap();
-                let unsubscribe = Unsubscribe::new(filters.as_filters());
-                self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
-            }
+            Call::Unsubscribe => self.unsubscribe("a"),
             Call::Cancel(index) => self.cancel(*index),
             Call::Acknowledge(index, refuse) => {
                 if let Some(id) = (!self.ids.is_empty()).then(|| *index.get(&self.ids)) {
                     let reason = if *refuse { ReasonCode::UNSPECIFIED_ERROR } else { ReasonCode::SUCCESS };
                     let _ = self.connection.acknowledge(self.now, id, reason);
                 }
+            }
+            Call::Authenticate(refuse) => self.authenticate(*refuse),
+            Call::Reauthenticate => {
+                let token = self.connection.reauthenticate(self.now, Auth::default()).ok();
+                self.pending.extend(token);
+                self.exchanges.extend(token);
             }
             Call::Connect => self.connection.connect(self.now),
             Call::Reconnect => self.connection.reconnect(self.now),
@@ -343,7 +388,7 @@ impl World {
             Call::Down(right) => self.down(*right),
             Call::Input(packet) => {
                 let mut bytes = Vec::new();
-                packet.encode(self.version, &mut bytes);
+                packet.encode(self.version, self.method, &mut bytes);
                 // A driver does not read while it is told to pause.
                 if self.input.len() < 4 * LARGEST {
                     self.input.extend_from_slice(&bytes);
@@ -401,7 +446,7 @@ impl World {
     }
 
     fn cancel(&mut self, index: Index) {
-        let pending: Vec<_> = self.pending.iter().copied().collect();
+        let pending: Vec<_> = self.pending.difference(&self.exchanges).copied().collect();
         if !pending.is_empty() {
             let token = *index.get(&pending);
             self.connection.cancel(self.now, token).expect("what has not ended can be cancelled");
@@ -411,9 +456,25 @@ impl World {
         }
     }
 
+    fn unsubscribe(&mut self, filter: &str) {
+        let mut filters = TopicFiltersBuf::new();
+        filters.push(filter).unwrap();
+        let unsubscribe = Unsubscribe::new(filters.as_filters());
+        self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
+    }
+
+    fn authenticate(&mut self, refuse: bool) {
+        let attempt = self.connection.attempt();
+        let _ = if refuse {
+            self.connection.refuse_authentication(self.now, attempt, ReasonCode::UNSPECIFIED_ERROR)
+        } else {
+            self.connection.authenticate(self.now, attempt, Auth::default())
+        };
+    }
+
     fn act(&mut self) {
         match self.connection.poll_action() {
-            Some(Action::Connect { attempt }) => {
+            Some(Action::Connect { attempt, .. }) => {
                 assert!(!self.open, "one network connection at a time");
                 self.attempt = Some(attempt);
                 self.open = true;
@@ -429,7 +490,7 @@ impl World {
     fn up(&mut self, right: bool) {
         let Some(attempt) = self.attempt.filter(|_| self.open || !right) else { return };
         if right {
-            self.connection.handle_connected(self.now, attempt);
+            self.connection.handle_connected(self.now, attempt, ConnectOverrides::default());
         } else if !self.open {
             self.connection.handle_disconnected(self.now, attempt, lost());
         }
@@ -450,6 +511,7 @@ impl World {
             match event {
                 Event::Published { token, .. }
                 | Event::Subscribed { token, .. }
+                | Event::Reauthenticated { token, .. }
                 | Event::Unsubscribed { token, .. } => {
                     assert!(self.pending.remove(&token), "{token:?} was resolved twice");
                 }
@@ -497,6 +559,9 @@ proptest! {
         }
         let accepted = FromServer::Accepted { session_present: false, limits: 0 };
         world.call(&Call::Input(accepted));
+        if world.method {
+            world.call(&Call::Authenticate(false));
+        }
         for call in &calls {
             world.call(call);
         }
@@ -515,8 +580,8 @@ fn outcome(
         connection.publish(now, Publish::new("t", "").qos(qos)).unwrap();
     }
     connection.connect(now);
-    let Some(Action::Connect { attempt }) = connection.poll_action() else { panic!() };
-    connection.handle_connected(now, attempt);
+    let Some(Action::Connect { attempt, .. }) = connection.poll_action() else { panic!() };
+    connection.handle_connected(now, attempt, ConnectOverrides::default());
     let mut input = BytesMut::new();
     let mut ingress = None;
     for piece in pieces {
@@ -544,10 +609,10 @@ proptest! {
     ) {
         let mut stream = Vec::new();
         if accepted {
-            FromServer::Accepted { session_present: false, limits: 0 }.encode(version, &mut stream);
+            FromServer::Accepted { session_present: false, limits: 0 }.encode(version, false, &mut stream);
         }
         for packet in &packets {
-            packet.encode(version, &mut stream);
+            packet.encode(version, false, &mut stream);
         }
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         cuts.sort_unstable();

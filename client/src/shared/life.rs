@@ -44,6 +44,7 @@ impl Inner {
     pub(crate) fn die(&mut self) {
         self.dead = true;
         self.completions.close(&mut self.wakers);
+        self.authentications.close(&mut self.wakers);
         self.fill_room();
         if self.closed.is_none() {
             self.closings += 1;

@@ -1,5 +1,6 @@
 //! What the handles and the driver share, behind one lock.
 
+mod authentication;
 mod commands;
 mod life;
 mod reports;
@@ -14,6 +15,8 @@ use std::task::Waker;
 
 use sterna_core::{Acknowledge, Cause, CleanStart, Config, ConfigError, Connection, Instant, State, Token};
 
+use self::authentication::Authentications;
+pub(crate) use self::authentication::Work;
 use crate::completion::Completions;
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
@@ -113,6 +116,7 @@ pub(crate) struct Inner {
     pub(crate) completions: Completions,
     pub(crate) room: Room,
     pub(crate) events: Broadcast,
+    pub(crate) authentications: Authentications,
     pub(crate) wakers: Wakers,
     pub(crate) requests: Requests,
     subscribing: HashMap<Token, Subscribing>,
@@ -156,6 +160,7 @@ impl Inner {
             completions: Completions::default(),
             room: Room::default(),
             events: Broadcast::default(),
+            authentications: Authentications::default(),
             wakers: Wakers::default(),
             requests,
             subscribing: HashMap::new(),

@@ -3,7 +3,7 @@
 use sterna_core::packet::ProtocolVersion;
 use sterna_core::{OperationError, Token};
 
-use super::{Inner, Subscribing};
+use super::{Inner, Subscribing, Work};
 use crate::completion::Answer;
 use crate::error::{RequestError, SubscribeError};
 use crate::events::Event;
@@ -53,6 +53,10 @@ impl Inner {
             Core::Unsubscribed { token, result } => {
                 return self.completions.complete(token, result.map(Answer::Granted), &mut self.wakers);
             }
+            Core::Authenticate { attempt, accepted, properties } => {
+                return self.authentications.push(Work::Answer { attempt, accepted, properties });
+            }
+            Core::Reauthenticated { token, result } => return self.reauthenticated(token, result),
             Core::Connecting { attempt } => Event::Connecting { attempt },
             Core::Connected { attempt, session_present } => {
                 self.connections += 1;

@@ -57,7 +57,7 @@ impl Connection {
 
     fn take_packets(&mut self, input: &mut BytesMut) -> Ingress {
         while self.reads() {
-            if self.replies_pile_up() {
+            if self.replies_pile_up() || self.is_unconfirmed() {
                 return Ingress::Paused;
             }
             match self.take_packet(input) {
@@ -96,9 +96,10 @@ impl Connection {
     /// Whether this packet may come now, by its type alone.
     fn check_order(&self, packet: PacketType) -> Result<(), ProtocolError> {
         match (self.phase, packet) {
+            (_, PacketType::Auth) if self.config.authentication.is_some() => Ok(()),
             (_, PacketType::Auth) => Err(ProtocolError::UnsolicitedAuth),
-            (Phase::Handshaking, PacketType::ConnAck) => Ok(()),
-            (Phase::Handshaking, packet) => Err(ProtocolError::BeforeConnAck(packet)),
+            (Phase::Handshaking | Phase::Authenticating, PacketType::ConnAck) => Ok(()),
+            (Phase::Handshaking | Phase::Authenticating, packet) => Err(ProtocolError::BeforeConnAck(packet)),
             (_, PacketType::ConnAck) => Err(ProtocolError::SecondConnAck),
             _ => Ok(()),
         }
@@ -147,12 +148,12 @@ impl Connection {
             Packet::Disconnect(disconnect) => {
                 self.closed_by_server(false, disconnect.reason, disconnect.properties);
             }
-            // The decoder refuses what a server must not send; AUTH and PUBLISH were dealt with before.
+            Packet::Auth(auth) => self.take_auth(auth)?,
+            // The decoder refuses what a server must not send; PUBLISH was dealt with before.
             Packet::Connect(_)
             | Packet::Subscribe(_)
             | Packet::Unsubscribe(_)
             | Packet::PingReq
-            | Packet::Auth(_)
             | Packet::Publish(_) => {}
         }
         Ok(())
@@ -161,6 +162,9 @@ impl Connection {
     fn take_connack(&mut self, connack: &ConnAck<'_>) -> Result<(), ProtocolError> {
         if connack.reason.is_error() {
             self.closed_by_server(true, connack.reason, connack.properties);
+            return Ok(());
+        }
+        if self.awaits_confirmation(connack)? {
             return Ok(());
         }
         self.accepted(connack)
@@ -392,7 +396,7 @@ impl Connection {
 
     /// Whether packets are taken in this phase.
     fn reads(&self) -> bool {
-        self.phase == Phase::Handshaking || self.phase.is_up()
+        matches!(self.phase, Phase::Handshaking | Phase::Authenticating) || self.phase.is_up()
     }
 
     /// While we hold reading back, no PINGRESP can come: its time starts anew when we go on.

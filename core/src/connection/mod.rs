@@ -1,5 +1,6 @@
 //! The state machine of one client.
 
+mod authentication;
 mod backlog;
 mod commands;
 mod deadlines;
@@ -21,6 +22,7 @@ mod received;
 mod reconnect;
 mod restoring;
 mod send_buffer;
+mod servers;
 mod splitting;
 mod state;
 mod subscriptions;
@@ -39,6 +41,7 @@ use core::fmt;
 use bytes::BytesMut;
 use heapless::Deque;
 
+use self::authentication::Exchange;
 use self::due::Due;
 use self::ending::Ending;
 use self::handshake::ServerSession;
@@ -49,15 +52,16 @@ use self::queue::{Queue, Record};
 use self::random::Random;
 use self::received::Received;
 use self::reconnect::Backoff;
+use self::servers::Servers;
 use self::splitting::Splits;
 use self::state::Phase;
 use self::subscriptions::Subscriptions;
 use self::timer::Timers;
 use self::topic_alias::IncomingAliases;
-use crate::command::{Disconnect, Publish, Subscribe, Unsubscribe};
+use crate::command::{Auth, ConnectOverrides, Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Acknowledge, ClientId, Config, VersionPolicy};
 use crate::error::{
-    AckError, CancelError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError,
+    AckError, AuthError, CancelError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError,
 };
 use crate::event::{Action, Attempt, Event, PacketInfo, Token};
 use crate::message::{Message, MessageId};
@@ -84,7 +88,8 @@ pub enum Ingress {
         /// read takes.
         missing: usize,
     },
-    /// Stop reading. Call again, without new bytes, when messages were taken or bytes were written.
+    /// Stop reading. Call again, without new bytes, when messages were taken, bytes were written, or
+    /// [`Event::Authenticate`] was answered.
     Paused,
 }
 
@@ -161,6 +166,7 @@ pub struct Connection {
 
     // The client
     version: ProtocolVersion,
+    servers: Box<Servers>,
     client_id: Box<str>,
     session: ServerSession,
     subscriptions: Subscriptions,
@@ -177,6 +183,7 @@ pub struct Connection {
     attempt: Attempt,
     server: Option<Box<Server>>,
     cause: Option<Box<Cause>>,
+    exchange: Option<Box<Exchange>>,
     clean_start: bool,
     out: Transmit,
     /// Bytes given to `out`, and taken by the transport, on this connection.
@@ -248,6 +255,7 @@ impl Connection {
             VersionPolicy::Automatic { .. } => ProtocolVersion::V5,
             VersionPolicy::Only(version) => version,
         };
+        let servers = Box::new(Servers::new(&config, version, &mut random));
         Ok(Self {
             config,
             phase: Phase::Idle,
@@ -260,6 +268,7 @@ impl Connection {
             packet_events: 0,
             statistics: Statistics::default(),
             version,
+            servers,
             client_id,
             session: ServerSession::default(),
             subscriptions: Subscriptions::default(),
@@ -274,6 +283,7 @@ impl Connection {
             attempt: Attempt(0),
             server: None,
             cause: None,
+            exchange: None,
             clean_start: false,
             out: Transmit::new(),
             enqueued: 0,
@@ -302,10 +312,10 @@ impl Connection {
     // Handlers: what happened outside.
 
     /// The network connection that [`Action::Connect`] asked for is there: CONNECT is sent
-    /// [MQTT-3.1.0-1]. Ignored for another attempt.
-    pub fn handle_connected(&mut self, now: Instant, attempt: Attempt) {
+    /// [MQTT-3.1.0-1], with `overrides` in the place of what is configured. Ignored for another attempt.
+    pub fn handle_connected(&mut self, now: Instant, attempt: Attempt, overrides: ConnectOverrides<'_>) {
         self.observe(now);
-        self.transport_up(attempt);
+        self.transport_up(attempt, overrides);
     }
 
     /// Takes whole packets from the front of `input`, and leaves the rest there for the next call, to which the
@@ -413,7 +423,7 @@ impl Connection {
     /// subscribe that is cancelled is not made again by a reconnect. The cost grows with what is in flight.
     ///
     /// # Errors
-    /// The token is not that of an operation that is under way; nothing happened.
+    /// The token is not that of a publish, subscribe or unsubscribe that is under way; nothing happened.
     pub fn cancel(&mut self, now: Instant, token: Token) -> Result<(), CancelError> {
         self.observe_coarse(now);
         self.cancel_operation(token)
@@ -438,6 +448,52 @@ impl Connection {
     /// See [`AckError`]; never `Stale`.
     pub fn check_acknowledgement(&self, reason: ReasonCode) -> Result<(), AckError> {
         self.check_ack_reason(reason)
+    }
+
+    /// Answers [`Event::Authenticate`] of the network connection `attempt`: with the next AUTH, or, where the server
+    /// has accepted, by confirming that; `auth` is not sent then. Nothing else is sent or read before
+    /// [MQTT-3.1.2-30].
+    ///
+    /// # Errors
+    /// See [`AuthError`]; nothing is sent.
+    pub fn authenticate(&mut self, now: Instant, attempt: Attempt, auth: Auth<'_>) -> Result<(), AuthError> {
+        self.observe_coarse(now);
+        self.answer_challenge(attempt, &auth)
+    }
+
+    /// Begins a re-authentication on the connection that is up [MQTT-4.12.1-1]; `auth` is its first step. Other packets
+    /// flow on. The server's AUTH is an [`Event::Authenticate`] each, and the end an [`Event::Reauthenticated`]; a
+    /// server that refuses disconnects. It may take [`Config::ack_timeout`] in all, then the connection is made anew.
+    ///
+    /// # Errors
+    /// See [`AuthError`]; nothing is sent.
+    pub fn reauthenticate(&mut self, now: Instant, auth: Auth<'_>) -> Result<Token, AuthError> {
+        self.observe_coarse(now);
+        self.begin_again(&auth)
+    }
+
+    /// Whether a re-authentication can begin now, for who has to compute its first step.
+    ///
+    /// # Errors
+    /// What [`reauthenticate`](Self::reauthenticate) would answer, whatever the step is.
+    pub fn check_reauthenticate(&self) -> Result<(), AuthError> {
+        self.check_again()
+    }
+
+    /// Gives an exchange of the network connection `attempt` up, such as when the server's proof of itself is wrong:
+    /// sends DISCONNECT with `reason` and closes [MQTT-4.12.1-2]. The next attempt follows as after any other fault.
+    /// Lawful while [`Event::Authenticate`] waits for its answer, and as long as the connection is up.
+    ///
+    /// # Errors
+    /// See [`AuthError`]; nothing happens.
+    pub fn refuse_authentication(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        reason: ReasonCode,
+    ) -> Result<(), AuthError> {
+        self.observe_coarse(now);
+        self.refuse_server(attempt, reason)
     }
 
     /// Ends the client with [`Event::Closed`]: gracefully after what is pending, at most
@@ -519,11 +575,16 @@ impl Connection {
             Phase::Closed if self.is_closing() => State::Disconnecting,
             Phase::Closed => State::Closed,
             _ if self.ending.is_some() => State::Disconnecting,
-            Phase::Connecting | Phase::Handshaking => State::Connecting,
+            Phase::Connecting | Phase::Handshaking | Phase::Authenticating => State::Connecting,
             Phase::Connected => State::Connected,
             Phase::Draining | Phase::Flushing => State::Disconnecting,
             Phase::Closing | Phase::Waiting => State::Reconnecting,
         }
+    }
+
+    /// The number of the network connection, or of the last one.
+    pub fn attempt(&self) -> Attempt {
+        self.attempt
     }
 
     /// What the server announced in its CONNACK; the last server's while there is no connection.
