@@ -196,7 +196,7 @@ const CALLS: &[(&str, Call)] = &[
             messages: 1_000_000,
             bytes: 1 << 30,
             ..Backlog::default()
-        })
+        });
     }),
     ("CONNACK", |walk| input(walk, b"\x20\x13\x00\x00\x10\x15\x00\x0dSCRAM-SHA-256")),
     ("CONNACK without a method", |walk| input(walk, b"\x20\x03\x00\x00\x00")),
