@@ -208,7 +208,8 @@ impl<R: Runtime> ClientBuilder<R> {
     }
 
     /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0); on 3.x only the threshold of
-    /// [`ack_blocked_after`](Self::ack_blocked_after). Default: 1,024.
+    /// [`ack_blocked_after`](Self::ack_blocked_after). Default: 1,024. A server that exceeds it is disconnected from
+    /// once, and allowed 65,535 from then on.
     pub fn receive_maximum(mut self, receive_maximum: u16) -> Self {
         self.config.receive_maximum = receive_maximum;
         self

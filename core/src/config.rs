@@ -293,7 +293,9 @@ pub struct Config {
     pub will: Option<Box<Will>>,
     /// Further properties of CONNECT: User Property only; the others have fields of their own.
     pub user_properties: PropertiesBuf,
-    /// How many QoS 1 and 2 messages the server may have unacknowledged towards us. Default 1,024; not zero.
+    /// How many QoS 1 and 2 messages the server may have unacknowledged towards us. Default 1,024; not zero. A server
+    /// that exceeds it is disconnected from, with 0x93, and allowed all 65,535 from then on: Mosquitto 2.0 counts a QoS 2
+    /// message only until its PUBREC, and would do it again and again. What waits is bounded by `incoming_limit` anyway.
     pub receive_maximum: u16,
     /// The largest packet we take, its header included. Default 268,435,460, the protocol's largest.
     pub maximum_packet_size: u32,

@@ -10,7 +10,7 @@ use super::state::{Input, Phase};
 use super::timer::Timer;
 use crate::command::Disconnect;
 use crate::config::ClientId;
-use crate::error::{Cause, DisconnectError, OperationError, Refusal};
+use crate::error::{Cause, DisconnectError, OperationError, ProtocolError, Refusal};
 use crate::event::{Action, Event, Receipt, Token};
 use crate::packet::{
     self, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, PropertiesBuf, Property, PropertyId,
@@ -157,6 +157,10 @@ impl Connection {
     /// Closes the connection because of `cause`; the server is told if it broke the protocol.
     pub(super) fn fail(&mut self, cause: Cause) {
         let Some(phase) = self.phase.next(Input::Fail) else { return };
+        if let Cause::Protocol(ProtocolError::ReceiveMaximumExceeded(_)) = cause {
+            // It counts otherwise than we do, and would exceed it again on every connection.
+            self.config.receive_maximum = u16::MAX;
+        }
         if let Cause::Protocol(error) = &cause
             && self.version == ProtocolVersion::V5
             && self.phase != Phase::Flushing
