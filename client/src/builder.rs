@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sterna_core::packet::PropertiesBuf;
-use sterna_core::{CleanStart, ClientId, Config, Reconnect, ServerClose, Session, VersionPolicy, Will};
+use sterna_core::{
+    Authentication, CleanStart, ClientId, Config, QueuePolicy, Reconnect, ServerClose, Session, SessionLoss,
+    TopicAliases, VersionPolicy, Will,
+};
 use sterna_transport::{Endpoint, SocketOptions, UrlError};
 
+use crate::authentication::Authenticator;
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::ConnectError;
@@ -46,8 +50,10 @@ pub trait Runtime {
 #[must_use = "nothing happens before `connect` or `build`"]
 pub struct ClientBuilder<R> {
     runtime: R,
-    endpoint: Result<Endpoint, UrlError>,
+    /// The servers, in their order.
+    endpoints: Result<Vec<Endpoint>, UrlError>,
     config: Config,
+    authenticator: Option<Box<dyn Authenticator>>,
     socket: SocketOptions,
     ack: AckMode,
     unclaimed: Unclaimed,
@@ -61,9 +67,10 @@ impl<R: Runtime> ClientBuilder<R> {
     /// `clientId` of the URL are taken as options.
     pub fn new(url: &str, runtime: R) -> Self {
         let mut config = Config::new(runtime.seed());
-        let endpoint = Endpoint::parse(url);
-        if let Ok(endpoint) = &endpoint {
-            if let Some(credentials) = endpoint.credentials.clone() {
+        let mut endpoint = Endpoint::parse(url);
+        if let Ok(endpoint) = &mut endpoint {
+            // Options from now on, that a later call may change.
+            if let Some(credentials) = endpoint.credentials.take() {
                 config.user_name = Some(credentials.user_name);
                 config.password = credentials.password;
             }
@@ -73,8 +80,9 @@ impl<R: Runtime> ClientBuilder<R> {
         }
         Self {
             runtime,
-            endpoint,
+            endpoints: endpoint.map(|endpoint| vec![endpoint]),
             config,
+            authenticator: None,
             socket: SocketOptions::default(),
             ack: AckMode::default(),
             unclaimed: Unclaimed::default(),
@@ -82,6 +90,52 @@ impl<R: Runtime> ClientBuilder<R> {
             response_prefix: "sterna/response".into(),
             request_limit: 1_024,
         }
+    }
+
+    /// Adds a server: when an attempt fails, the next one is tried at once, and after the last the first; a round of
+    /// failures is followed by a pause. All of them are one cluster, with one session for this client.
+    ///
+    /// A connection that held is made again to the same server first. One that did not hold
+    /// ([`Reconnect::stable_after`]), or that the server itself ended, moves on.
+    ///
+    /// User name and password of this URL are for this server; without, the client's are. `clientId` has no place in
+    /// it, since there is one client.
+    pub fn server(mut self, url: &str) -> Self {
+        let endpoint = Endpoint::parse(url).and_then(|endpoint| match endpoint.client_id {
+            Some(_) => Err(UrlError::Query("clientId".into())),
+            None => Ok(endpoint),
+        });
+        self.endpoints = self.endpoints.and_then(|mut endpoints| {
+            endpoints.push(endpoint?);
+            Ok(endpoints)
+        });
+        self
+    }
+
+    /// Try the servers in an order drawn from the seed. Default: in the order in which they were given.
+    pub fn shuffle_servers(mut self, shuffle: bool) -> Self {
+        self.config.shuffle_servers = shuffle;
+        self
+    }
+
+    /// How many times in a row to follow a server that sends us to another (5.0: Use another server, for one
+    /// connection, and Server moved, for good), with the scheme and the credentials of the server that was given.
+    /// Default: 0, such a server has refused.
+    pub fn redirects(mut self, limit: u8) -> Self {
+        self.config.redirects = limit;
+        self
+    }
+
+    /// Enhanced authentication by `method` (5.0): `authenticator` takes the client's steps, for each connection and for
+    /// [`Client::reauthenticate`]. There is no falling back to 3.1.1 then. Default: none.
+    pub fn authentication(
+        mut self,
+        method: impl Into<Box<str>>,
+        authenticator: impl Authenticator + 'static,
+    ) -> Self {
+        self.config.authentication = Some(Box::new(Authentication { method: method.into(), data: None }));
+        self.authenticator = Some(Box::new(authenticator));
+        self
     }
 
     /// The seed of random client identifiers and of the jitter between attempts. Default: another one each time.
@@ -183,7 +237,8 @@ impl<R: Runtime> ClientBuilder<R> {
     }
 
     /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0); on 3.x only the threshold of
-    /// [`ack_blocked_after`](Self::ack_blocked_after). Default: 1,024.
+    /// [`ack_blocked_after`](Self::ack_blocked_after). Default: 1,024. A server that exceeds it is disconnected from
+    /// once, and allowed 65,535 from then on.
     pub fn receive_maximum(mut self, receive_maximum: u16) -> Self {
         self.config.receive_maximum = receive_maximum;
         self
@@ -198,6 +253,13 @@ impl<R: Runtime> ClientBuilder<R> {
     /// How many topic aliases the server may use (5.0). Default: 16.
     pub fn topic_alias_maximum(mut self, topic_alias_maximum: u16) -> Self {
         self.config.topic_alias_maximum = topic_alias_maximum;
+        self
+    }
+
+    /// Which messages are sent with a topic alias (5.0), which saves sending their topics again and again. Default:
+    /// those with [`Publishing::topic_alias`](crate::Publishing::topic_alias).
+    pub fn topic_alias(mut self, topic_alias: TopicAliases) -> Self {
+        self.config.topic_alias = topic_alias;
         self
     }
 
@@ -270,6 +332,13 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
+    /// How many topic filters one SUBSCRIBE or UNSUBSCRIBE has at most; a larger set goes out in several, as one does
+    /// that is larger than the server's Maximum Packet Size. Default: 0, no bound.
+    pub fn subscribe_batch(mut self, filters: usize) -> Self {
+        self.config.subscribe_batch = filters;
+        self
+    }
+
     /// Our own bound on messages of QoS 1 and 2 in flight. Default: 1,024.
     pub fn in_flight_limit(mut self, in_flight_limit: u16) -> Self {
         self.config.in_flight_limit = in_flight_limit;
@@ -288,6 +357,21 @@ impl<R: Runtime> ClientBuilder<R> {
     pub fn queue_limit(mut self, operations: usize, bytes: usize) -> Self {
         self.config.queue_limit = operations;
         self.config.queue_bytes = bytes;
+        self
+    }
+
+    /// What happens to a publish for which there is no room: by default it waits. Under every other policy nothing
+    /// waits, and what is dropped ends with [`OperationError::Dropped`](crate::OperationError::Dropped). Subscribing and
+    /// unsubscribing always wait for room.
+    pub fn queue_policy(mut self, queue_policy: QueuePolicy) -> Self {
+        self.config.queue_policy = queue_policy;
+        self
+    }
+
+    /// What becomes of messages in flight when the server has lost the session. Default: QoS 1 is published again, QoS 2
+    /// fails unless its PUBREC has come.
+    pub fn session_loss(mut self, session_loss: SessionLoss) -> Self {
+        self.config.session_loss = session_loss;
         self
     }
 
@@ -364,8 +448,8 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// Any option by its name in [`Config`], for what has no method here. `acknowledge` is the client's own and
-    /// is ignored.
+    /// Any option by its name in [`Config`], for what has no method here. `acknowledge` and `servers` are the client's
+    /// own and are ignored.
     pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
         self
@@ -403,7 +487,9 @@ impl<R: Runtime> ClientBuilder<R> {
     /// # Errors
     /// [`ConnectError`]: the URL or the options are wrong, there is no runtime, or the store is not this client's.
     pub fn build(mut self) -> Result<Client, ConnectError> {
-        let endpoint = self.endpoint?;
+        let endpoints = self.endpoints?;
+        // More than anybody has; the rest would never have its turn.
+        self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
         self.config.validate()?;
         let connect_timeout = self.config.connect_timeout;
         let session = self.store.as_deref_mut().map(load).transpose()?;
@@ -414,7 +500,8 @@ impl<R: Runtime> ClientBuilder<R> {
         let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
         let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests)?);
         let handle = Handle::new(shared.clone());
-        let engine = Engine::new(shared, endpoint, self.socket, connect_timeout, self.store);
+        let engine =
+            Engine::new(shared, endpoints, self.socket, connect_timeout, self.authenticator, self.store);
         self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
         Ok(Client::new(handle, self.ack))
     }
@@ -435,7 +522,7 @@ fn load(store: &mut dyn Store) -> Result<Session, ConnectError> {
 impl<R> fmt::Debug for ClientBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("endpoint", &self.endpoint)
+            .field("endpoints", &self.endpoints)
             .field("config", &self.config)
             .field("socket", &self.socket)
             .field("ack", &self.ack)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use sterna_core::{Data, Server, State};
 
+use crate::authentication::Reauthenticating;
 use crate::events::Events;
 use crate::filter::IntoFilters;
 use crate::inbox::AckMode;
@@ -186,6 +187,18 @@ impl Client {
             delivery: Delivery::restored(self.handle.clone(), message.token),
         };
         restored.into_iter().map(deliver).collect()
+    }
+
+    /// Authenticates anew on the connection that is up (5.0), with the authenticator of
+    /// [`authentication`](crate::ClientBuilder::authentication): such as before a token expires. Messages flow on.
+    ///
+    /// # Errors
+    /// Of the future: [`ReauthenticateError`](crate::ReauthenticateError). A server that refuses disconnects.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before its first poll does nothing, after it the re-authentication goes on.
+    pub fn reauthenticate(&self) -> Reauthenticating {
+        Reauthenticating::new(self.handle.clone())
     }
 
     /// Disconnects: waits for what is in flight up to the drain time-out, sends DISCONNECT and closes. The

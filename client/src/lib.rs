@@ -5,6 +5,7 @@
 //! what a client can do. Adapters implement [`Runtime`]; see [`Engine`] for how to drive it.
 #![forbid(unsafe_code)]
 
+mod authentication;
 mod buffer;
 mod builder;
 mod client;
@@ -34,6 +35,7 @@ mod stream;
 mod subscription;
 mod unsubscribe;
 
+pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
 pub use engine::{Commit, Committed, Engine, Step};
@@ -59,8 +61,9 @@ pub use sterna_core::packet::{
     SubscribeOptions,
 };
 pub use sterna_core::{
-    Attempt, Batch, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Key, Lost,
-    LostKind, MessageId, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server,
-    ServerClose, ServerLimit, SessionError, State, StoreError, StoreOp, VersionPolicy, Will,
+    AfterPubRec, Attempt, AuthError, Authentication, Batch, CancelError, Cause, CleanStart, ClientId, Config,
+    ConfigError, Data, Granted, InDoubt, Instant, Key, Lost, LostKind, MessageId, OperationError, PacketInfo,
+    ProtocolError, QueuePolicy, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionError,
+    SessionLoss, State, StoreError, StoreOp, TopicAliases, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

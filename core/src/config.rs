@@ -45,6 +45,77 @@ pub enum CleanStart {
     Never,
 }
 
+/// Which outgoing messages have a topic alias (5.0). Whatever is chosen, an alias is never above the server's Topic
+/// Alias Maximum [MQTT-3.2.2-17], and each connection starts without any: messages that wait keep their topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicAliases {
+    /// Those with [`Publish::topic_alias`](crate::Publish::topic_alias) only.
+    Manual,
+    /// Also those whose topic has an alias already.
+    Use,
+    /// All: a topic without an alias is given the lowest vacant one, and if there is none, the one that was used
+    /// least recently.
+    Assign,
+}
+
+/// What happens to a publish for which the queue has no room. Only messages that were not sent are ever dropped, with
+/// [`OperationError::Dropped`](crate::OperationError::Dropped); what is in flight, SUBSCRIBE and UNSUBSCRIBE never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueuePolicy {
+    /// It waits in the client until there is room; the state machine itself answers
+    /// [`Full`](crate::PublishError::Full).
+    Wait,
+    /// It is refused with [`Full`](crate::PublishError::Full).
+    Reject,
+    /// The messages that have waited longest are dropped until there is room, for SUBSCRIBE and UNSUBSCRIBE too.
+    DropOldest,
+    /// It is dropped itself.
+    DropNewest,
+    /// Of the messages that wait, each topic has only one, at the bound and below it: a newer one takes the place of the
+    /// older, which is dropped. Beyond the bound, one for another topic is refused with
+    /// [`Full`](crate::PublishError::Full).
+    LatestPerTopic,
+}
+
+/// What becomes of messages in flight when the server has lost the session; see [`SessionLoss`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InDoubt {
+    /// It is published again as a new message: the server may have taken it before, and then it comes twice.
+    PublishAgain,
+    /// It ends with [`SessionLost`](crate::OperationError::SessionLost): the server may have taken it, or not.
+    Fail,
+}
+
+/// What becomes of a message whose PUBREC has come when the server has lost the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterPubRec {
+    /// It ends with success: the server had taken it.
+    Succeed,
+    /// It ends with [`SessionLost`](crate::OperationError::SessionLost).
+    Fail,
+}
+
+/// What becomes of messages in flight when the server has lost the session. What was never sent is simply sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLoss {
+    /// QoS 1 without its PUBACK. Default: published again.
+    pub at_least_once: InDoubt,
+    /// QoS 2 without its PUBREC. Default: it fails.
+    pub exactly_once: InDoubt,
+    /// QoS 2 with its PUBREC. Default: success.
+    pub after_pubrec: AfterPubRec,
+}
+
+impl Default for SessionLoss {
+    fn default() -> Self {
+        Self {
+            at_least_once: InDoubt::PublishAgain,
+            exactly_once: InDoubt::Fail,
+            after_pubrec: AfterPubRec::Succeed,
+        }
+    }
+}
+
 /// When an incoming QoS 1 or 2 message is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledge {
@@ -77,7 +148,7 @@ pub struct Reconnect {
     pub maximum: Duration,
     /// How long a connection must hold before the back-off starts from `initial` again. Default 10 s.
     pub stable_after: Duration,
-    /// How many attempts in a row may fail: 0 turns reconnecting off, `None` (default) never gives up.
+    /// How many attempts in a row may fail (of several servers: how many rounds): 0 turns reconnecting off, `None` (default) never gives up.
     pub attempts: Option<u32>,
     /// How long to go on trying after a loss; `None` (default) never gives up.
     pub total: Option<Duration>,
@@ -148,6 +219,28 @@ pub struct Will {
     pub properties: PropertiesBuf,
 }
 
+/// Enhanced authentication (5.0 §4.12): an exchange of AUTH packets, such as SCRAM.
+///
+/// The application takes part with [`Event::Authenticate`](crate::Event::Authenticate).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authentication {
+    /// The Authentication Method, on which client and server agree by name.
+    pub method: Box<str>,
+    /// The Authentication Data of every CONNECT, unless
+    /// [`handle_connected`](crate::Connection::handle_connected) is given other data.
+    pub data: Option<Box<[u8]>>,
+}
+
+/// Does not show the data.
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authentication")
+            .field("method", &self.method)
+            .field("data", &self.data.as_ref().map(|_| "<redacted>"))
+            .finish()
+    }
+}
+
 /// Everything a [`Connection`](crate::Connection) is configured with. Start from [`Config::new`].
 ///
 /// ```
@@ -188,16 +281,31 @@ pub struct Config {
     pub user_name: Option<Box<str>>,
     /// Password; on 3.x it needs a user name [MQTT-3.1.2-22]. Default none.
     pub password: Option<Box<[u8]>>,
+    /// Enhanced authentication, of 5.0 only: with it there is no falling back to 3.1.1. Default none.
+    pub authentication: Option<Box<Authentication>>,
+    /// How many servers there are to connect to, which share sessions as one cluster does; not zero. An attempt that
+    /// fails moves on to the next at once, and a round of failures is followed by a pause. Default 1.
+    pub servers: u16,
+    /// Try the servers in an order that is drawn from [`Config::seed`], not from first to last. Default off.
+    pub shuffle_servers: bool,
+    /// How many times in a row to follow a server that sends us to another (Use another server and Server moved with a
+    /// Server Reference, 5.0 §4.11). Use another server holds for one connection, Server moved for good once the new
+    /// place has accepted us. Default 0: such a server has refused.
+    pub redirects: u8,
     /// Default none.
     pub will: Option<Box<Will>>,
     /// Further properties of CONNECT: User Property only; the others have fields of their own.
     pub user_properties: PropertiesBuf,
-    /// How many QoS 1 and 2 messages the server may have unacknowledged towards us. Default 1,024; not zero.
+    /// How many QoS 1 and 2 messages the server may have unacknowledged towards us. Default 1,024; not zero. A server
+    /// that exceeds it is disconnected from, with 0x93, and allowed all 65,535 from then on: Mosquitto 2.0 counts a QoS 2
+    /// message only until its PUBREC, and would do it again and again. What waits is bounded by `incoming_limit` anyway.
     pub receive_maximum: u16,
     /// The largest packet we take, its header included. Default 268,435,460, the protocol's largest.
     pub maximum_packet_size: u32,
     /// How many topic aliases the server may use. Default 16.
     pub topic_alias_maximum: u16,
+    /// Which of our messages have a topic alias. Default: by hand only.
+    pub topic_alias: TopicAliases,
     /// Asks the server for Response Information. Default off.
     pub request_response_information: bool,
     /// Lets the server send Reason Strings and User Properties with every packet. Default on.
@@ -207,7 +315,7 @@ pub struct Config {
     /// From a PINGREQ to its PINGRESP. Default 10 s.
     pub ping_timeout: Duration,
     /// How long a sent operation may go unanswered before the connection is closed and made again, the only
-    /// lawful resend [MQTT-4.4.0-1]. Default 60 s; zero is off.
+    /// lawful resend [MQTT-4.4.0-1]. A re-authentication may take as long in all. Default 60 s; zero is off.
     pub ack_timeout: Duration,
     /// How long waiting bytes may make no progress. Default 30 s; zero is off.
     pub write_timeout: Duration,
@@ -217,6 +325,9 @@ pub struct Config {
     pub reconnect: Reconnect,
     /// Subscribe again to what the server's session lost. Default on.
     pub resubscribe: bool,
+    /// How many topic filters one SUBSCRIBE or UNSUBSCRIBE has at most: larger ones are split, as they are to fit the
+    /// server's Maximum Packet Size. Default 0, no bound.
+    pub subscribe_batch: usize,
     /// Our own bound on QoS 1 and 2 messages in flight, besides the server's Receive Maximum. Default 1,024; not zero.
     pub in_flight_limit: u16,
     /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes: Mosquitto 2.0
@@ -226,6 +337,10 @@ pub struct Config {
     pub queue_limit: usize,
     /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB.
     pub queue_bytes: usize,
+    /// What happens beyond these two bounds. Default: the client waits.
+    pub queue_policy: QueuePolicy,
+    /// What becomes of messages in flight when the server has lost the session.
+    pub session_loss: SessionLoss,
     /// Queue QoS 0 messages while there is no connection. Default on; off, they end with `Offline`.
     pub queue_qos0: bool,
     /// How many bytes may wait for the transport before publishes are queued instead of encoded; and how many bytes
@@ -264,11 +379,16 @@ impl Config {
             keep_alive: 60,
             user_name: None,
             password: None,
+            authentication: None,
+            servers: 1,
+            shuffle_servers: false,
+            redirects: 0,
             will: None,
             user_properties: PropertiesBuf::new(),
             receive_maximum: 1_024,
             maximum_packet_size: PROTOCOL_MAXIMUM_PACKET_SIZE,
             topic_alias_maximum: 16,
+            topic_alias: TopicAliases::Manual,
             request_response_information: false,
             request_problem_information: true,
             connect_timeout: Duration::from_secs(30),
@@ -278,10 +398,13 @@ impl Config {
             drain_timeout: Duration::from_secs(10),
             reconnect: Reconnect::default(),
             resubscribe: true,
+            subscribe_batch: 0,
             in_flight_limit: 1_024,
             exactly_once_limit: 20,
             queue_limit: 65_536,
             queue_bytes: 64 << 20,
+            queue_policy: QueuePolicy::Wait,
+            session_loss: SessionLoss::default(),
             queue_qos0: true,
             send_buffer: 256 << 10,
             incoming_limit: 4_096,
@@ -321,7 +444,16 @@ impl Config {
                 return Err(ConfigError::WillProperty(property.id()));
             }
         }
+        if self.servers == 0 {
+            return Err(ConfigError::NoServer);
+        }
         let too_long = |length: usize| length > usize::from(u16::MAX);
+        if let Some(Authentication { method, data }) = self.authentication.as_deref() {
+            let data_too_long = data.as_deref().is_some_and(|data| too_long(data.len()));
+            if too_long(method.len()) || method.contains('\0') || data_too_long {
+                return Err(ConfigError::Authentication);
+            }
+        }
         if self.user_name.as_deref().is_some_and(|name| too_long(name.len()) || name.contains('\0')) {
             return Err(ConfigError::UserName);
         }
@@ -332,7 +464,11 @@ impl Config {
     }
 
     /// The properties of CONNECT; what has the specification's default is left out.
-    pub(crate) fn connect_properties(&self) -> Result<PropertiesBuf, EncodeError> {
+    /// `authentication_data` is instead of the configured.
+    pub(crate) fn connect_properties(
+        &self,
+        authentication_data: Option<&[u8]>,
+    ) -> Result<PropertiesBuf, EncodeError> {
         let mut properties = PropertiesBuf::new();
         if self.session_expiry > 0 {
             properties.push(Property::SessionExpiryInterval(self.session_expiry))?;
@@ -352,6 +488,12 @@ impl Config {
         if !self.request_problem_information {
             properties.push(Property::RequestProblemInformation(false))?;
         }
+        if let Some(authentication) = self.authentication.as_deref() {
+            properties.push(Property::AuthenticationMethod(&authentication.method))?;
+            if let Some(data) = authentication_data.or(authentication.data.as_deref()) {
+                properties.push(Property::AuthenticationData(data))?;
+            }
+        }
         for property in self.user_properties.as_properties() {
             properties.push(property)?;
         }
@@ -365,6 +507,9 @@ impl Config {
         }
         if self.password.is_some() && self.user_name.is_none() {
             return Err(ConfigError::PasswordWithoutUserName);
+        }
+        if self.authentication.is_some() {
+            return Err(ConfigError::UnsupportedByVersion(PropertyId::AuthenticationMethod));
         }
         let will_properties = self.will.as_ref().is_some_and(|will| !will.properties.is_empty());
         if will_properties || !self.user_properties.is_empty() {
@@ -399,7 +544,10 @@ impl fmt::Debug for Config {
             .field("keep_alive", &self.keep_alive)
             .field("user_name", &self.user_name.as_ref().map(|_| "<redacted>"))
             .field("password", &self.password.as_ref().map(|_| "<redacted>"))
+            .field("authentication", &self.authentication)
             .field("will", &self.will)
+            .field("servers", &self.servers)
+            .field("redirects", &self.redirects)
             .field("reconnect", &self.reconnect)
             .finish_non_exhaustive()
     }

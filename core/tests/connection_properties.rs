@@ -14,11 +14,12 @@ use sterna_core::packet::{
     TopicFiltersBuf, UnsubAck,
 };
 use sterna_core::{
-    Acknowledge, Action, Attempt, Backlog, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant,
-    Lost, LostKind, Message, MessageId, Publish, State, Subscribe, Token, Transmit, Unsubscribe,
-    VersionPolicy,
+    Acknowledge, Action, Attempt, Auth, Authentication, Backlog, ClientId, Config, ConnectOverrides,
+    Connection, Disconnect, Event, Ingress, Instant, Lost, LostKind, Message, MessageId, Publish,
+    QueuePolicy, State, Subscribe, Token, TopicAliases, Transmit, Unsubscribe, VersionPolicy,
 };
 
+const METHOD: &str = "M";
 const QUEUE_LIMIT: usize = 6;
 const QUEUE_BYTES: usize = 4_000;
 const SEND_BUFFER: usize = 200;
@@ -46,12 +47,14 @@ enum FromServer {
     UnsubAck(u16, usize),
     Publish { qos: QoS, packet_id: u16, duplicate: bool, alias: Option<u16>, topic: bool, size: usize },
     PingResp,
+    Auth { success: bool, right: bool },
     Disconnect,
     Bytes(Vec<u8>),
 }
 
 impl FromServer {
-    fn encode(&self, version: ProtocolVersion, out: &mut Vec<u8>) {
+    /// `method`: there is enhanced authentication.
+    fn encode(&self, version: ProtocolVersion, method: bool, out: &mut Vec<u8>) {
         let v5 = version == ProtocolVersion::V5;
         let mut properties = PropertiesBuf::new();
         let codes = [0; 4];
@@ -61,6 +64,9 @@ impl FromServer {
                 if v5 {
                     push_limits(*limits, &mut properties);
                 }
+                if method {
+                    properties.push(Property::AuthenticationMethod(METHOD)).unwrap();
+                }
                 let (session_present, reason) = (*session_present, ReasonCode::SUCCESS);
                 Packet::ConnAck(ConnAck { session_present, reason, properties: properties.as_properties() })
             }
@@ -69,18 +75,7 @@ impl FromServer {
                 reason: ReasonCode::SERVER_UNAVAILABLE,
                 properties: Properties::EMPTY,
             }),
-            Self::Ack(packet_type, packet_id, refused) => {
-                let refusing = matches!(packet_type, PacketType::PubAck | PacketType::PubRec);
-                let reason =
-                    if *refused && v5 && refusing { ReasonCode::QUOTA_EXCEEDED } else { ReasonCode::SUCCESS };
-                let ack = Ack { packet_id: *packet_id, reason, properties: Properties::EMPTY };
-                match packet_type {
-                    PacketType::PubAck => Packet::PubAck(ack),
-                    PacketType::PubRec => Packet::PubRec(ack),
-                    PacketType::PubRel => Packet::PubRel(ack),
-                    _ => Packet::PubComp(ack),
-                }
-            }
+            Self::Ack(packet_type, packet_id, refused) => ack(*packet_type, *packet_id, *refused && v5),
             Self::SubAck(packet_id, count) => Packet::SubAck(SubAck {
                 packet_id: *packet_id,
                 properties: Properties::EMPTY,
@@ -112,7 +107,13 @@ impl FromServer {
                 })
             }
             Self::PingResp => Packet::PingResp,
-            Self::Disconnect if !v5 => Packet::PingResp,
+            Self::Auth { .. } | Self::Disconnect if !v5 => Packet::PingResp,
+            Self::Auth { success, right } => {
+                let method = if *right { METHOD } else { "other" };
+                properties.push(Property::AuthenticationMethod(method)).unwrap();
+                let reason = if *success { ReasonCode::SUCCESS } else { ReasonCode::CONTINUE_AUTHENTICATION };
+                Packet::Auth(sterna_core::packet::Auth { reason, properties: properties.as_properties() })
+            }
             Self::Disconnect => Packet::Disconnect(sterna_core::packet::Disconnect {
                 reason: ReasonCode::SERVER_SHUTTING_DOWN,
                 properties: Properties::EMPTY,
@@ -124,6 +125,18 @@ impl FromServer {
 
 fn waiting(messages: usize) -> Backlog {
     Backlog { messages, bytes: messages * 100, ..Backlog::default() }
+}
+
+fn ack(packet_type: PacketType, packet_id: u16, refused: bool) -> Packet<'static> {
+    let refusing = matches!(packet_type, PacketType::PubAck | PacketType::PubRec);
+    let reason = if refused && refusing { ReasonCode::QUOTA_EXCEEDED } else { ReasonCode::SUCCESS };
+    let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
+    match packet_type {
+        PacketType::PubAck => Packet::PubAck(ack),
+        PacketType::PubRec => Packet::PubRec(ack),
+        PacketType::PubRel => Packet::PubRel(ack),
+        _ => Packet::PubComp(ack),
+    }
 }
 
 fn push_limits(bits: u8, properties: &mut PropertiesBuf) {
@@ -143,6 +156,7 @@ fn push_limits(bits: u8, properties: &mut PropertiesBuf) {
             let _ = properties.push(limit);
         }
     }
+    properties.push(Property::TopicAliasMaximum(2)).unwrap();
 }
 
 fn from_server() -> impl Strategy<Value = FromServer> {
@@ -164,18 +178,46 @@ fn from_server() -> impl Strategy<Value = FromServer> {
             }
         ),
         2 => Just(FromServer::PingResp),
+        3 => (prop::bool::weighted(0.4), prop::bool::weighted(0.9))
+            .prop_map(|(success, right)| FromServer::Auth { success, right }),
         1 => Just(FromServer::Disconnect),
         1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(FromServer::Bytes),
     ]
 }
 
+/// What a publish has besides; times are in milliseconds.
+#[derive(Debug, Clone)]
+struct Limits {
+    topic: usize,
+    alias: Option<u16>,
+    deadline: Option<u16>,
+    expiry: Option<u32>,
+    requeue: bool,
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let rarely = |range: std::ops::Range<u16>| prop_oneof![3 => Just(None), 1 => range.prop_map(Some)];
+    (0usize..3, rarely(1..4), rarely(0..3_000), rarely(0..4), prop::bool::weighted(0.3)).prop_map(
+        |(topic, alias, deadline, expiry, requeue)| Limits {
+            topic,
+            alias,
+            deadline,
+            expiry: expiry.map(u32::from),
+            requeue,
+        },
+    )
+}
+
 /// What a user or a driver does.
 #[derive(Debug, Clone)]
 enum Call {
-    Publish { qos: u8, size: usize, retain: bool, valid: bool },
-    Subscribe(bool),
+    Publish { qos: u8, size: usize, retain: bool, valid: bool, limits: Limits },
+    Subscribe(bool, usize, Option<u16>),
+    Cancel(Index),
     Unsubscribe,
     Acknowledge(Index, bool),
+    Authenticate(bool),
+    Reauthenticate,
     Connect,
     Reconnect,
     Disconnect(bool),
@@ -192,11 +234,15 @@ enum Call {
 
 fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
-        10 => (0u8..3, 0usize..200, any::<bool>(), prop::bool::weighted(0.9))
-            .prop_map(|(qos, size, retain, valid)| Call::Publish { qos, size, retain, valid }),
-        3 => any::<bool>().prop_map(Call::Subscribe),
+        10 => (0u8..3, 0usize..200, any::<bool>(), prop::bool::weighted(0.9), limits())
+            .prop_map(|(qos, size, retain, valid, limits)| Call::Publish { qos, size, retain, valid, limits }),
+        3 => (any::<bool>(), 1usize..4, prop::option::weighted(0.3, 0u16..3_000))
+            .prop_map(|(wildcard, filters, deadline)| Call::Subscribe(wildcard, filters, deadline)),
+        3 => any::<Index>().prop_map(Call::Cancel),
         2 => Just(Call::Unsubscribe),
         4 => (any::<Index>(), any::<bool>()).prop_map(|(index, refuse)| Call::Acknowledge(index, refuse)),
+        4 => prop::bool::weighted(0.1).prop_map(Call::Authenticate),
+        2 => Just(Call::Reauthenticate),
         2 => Just(Call::Connect),
         1 => Just(Call::Reconnect),
         1 => any::<bool>().prop_map(Call::Disconnect),
@@ -216,9 +262,45 @@ fn lost() -> Lost {
     Lost { kind: LostKind::Io, detail: "".into() }
 }
 
+/// Options that change what happens to operations.
+#[derive(Debug, Clone, Copy)]
+struct Choices {
+    queue_policy: QueuePolicy,
+    topic_alias: TopicAliases,
+    subscribe_batch: usize,
+    authenticates: bool,
+}
+
+const PLAIN: Choices = Choices {
+    queue_policy: QueuePolicy::Wait,
+    topic_alias: TopicAliases::Manual,
+    subscribe_batch: 0,
+    authenticates: false,
+};
+
+fn choices() -> impl Strategy<Value = Choices> {
+    let policies =
+        [QueuePolicy::Wait, QueuePolicy::DropOldest, QueuePolicy::DropNewest, QueuePolicy::LatestPerTopic];
+    let aliases = [TopicAliases::Manual, TopicAliases::Use, TopicAliases::Assign];
+    (
+        prop::sample::select(policies.to_vec()),
+        prop::sample::select(aliases.to_vec()),
+        0usize..3,
+        any::<bool>(),
+    )
+        .prop_map(|(queue_policy, topic_alias, subscribe_batch, authenticates)| Choices {
+            queue_policy,
+            topic_alias,
+            subscribe_batch,
+            authenticates,
+        })
+}
+
 struct World {
     connection: Connection,
     version: ProtocolVersion,
+    /// Enhanced authentication is on.
+    method: bool,
     now: Instant,
     attempt: Option<Attempt>,
     /// There is a network connection, or one is being made.
@@ -226,12 +308,20 @@ struct World {
     transmit: Transmit,
     input: BytesMut,
     pending: BTreeSet<Token>,
+    /// Re-authentications: they cannot be cancelled.
+    exchanges: BTreeSet<Token>,
     ids: Vec<MessageId>,
 }
 
 impl World {
-    fn new(version: ProtocolVersion, acknowledge: Acknowledge) -> Self {
+    fn new(version: ProtocolVersion, acknowledge: Acknowledge, choices: Choices) -> Self {
+        let Choices { queue_policy, topic_alias, subscribe_batch, authenticates } = choices;
+        let method = authenticates && version == ProtocolVersion::V5;
+        let authentication = Authentication { method: METHOD.into(), data: None };
         let mut config = Config {
+            queue_policy,
+            topic_alias,
+            subscribe_batch,
             version: VersionPolicy::Only(version),
             client_id: ClientId::Given("anna".into()),
             queue_limit: QUEUE_LIMIT,
@@ -243,6 +333,9 @@ impl World {
             incoming_reserve: INCOMING_RESERVE,
             packet_events: true,
             acknowledge,
+            authentication: method.then(|| Box::new(authentication)),
+            servers: 2,
+            redirects: 2,
             ..Config::new(1)
         };
         config.reconnect.first = true;
@@ -250,44 +343,39 @@ impl World {
         Self {
             connection: Connection::new(config, now).unwrap(),
             version,
+            method,
             now,
             attempt: None,
             open: false,
             transmit: Transmit::new(),
             input: BytesMut::new(),
             pending: BTreeSet::new(),
+            exchanges: BTreeSet::new(),
             ids: Vec::new(),
         }
     }
 
     fn call(&mut self, call: &Call) {
         match call {
-            Call::Publish { qos, size, retain, valid } => {
-                let qos = QoS::try_from(*qos).unwrap();
-                let topic = if *valid { "t" } else { "#" };
-                let publish = Publish::new(topic, vec![1; *size]).qos(qos).retain(*retain);
-                let result = self.connection.publish(self.now, publish);
-                self.pending.extend(result.ok());
+            Call::Publish { qos, size, retain, valid, limits } => {
+                let topic = if *valid { ["t", "u", ""][limits.topic] } else { "#" };
+                let publish = Publish::new(topic, vec![1; *size]).qos(QoS::try_from(*qos).unwrap());
+                self.publish(publish.retain(*retain), limits);
             }
-            Call::Subscribe(wildcard) => {
-                let mut filters = FiltersBuf::new();
-                let filter = if *wildcard { "a/#" } else { "a" };
-                filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
-                let subscribe = Subscribe::new(filters.as_filters());
-                self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
-            }
-            Call::Unsubscribe => {
-                let mut filters = TopicFiltersBuf::new();
-                filters.push("a").unwrap();
-                let unsubscribe =
-                    Unsubscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
-                self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
-            }
+            Call::Subscribe(wildcard, count, deadline) => self.subscribe(*wildcard, *count, *deadline),
+            Call::Unsubscribe => self.unsubscribe("a"),
+            Call::Cancel(index) => self.cancel(*index),
             Call::Acknowledge(index, refuse) => {
                 if let Some(id) = (!self.ids.is_empty()).then(|| *index.get(&self.ids)) {
                     let reason = if *refuse { ReasonCode::UNSPECIFIED_ERROR } else { ReasonCode::SUCCESS };
                     let _ = self.connection.acknowledge(self.now, id, reason);
                 }
+            }
+            Call::Authenticate(refuse) => self.authenticate(*refuse),
+            Call::Reauthenticate => {
+                let token = self.connection.reauthenticate(self.now, Auth::default()).ok();
+                self.pending.extend(token);
+                self.exchanges.extend(token);
             }
             Call::Connect => self.connection.connect(self.now),
             Call::Reconnect => self.connection.reconnect(self.now),
@@ -300,7 +388,7 @@ impl World {
             Call::Down(right) => self.down(*right),
             Call::Input(packet) => {
                 let mut bytes = Vec::new();
-                packet.encode(self.version, &mut bytes);
+                packet.encode(self.version, self.method, &mut bytes);
                 // A driver does not read while it is told to pause.
                 if self.input.len() < 4 * LARGEST {
                     self.input.extend_from_slice(&bytes);
@@ -331,9 +419,62 @@ impl World {
         self.check();
     }
 
+    fn publish(&mut self, publish: Publish<'_>, limits: &Limits) {
+        let mut properties = PropertiesBuf::new();
+        if let Some(expiry) = limits.expiry.filter(|_| self.version == ProtocolVersion::V5) {
+            properties.push(Property::MessageExpiryInterval(expiry)).unwrap();
+        }
+        let publish = Publish {
+            topic_alias: limits.alias,
+            deadline: limits.deadline.map(|millis| Duration::from_millis(millis.into())),
+            requeue: limits.requeue,
+            properties: properties.as_properties(),
+            ..publish
+        };
+        self.pending.extend(self.connection.publish(self.now, publish).ok());
+    }
+
+    fn subscribe(&mut self, wildcard: bool, count: usize, deadline: Option<u16>) {
+        let mut filters = FiltersBuf::new();
+        let names = if wildcard { ["a/#", "b/#", "c/#"] } else { ["a", "b", "c"] };
+        for filter in &names[..count] {
+            filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
+        }
+        let deadline = deadline.map(|millis| Duration::from_millis(millis.into()));
+        let subscribe = Subscribe { deadline, ..Subscribe::new(filters.as_filters()) };
+        self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
+    }
+
+    fn cancel(&mut self, index: Index) {
+        let pending: Vec<_> = self.pending.difference(&self.exchanges).copied().collect();
+        if !pending.is_empty() {
+            let token = *index.get(&pending);
+            self.connection.cancel(self.now, token).expect("what has not ended can be cancelled");
+            self.check();
+            assert!(!self.pending.contains(&token), "it ends at once");
+            self.connection.cancel(self.now, token).unwrap_err();
+        }
+    }
+
+    fn unsubscribe(&mut self, filter: &str) {
+        let mut filters = TopicFiltersBuf::new();
+        filters.push(filter).unwrap();
+        let unsubscribe = Unsubscribe::new(filters.as_filters());
+        self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
+    }
+
+    fn authenticate(&mut self, refuse: bool) {
+        let attempt = self.connection.attempt();
+        let _ = if refuse {
+            self.connection.refuse_authentication(self.now, attempt, ReasonCode::UNSPECIFIED_ERROR)
+        } else {
+            self.connection.authenticate(self.now, attempt, Auth::default())
+        };
+    }
+
     fn act(&mut self) {
         match self.connection.poll_action() {
-            Some(Action::Connect { attempt }) => {
+            Some(Action::Connect { attempt, .. }) => {
                 assert!(!self.open, "one network connection at a time");
                 self.attempt = Some(attempt);
                 self.open = true;
@@ -349,7 +490,7 @@ impl World {
     fn up(&mut self, right: bool) {
         let Some(attempt) = self.attempt.filter(|_| self.open || !right) else { return };
         if right {
-            self.connection.handle_connected(self.now, attempt);
+            self.connection.handle_connected(self.now, attempt, ConnectOverrides::default());
         } else if !self.open {
             self.connection.handle_disconnected(self.now, attempt, lost());
         }
@@ -370,6 +511,7 @@ impl World {
             match event {
                 Event::Published { token, .. }
                 | Event::Subscribed { token, .. }
+                | Event::Reauthenticated { token, .. }
                 | Event::Unsubscribed { token, .. } => {
                     assert!(self.pending.remove(&token), "{token:?} was resolved twice");
                 }
@@ -407,15 +549,19 @@ proptest! {
     fn no_order_of_calls_does_any_harm(
         version in prop::sample::select(&[ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5][..]),
         explicit in any::<bool>(),
+        choices in choices(),
         calls in prop::collection::vec(call(), 0..150),
     ) {
         let acknowledge = if explicit { Acknowledge::Explicit } else { Acknowledge::WhenPolled };
-        let mut world = World::new(version, acknowledge);
+        let mut world = World::new(version, acknowledge, choices);
         for setup in [Call::Connect, Call::Act, Call::Up(true)] {
             world.call(&setup);
         }
         let accepted = FromServer::Accepted { session_present: false, limits: 0 };
         world.call(&Call::Input(accepted));
+        if world.method {
+            world.call(&Call::Authenticate(false));
+        }
         for call in &calls {
             world.call(call);
         }
@@ -428,14 +574,14 @@ fn outcome(
     version: ProtocolVersion,
     pieces: &[&[u8]],
 ) -> (Vec<Event>, Vec<Message>, Vec<u8>, Option<Ingress>) {
-    let mut world = World::new(version, Acknowledge::Explicit);
+    let mut world = World::new(version, Acknowledge::Explicit, PLAIN);
     let (connection, now) = (&mut world.connection, world.now);
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce] {
         connection.publish(now, Publish::new("t", "").qos(qos)).unwrap();
     }
     connection.connect(now);
-    let Some(Action::Connect { attempt }) = connection.poll_action() else { panic!() };
-    connection.handle_connected(now, attempt);
+    let Some(Action::Connect { attempt, .. }) = connection.poll_action() else { panic!() };
+    connection.handle_connected(now, attempt, ConnectOverrides::default());
     let mut input = BytesMut::new();
     let mut ingress = None;
     for piece in pieces {
@@ -463,10 +609,10 @@ proptest! {
     ) {
         let mut stream = Vec::new();
         if accepted {
-            FromServer::Accepted { session_present: false, limits: 0 }.encode(version, &mut stream);
+            FromServer::Accepted { session_present: false, limits: 0 }.encode(version, false, &mut stream);
         }
         for packet in &packets {
-            packet.encode(version, &mut stream);
+            packet.encode(version, false, &mut stream);
         }
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         cuts.sort_unstable();

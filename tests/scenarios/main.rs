@@ -52,17 +52,20 @@ macro_rules! scenarios {
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authentication;
 mod brokers;
 mod cancel;
 mod delivery;
 mod hostile;
 mod life;
+mod operations;
 mod outage;
 mod properties;
 mod refused;
 mod requests;
 mod restart;
 mod routing;
+mod servers;
 mod slow;
 mod stored;
 mod tools;

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Buf;
-use sterna_core::{Action, Attempt, Ingress, Instant, LostKind};
+use sterna_core::{Action, Attempt, ConnectOverrides, Credentials, Ingress, Instant, LostKind};
+
+use sterna_transport::Endpoint;
 
 use super::commit::Storage;
 use super::{Drive, Link, Step, lost};
@@ -24,9 +26,8 @@ impl Drive {
         inner.driver_awake(now);
         self.now = now;
         self.report(inner, now);
-        if inner.connection.poll_timeout().is_some_and(|(at, _)| at <= now) {
-            inner.connection.handle_timeout(now);
-        }
+        // Without need it only tells the time, from which deadlines of commands count.
+        inner.connection.handle_timeout(now);
         loop {
             inner.driver_looks();
             if matches!(self.link, Link::Up { .. }) && self.transmit.remaining() < LOW_WATER {
@@ -59,7 +60,13 @@ impl Drive {
                 let attempt = *attempt;
                 self.transmit.clear();
                 self.input.bytes.clear();
-                inner.connection.handle_connected(now, attempt);
+                let data = self.initial_data.take();
+                let credentials = self.endpoint.credentials.as_ref().map(|credentials| Credentials {
+                    user_name: Some(&credentials.user_name),
+                    password: credentials.password.as_deref(),
+                });
+                let overrides = ConnectOverrides { credentials, authentication_data: data.as_deref() };
+                inner.connection.handle_connected(now, attempt, overrides);
                 self.link = Link::Up { attempt };
             }
             Link::Up { .. } => self.feed(inner, now),
@@ -116,20 +123,40 @@ impl Drive {
     /// Carries out one action of the connection; whether there was one.
     fn act(&mut self, inner: &mut Inner, now: Instant) -> bool {
         match inner.connection.poll_action() {
-            Some(Action::Connect { attempt }) => {
-                let end = now + self.connect_timeout;
-                self.link = match self.endpoint.host.parse::<IpAddr>() {
-                    Ok(address) => {
-                        let address = SocketAddr::new(address, self.endpoint.port);
-                        Link::Dialling { attempt, dialler: Dialler::new([address], end), asked: false }
+            Some(Action::Connect { attempt, server, redirect }) => {
+                match self.find(server, redirect.as_deref()) {
+                    Ok(endpoint) => self.make_link(now, attempt, endpoint),
+                    Err(detail) => {
+                        self.link = Link::Gone { attempt, lost: lost(LostKind::Resolve, detail) };
+                        self.end_link(inner, now);
                     }
-                    Err(_) => Link::Resolving { attempt, asked: false, end },
-                };
+                }
             }
             Some(Action::Close { attempt }) => self.close_link(inner, now, attempt),
             None => return false,
         }
         true
+    }
+
+    /// The endpoint of a server, or where it has sent us.
+    fn find(&self, server: u16, redirect: Option<&str>) -> Result<Endpoint, String> {
+        let Some(endpoint) = self.endpoints.get(usize::from(server)) else {
+            return Err(format!("there is no server {server}"));
+        };
+        let Some(reference) = redirect else { return Ok(endpoint.clone()) };
+        endpoint.redirected(reference).map_err(|error| format!("server reference `{reference}`: {error}"))
+    }
+
+    fn make_link(&mut self, now: Instant, attempt: Attempt, endpoint: Endpoint) {
+        let end = now + self.connect_timeout;
+        self.link = match endpoint.host.parse::<IpAddr>() {
+            Ok(address) => {
+                let address = SocketAddr::new(address, endpoint.port);
+                Link::Dialling { attempt, dialler: Dialler::new([address], end), asked: false }
+            }
+            Err(_) => Link::Resolving { attempt, asked: false, end },
+        };
+        self.endpoint = endpoint;
     }
 
     fn close_link(&mut self, inner: &mut Inner, now: Instant, closing: Attempt) {
@@ -222,6 +249,7 @@ impl Drive {
             _ => None,
         };
         let connection = inner.connection.poll_timeout().map(|(at, _)| at);
-        [link, connection, inner.requests.next_deadline(), self.idle_check].into_iter().flatten().min()
+        let waits = [inner.room.deadline(), inner.requests.next_deadline()].into_iter().flatten().min();
+        [link, connection, waits, self.idle_check].into_iter().flatten().min()
     }
 }

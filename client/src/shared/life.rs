@@ -48,6 +48,7 @@ impl Inner {
         self.announce_closed();
         self.dead = true;
         self.completions.close(&mut self.wakers);
+        self.authentications.close(&mut self.wakers);
         self.fill_room();
         if self.closed.is_none() {
             self.closings += 1;

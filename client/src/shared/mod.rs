@@ -1,5 +1,6 @@
 //! What the handles and the driver share, behind one lock.
 
+mod authentication;
 mod commands;
 mod life;
 mod reports;
@@ -18,12 +19,14 @@ use sterna_core::{
 
 use sterna_core::packet::QoS;
 
+use self::authentication::Authentications;
+pub(crate) use self::authentication::Work;
 use crate::completion::{Completions, Storing};
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
 use crate::lock::{Lock, Wakers};
 use crate::requests::Requests;
-use crate::room::{Room, WaitId};
+use crate::room::{Rejection, Room, WaitId};
 use crate::router::StreamId;
 
 /// One client's state.
@@ -131,6 +134,7 @@ pub(crate) struct Inner {
     pub(crate) completions: Completions,
     pub(crate) room: Room,
     pub(crate) events: Broadcast,
+    pub(crate) authentications: Authentications,
     pub(crate) wakers: Wakers,
     pub(crate) requests: Requests,
     subscribing: HashMap<Token, Subscribing>,
@@ -193,6 +197,7 @@ impl Inner {
             completions,
             room: Room::default(),
             events: Broadcast::default(),
+            authentications: Authentications::default(),
             wakers: Wakers::default(),
             requests,
             subscribing: HashMap::new(),
@@ -240,6 +245,9 @@ impl Inner {
     pub(crate) fn driver_awake(&mut self, now: Instant) {
         self.now = now;
         self.take_driver();
+        for command in self.room.look(now, &mut self.wakers) {
+            self.end_stream_of(&command, Rejection::Late);
+        }
     }
 
     /// The driver looks at everything that commands did up to now.

@@ -3,7 +3,7 @@
 use sterna_core::packet::ProtocolVersion;
 use sterna_core::{OperationError, Token};
 
-use super::{Inner, Subscribing};
+use super::{Inner, Subscribing, Work};
 use crate::completion::Answer;
 use crate::error::SubscribeError;
 use crate::events::Event;
@@ -54,6 +54,10 @@ impl Inner {
             Core::Unsubscribed { token, result } => {
                 return self.completions.complete(token, result.map(Answer::Granted), &mut self.wakers);
             }
+            Core::Authenticate { attempt, accepted, properties } => {
+                return self.authentications.push(Work::Answer { attempt, accepted, properties });
+            }
+            Core::Reauthenticated { token, result } => return self.reauthenticated(token, result),
             Core::Connecting { attempt } => {
                 // It goes on: a store that was to let go keeps on working.
                 self.announce_closed();

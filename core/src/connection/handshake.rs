@@ -11,7 +11,8 @@ use super::inflight::Stage;
 use super::queue::Request;
 use super::state::{Input, Phase};
 use super::timer::Timer;
-use crate::config::{CleanStart, ClientId, VersionPolicy};
+use crate::command::{ConnectOverrides, Credentials};
+use crate::config::{AfterPubRec, CleanStart, ClientId, InDoubt, VersionPolicy};
 use crate::error::{Cause, OperationError, ProtocolError};
 use crate::event::{Action, Attempt, Event, Granted, Receipt};
 use crate::packet::{
@@ -54,6 +55,8 @@ impl Connection {
             self.session.accepted = false;
             self.session.retry_now = false;
             self.backoff.reset();
+            self.servers.restart();
+            self.version = self.servers.version();
         }
         let Some(phase) = self.phase.next(Input::Start) else { return };
         self.phase = phase;
@@ -62,7 +65,8 @@ impl Connection {
         self.timers.disarm(Timer::Reconnect);
         self.timers.arm_in(Timer::Connect, self.config.connect_timeout);
         let attempt = self.attempt;
-        self.act(Action::Connect { attempt });
+        let (server, redirect) = self.servers.target();
+        self.act(Action::Connect { attempt, server, redirect });
         self.report(Event::Connecting { attempt });
     }
 
@@ -76,7 +80,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn transport_up(&mut self, attempt: Attempt) {
+    pub(super) fn transport_up(&mut self, attempt: Attempt, overrides: ConnectOverrides<'_>) {
         if attempt != self.attempt {
             return;
         }
@@ -84,18 +88,18 @@ impl Connection {
         self.phase = phase;
         self.last_sent = self.now;
         self.last_received = self.now;
-        if let Err(error) = self.send_connect() {
+        if let Err(error) = self.send_connect(overrides) {
             self.fail(Cause::Connect(error));
         }
     }
 
-    fn send_connect(&mut self) -> Result<(), packet::EncodeError> {
+    fn send_connect(&mut self, overrides: ConnectOverrides<'_>) -> Result<(), packet::EncodeError> {
         let version = self.version;
         self.clean_start = self.clean_start_flag();
         let config = &self.config;
         let mut properties = PropertiesBuf::new();
         if version == ProtocolVersion::V5 {
-            properties = config.connect_properties()?;
+            properties = config.connect_properties(overrides.authentication_data)?;
         }
         let will = config.will.as_deref().map(|will| packet::Will {
             qos: will.qos,
@@ -103,6 +107,10 @@ impl Connection {
             properties: will.properties.as_properties(),
             topic: &will.topic,
             payload: &will.payload,
+        });
+        let credentials = overrides.credentials.unwrap_or(Credentials {
+            user_name: config.user_name.as_deref(),
+            password: config.password.as_deref(),
         });
         let connect = Connect {
             version,
@@ -112,8 +120,8 @@ impl Connection {
             properties: properties.as_properties(),
             client_id: &self.client_id,
             will,
-            user_name: config.user_name.as_deref(),
-            password: config.password.as_deref(),
+            user_name: credentials.user_name,
+            password: credentials.password,
         };
         let start = self.out.buffer().len();
         connect.encode(PROTOCOL_MAXIMUM_PACKET_SIZE, self.out.buffer())?;
@@ -185,7 +193,9 @@ impl Connection {
             up_since: Some(self.now),
             unanswered: 0,
         };
+        self.start_aliases(server.topic_alias_maximum);
         self.server = Some(Box::new(server));
+        self.servers.accepted();
         if assigned || self.stored_version() != Some(self.version) {
             self.store_header();
         }
@@ -208,8 +218,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The server has no session: what was in flight is published again as new, or its fate is unknown [REC-05];
-    /// what was never sent is not concerned.
+    /// The server has no session: what was in flight is published again as new, or its fate is unknown, as
+    /// [`SessionLoss`](crate::SessionLoss) says; what was never sent is not concerned.
     fn lose_session(&mut self) {
         self.forget_received();
         self.received.clear();
@@ -217,7 +227,7 @@ impl Connection {
         for entry in self.in_flight.take_all() {
             match entry.stage {
                 Stage::Abandoned { .. } => self.forget_flight(entry.token),
-                Stage::Published(record) if record.qos == QoS::AtLeastOnce || !entry.sent => {
+                Stage::Published(record) if !entry.sent || self.publishes_again(record.qos) => {
                     self.forget_flight(entry.token);
                     again.push((entry.token, record));
                 }
@@ -230,8 +240,11 @@ impl Connection {
                 Stage::Released { reason, properties, .. } => {
                     self.forget_flight(entry.token);
                     if !entry.abandoned {
-                        let result = Ok(Receipt { reason, properties });
-                        self.report(Event::Published { token: entry.token, result });
+                        let result = match self.config.session_loss.after_pubrec {
+                            AfterPubRec::Succeed => Ok(Receipt { reason, properties }),
+                            AfterPubRec::Fail => Err(OperationError::SessionLost),
+                        };
+                        self.published(entry.token, result);
                     }
                 }
                 Stage::Controlled(control) => self.queue.push_control(control),
@@ -239,9 +252,16 @@ impl Connection {
         }
         // They are older than what waits: the latest first, so that each goes to the front.
         for (token, record) in again.into_iter().rev() {
+            self.due.waits_again(token);
             self.queue.push(token, record);
         }
         self.complete_idle_unsubscribes();
+    }
+
+    fn publishes_again(&self, qos: QoS) -> bool {
+        let loss = &self.config.session_loss;
+        let choice = if qos == QoS::ExactlyOnce { loss.exactly_once } else { loss.at_least_once };
+        choice == InDoubt::PublishAgain
     }
 
     /// A waiting UNSUBSCRIBE has nothing to do in a session that has no subscriptions, unless a SUBSCRIBE before it
@@ -266,9 +286,8 @@ impl Connection {
                         ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => ReasonCode::SUCCESS,
                     };
                     let reasons = vec![reason; filters.iter().count()];
-                    let result = Ok(Granted { reasons, properties: PropertiesBuf::new() });
-                    self.queue.release_control(&control);
-                    self.report(Event::Unsubscribed { token: control.token, result });
+                    let granted = Granted { reasons, properties: PropertiesBuf::new() };
+                    self.control_ended(&control, Ok(granted), true);
                 }
             }
         }

@@ -57,7 +57,7 @@ impl Connection {
 
     fn take_packets(&mut self, input: &mut BytesMut) -> Ingress {
         while self.reads() {
-            if self.replies_pile_up() {
+            if self.replies_pile_up() || self.is_unconfirmed() {
                 return Ingress::Paused;
             }
             match self.take_packet(input) {
@@ -96,9 +96,10 @@ impl Connection {
     /// Whether this packet may come now, by its type alone.
     fn check_order(&self, packet: PacketType) -> Result<(), ProtocolError> {
         match (self.phase, packet) {
+            (_, PacketType::Auth) if self.config.authentication.is_some() => Ok(()),
             (_, PacketType::Auth) => Err(ProtocolError::UnsolicitedAuth),
-            (Phase::Handshaking, PacketType::ConnAck) => Ok(()),
-            (Phase::Handshaking, packet) => Err(ProtocolError::BeforeConnAck(packet)),
+            (Phase::Handshaking | Phase::Authenticating, PacketType::ConnAck) => Ok(()),
+            (Phase::Handshaking | Phase::Authenticating, packet) => Err(ProtocolError::BeforeConnAck(packet)),
             (_, PacketType::ConnAck) => Err(ProtocolError::SecondConnAck),
             _ => Ok(()),
         }
@@ -147,12 +148,12 @@ impl Connection {
             Packet::Disconnect(disconnect) => {
                 self.closed_by_server(false, disconnect.reason, disconnect.properties);
             }
-            // The decoder refuses what a server must not send; AUTH and PUBLISH were dealt with before.
+            Packet::Auth(auth) => self.take_auth(auth)?,
+            // The decoder refuses what a server must not send; PUBLISH was dealt with before.
             Packet::Connect(_)
             | Packet::Subscribe(_)
             | Packet::Unsubscribe(_)
             | Packet::PingReq
-            | Packet::Auth(_)
             | Packet::Publish(_) => {}
         }
         Ok(())
@@ -161,6 +162,9 @@ impl Connection {
     fn take_connack(&mut self, connack: &ConnAck<'_>) -> Result<(), ProtocolError> {
         if connack.reason.is_error() {
             self.closed_by_server(true, connack.reason, connack.properties);
+            return Ok(());
+        }
+        if self.awaits_confirmation(connack)? {
             return Ok(());
         }
         self.accepted(connack)
@@ -253,7 +257,7 @@ impl Connection {
             } else {
                 Ok(receipt)
             };
-            self.report(Event::Published { token: entry.token, result });
+            self.published(entry.token, result);
         }
         self.completed();
     }
@@ -275,7 +279,6 @@ impl Connection {
         }
         let Some(entry) = self.in_flight.remove(packet_id, self.attempt) else { return Ok(()) };
         let Stage::Controlled(control) = entry.stage else { return Ok(()) };
-        self.queue.release_control(&control);
         let granted = Granted {
             reasons: if silent {
                 core::iter::repeat_n(ReasonCode::SUCCESS, expected).collect()
@@ -299,19 +302,14 @@ impl Connection {
                         self.report(Event::Resubscribed { filter: filter.filter.into(), reason: *reason });
                     }
                 }
-                if !*again && !abandoned {
-                    self.report(Event::Subscribed { token, result: Ok(granted) });
-                }
-            }
-            Request::Unsubscribe { .. } if !abandoned => {
-                self.report(Event::Unsubscribed { token, result: Ok(granted) });
             }
             Request::Unsubscribe { .. } => {}
         }
+        self.control_ended(control, Ok(granted), !abandoned);
     }
 
     /// An operation completed: others may go.
-    fn completed(&mut self) {
+    pub(super) fn completed(&mut self) {
         if !self.in_flight.is_awaited() {
             self.timers.disarm(Timer::Ack);
         }
@@ -398,7 +396,7 @@ impl Connection {
 
     /// Whether packets are taken in this phase.
     fn reads(&self) -> bool {
-        self.phase == Phase::Handshaking || self.phase.is_up()
+        matches!(self.phase, Phase::Handshaking | Phase::Authenticating) || self.phase.is_up()
     }
 
     /// While we hold reading back, no PINGRESP can come: its time starts anew when we go on.
@@ -434,15 +432,5 @@ impl Offsets {
 
     fn topic_in<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
         &packet[self.topic.0 as usize..self.topic.1 as usize]
-    }
-}
-
-impl Control {
-    /// How many filters it has.
-    fn filters(&self) -> usize {
-        match &self.request {
-            Request::Subscribe { filters, .. } => filters.as_filters().iter().count(),
-            Request::Unsubscribe { filters } => filters.as_filters().iter().count(),
-        }
     }
 }

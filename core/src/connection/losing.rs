@@ -2,11 +2,10 @@
 
 use core::time::Duration;
 
-use super::Connection;
 use super::inflight::Stage;
-use super::queue::Request;
 use super::state::{Input, Phase};
 use super::timer::Timer;
+use super::{Connection, Unwritten};
 use crate::config::{ServerClose, VersionPolicy};
 use crate::error::{Cause, Lost, LostKind, OperationError};
 use crate::event::{Attempt, Event};
@@ -20,8 +19,10 @@ impl Connection {
         let was_handshaking = self.phase == Phase::Handshaking;
         let silent_close = was_handshaking && lost.kind == LostKind::Eof;
         let up_since = self.session.up_since.take();
-        if up_since.is_some_and(|since| self.now - since >= self.config.reconnect.stable_after) {
+        let held = up_since.map(|since| self.now - since >= self.config.reconnect.stable_after);
+        if held == Some(true) {
             self.backoff.reset();
+            self.servers.held();
         }
         let finished = self.phase == Phase::Flushing;
         let cause = match self.cause.take() {
@@ -29,11 +30,13 @@ impl Connection {
             None if finished => Cause::Requested,
             None => Cause::Lost(lost),
         };
+        self.end_exchange(&cause);
         self.tear_down();
         if up_since.is_some() {
             self.session.lost_at = Some(self.now);
         }
-        let pause = self.retry_pause(&cause, silent_close);
+        let pause = self.retry_pause(&cause, silent_close, held);
+        self.version = self.servers.version();
         let input = if pause.is_some() { Input::LostRetry } else { Input::LostFinal };
         let retry_at = pause.map(|pause| self.now + pause);
         if let Some(phase) = self.phase.next(input) {
@@ -70,36 +73,44 @@ impl Connection {
             persistence.disconnected();
         }
         self.subscriptions.disconnected();
-        for (_, token) in core::mem::take(&mut self.unwritten) {
-            self.publish_failed(token, OperationError::Lost);
+        for Unwritten { token, record, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
+            if let Some(record) = record {
+                self.due.waits_again(token);
+                self.queue.push(token, record);
+            } else if !withdrawn {
+                self.publish_failed(token, OperationError::Lost);
+            }
         }
         for entry in self.in_flight.disconnected().into_iter().rev() {
             let Stage::Controlled(control) = entry.stage else { continue };
-            let again = matches!(control.request, Request::Subscribe { again: true, .. });
             if entry.abandoned {
                 self.subscriptions.abandoned(entry.token);
             }
-            if entry.abandoned || again {
-                self.queue.release_control(&control);
+            if entry.abandoned || control.is_again() {
+                self.control_ended(&control, Err(OperationError::Closed), false);
             } else {
                 self.queue.push_control(control);
             }
         }
         // What a reconnect had queued is found missing again.
-        let again = |request: &Request| matches!(request, Request::Subscribe { again: true, .. });
-        while self.queue.control.front().is_some_and(|control| again(&control.request)) {
+        while self.queue.control.front().is_some_and(|control| control.is_again()) {
             if let Some(control) = self.queue.control.pop_front() {
                 self.queue.release_control(&control);
             }
         }
     }
 
-    /// How long to wait before the next attempt; `None`: there is none.
-    fn retry_pause(&mut self, cause: &Cause, silent_close: bool) -> Option<Duration> {
+    /// How long to wait before the next attempt; `None`: there is none. `held`: whether the connection was up for long
+    /// enough to count as stable; `None` if it was never up.
+    fn retry_pause(&mut self, cause: &Cause, silent_close: bool, held: Option<bool>) -> Option<Duration> {
         if self.ending.is_some() {
             return None;
         }
-        if core::mem::take(&mut self.session.retry_now) || self.fall_back(cause, silent_close) {
+        if core::mem::take(&mut self.session.retry_now) {
+            self.servers.lost(true);
+            return Some(Duration::ZERO);
+        }
+        if self.fall_back(cause, silent_close) || self.is_sent_on(cause) {
             return Some(Duration::ZERO);
         }
         let reconnect = &self.config.reconnect;
@@ -109,23 +120,52 @@ impl Connection {
                 (reconnect.retry)(ServerClose::Disconnected(refusal.reason))
             }
             Cause::Connect(_) | Cause::Store(_) => false,
-            Cause::Requested | Cause::Protocol(_) | Cause::Lost(_) | Cause::Timeout(_) => true,
+            Cause::Requested
+            | Cause::Protocol(_)
+            | Cause::Authentication(_)
+            | Cause::Lost(_)
+            | Cause::Timeout(_) => true,
         };
-        if !retries || !(self.session.accepted || reconnect.first) {
+        if !retries {
+            return None;
+        }
+        if let Some(held) = held {
+            // Not where the server itself said that it does not want us, or is not to be trusted.
+            self.servers.lost(held && matches!(cause, Cause::Lost(_) | Cause::Timeout(_)));
+        } else if self.servers.failed() {
+            return Some(Duration::ZERO);
+        }
+        if !(self.session.accepted || reconnect.first) {
             return None;
         }
         self.backoff.next_pause(reconnect, &mut self.random, self.now)
     }
 
-    /// Whether the server does not speak 5.0, and 3.1.1 is to be tried; the version is kept from then on.
+    /// Whether the server does not speak 5.0, and 3.1.1 is to be tried; the version is kept for that server. Not with
+    /// enhanced authentication, which 3.1.1 does not have.
     fn fall_back(&mut self, cause: &Cause, silent_close: bool) -> bool {
         let VersionPolicy::Automatic { on_close } = self.config.version else { return false };
         let refused = matches!(cause, Cause::Refused(refusal)
             if refusal.reason == ReasonCode::UNSUPPORTED_PROTOCOL_VERSION);
-        let falls_back = self.version == ProtocolVersion::V5 && (refused || (on_close && silent_close));
+        let falls_back = self.version == ProtocolVersion::V5
+            && self.config.authentication.is_none()
+            && (refused || (on_close && silent_close));
         if falls_back {
-            self.version = ProtocolVersion::V3_1_1;
+            self.servers.fall_back();
         }
         falls_back
+    }
+
+    /// Whether the server sends us to another, and we follow.
+    fn is_sent_on(&mut self, cause: &Cause) -> bool {
+        let (Cause::Refused(refusal) | Cause::ServerDisconnected(refusal)) = cause else { return false };
+        let permanent = refusal.reason == ReasonCode::SERVER_MOVED;
+        let properties = refusal.properties.as_properties();
+        match properties.server_reference() {
+            Some(references) if permanent || refusal.reason == ReasonCode::USE_ANOTHER_SERVER => {
+                self.servers.redirect(self.config.redirects, permanent, references)
+            }
+            _ => false,
+        }
     }
 }

@@ -1,8 +1,11 @@
 //! The state machine of one client.
 
+mod authentication;
 mod backlog;
 mod commands;
 mod deadlines;
+mod due;
+mod encoding;
 mod ending;
 mod handshake;
 mod id_table;
@@ -11,6 +14,7 @@ mod inflight;
 mod line;
 mod losing;
 mod outbound;
+mod outgoing_aliases;
 mod persistence;
 mod queue;
 mod random;
@@ -18,13 +22,17 @@ mod received;
 mod reconnect;
 mod restoring;
 mod send_buffer;
+mod servers;
+mod splitting;
 mod state;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod timer;
 mod topic_alias;
+mod waiting;
 mod window;
+mod withdrawing;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -33,24 +41,31 @@ use core::fmt;
 use bytes::BytesMut;
 use heapless::Deque;
 
+use self::authentication::Exchange;
+use self::due::Due;
 use self::ending::Ending;
 use self::handshake::ServerSession;
 use self::inflight::InFlights;
+use self::outgoing_aliases::OutgoingAliases;
 use self::persistence::Persistence;
-use self::queue::Queue;
+use self::queue::{Queue, Record};
 use self::random::Random;
 use self::received::Received;
 use self::reconnect::Backoff;
+use self::servers::Servers;
+use self::splitting::Splits;
 use self::state::Phase;
 use self::subscriptions::Subscriptions;
 use self::timer::Timers;
 use self::topic_alias::IncomingAliases;
-use crate::command::{Disconnect, Publish, Subscribe, Unsubscribe};
+use crate::command::{Auth, ConnectOverrides, Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Acknowledge, ClientId, Config, VersionPolicy};
-use crate::error::{AckError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError};
+use crate::error::{
+    AckError, AuthError, CancelError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError,
+};
 use crate::event::{Action, Attempt, Event, PacketInfo, Token};
 use crate::message::{Message, MessageId};
-use crate::packet::{PacketType, ProtocolVersion, ReasonCode};
+use crate::packet::{PacketType, PropertiesBuf, ProtocolVersion, ReasonCode};
 use crate::server::Server;
 use crate::session::{Batch, PersistId, StoreError};
 use crate::time::Instant;
@@ -73,7 +88,8 @@ pub enum Ingress {
         /// read takes.
         missing: usize,
     },
-    /// Stop reading. Call again, without new bytes, when messages were taken or bytes were written.
+    /// Stop reading. Call again, without new bytes, when messages were taken, bytes were written, or
+    /// [`Event::Authenticate`] was answered.
     Paused,
 }
 
@@ -150,11 +166,14 @@ pub struct Connection {
 
     // The client
     version: ProtocolVersion,
+    servers: Box<Servers>,
     client_id: Box<str>,
     session: ServerSession,
     subscriptions: Subscriptions,
     next_token: u64,
     queue: Queue,
+    splits: Splits,
+    due: Due,
     in_flight: InFlights,
     received: Received,
     persistence: Option<Box<Persistence>>,
@@ -164,6 +183,7 @@ pub struct Connection {
     attempt: Attempt,
     server: Option<Box<Server>>,
     cause: Option<Box<Cause>>,
+    exchange: Option<Box<Exchange>>,
     clean_start: bool,
     out: Transmit,
     /// Bytes given to `out`, and taken by the transport, on this connection.
@@ -173,12 +193,16 @@ pub struct Connection {
     replies: u64,
     /// When the transport last made progress, while it has bytes to take.
     writing_since: Option<Instant>,
-    /// QoS 0 messages, and where each ends among the bytes enqueued.
-    unwritten: VecDeque<(u64, Token)>,
+    /// QoS 0 messages among the bytes enqueued, in the order of the calls.
+    unwritten: VecDeque<Unwritten>,
     ping: Option<Ping>,
     last_sent: Instant,
     last_received: Instant,
     aliases: IncomingAliases,
+    /// Once one is wanted.
+    outgoing_aliases: Option<Box<OutgoingAliases>>,
+    /// The properties of the message that is being encoded, where they are not those of its call.
+    scratch: Option<Box<PropertiesBuf>>,
 
     // Unread messages
     messages: VecDeque<Message>,
@@ -194,6 +218,18 @@ pub struct Connection {
     dropped: u64,
     /// The message that holds our receive window up; 0 is none.
     blocking: u64,
+}
+
+/// A QoS 0 message that the transport has not taken.
+#[derive(Debug)]
+struct Unwritten {
+    /// Where it ends among the bytes enqueued.
+    end: u64,
+    token: Token,
+    /// The message itself, if it is to be queued again should the connection be lost.
+    record: Option<Record>,
+    /// The application was told of its end already.
+    withdrawn: bool,
 }
 
 /// A PINGREQ that was not answered yet.
@@ -219,6 +255,7 @@ impl Connection {
             VersionPolicy::Automatic { .. } => ProtocolVersion::V5,
             VersionPolicy::Only(version) => version,
         };
+        let servers = Box::new(Servers::new(&config, version, &mut random));
         Ok(Self {
             config,
             phase: Phase::Idle,
@@ -231,11 +268,14 @@ impl Connection {
             packet_events: 0,
             statistics: Statistics::default(),
             version,
+            servers,
             client_id,
             session: ServerSession::default(),
             subscriptions: Subscriptions::default(),
             next_token: subscriptions::AGAIN.0 + 1,
             queue: Queue::default(),
+            splits: Splits::default(),
+            due: Due::default(),
             in_flight: InFlights::new(),
             received: Received::new(),
             persistence: None,
@@ -243,6 +283,7 @@ impl Connection {
             attempt: Attempt(0),
             server: None,
             cause: None,
+            exchange: None,
             clean_start: false,
             out: Transmit::new(),
             enqueued: 0,
@@ -254,6 +295,8 @@ impl Connection {
             last_sent: now,
             last_received: now,
             aliases: IncomingAliases::default(),
+            outgoing_aliases: None,
+            scratch: None,
             messages: VecDeque::new(),
             message_bytes: 0,
             backlog: Backlog::default(),
@@ -269,10 +312,10 @@ impl Connection {
     // Handlers: what happened outside.
 
     /// The network connection that [`Action::Connect`] asked for is there: CONNECT is sent
-    /// [MQTT-3.1.0-1]. Ignored for another attempt.
-    pub fn handle_connected(&mut self, now: Instant, attempt: Attempt) {
+    /// [MQTT-3.1.0-1], with `overrides` in the place of what is configured. Ignored for another attempt.
+    pub fn handle_connected(&mut self, now: Instant, attempt: Attempt, overrides: ConnectOverrides<'_>) {
         self.observe(now);
-        self.transport_up(attempt);
+        self.transport_up(attempt, overrides);
     }
 
     /// Takes whole packets from the front of `input`, and leaves the rest there for the next call, to which the
@@ -374,6 +417,18 @@ impl Connection {
         self.send_unsubscribe(unsubscribe)
     }
 
+    /// Ends an operation with [`OperationError::Cancelled`](crate::OperationError::Cancelled), at once. What was not
+    /// sent is gone. What was sent is not sent again, whatever the server does with it; its packet identifier stays
+    /// reserved until the acknowledgement or the end of the session, and a QoS 2 exchange is brought to its end. A
+    /// subscribe that is cancelled is not made again by a reconnect. The cost grows with what is in flight.
+    ///
+    /// # Errors
+    /// The token is not that of a publish, subscribe or unsubscribe that is under way; nothing happened.
+    pub fn cancel(&mut self, now: Instant, token: Token) -> Result<(), CancelError> {
+        self.observe_coarse(now);
+        self.cancel_operation(token)
+    }
+
     /// Acknowledges a received QoS 1 or 2 message; needed for each with [`Acknowledge::Explicit`]. Any order will
     /// do: PUBACKs leave in the order of the messages, PUBRECs too. While there is no connection it is remembered,
     /// and the server's redelivery is answered with it. A `reason` of 0x80 or above refuses the message, and
@@ -393,6 +448,52 @@ impl Connection {
     /// See [`AckError`]; never `Stale`.
     pub fn check_acknowledgement(&self, reason: ReasonCode) -> Result<(), AckError> {
         self.check_ack_reason(reason)
+    }
+
+    /// Answers [`Event::Authenticate`] of the network connection `attempt`: with the next AUTH, or, where the server
+    /// has accepted, by confirming that; `auth` is not sent then. Nothing else is sent or read before
+    /// [MQTT-3.1.2-30].
+    ///
+    /// # Errors
+    /// See [`AuthError`]; nothing is sent.
+    pub fn authenticate(&mut self, now: Instant, attempt: Attempt, auth: Auth<'_>) -> Result<(), AuthError> {
+        self.observe_coarse(now);
+        self.answer_challenge(attempt, &auth)
+    }
+
+    /// Begins a re-authentication on the connection that is up [MQTT-4.12.1-1]; `auth` is its first step. Other packets
+    /// flow on. The server's AUTH is an [`Event::Authenticate`] each, and the end an [`Event::Reauthenticated`]; a
+    /// server that refuses disconnects. It may take [`Config::ack_timeout`] in all, then the connection is made anew.
+    ///
+    /// # Errors
+    /// See [`AuthError`]; nothing is sent.
+    pub fn reauthenticate(&mut self, now: Instant, auth: Auth<'_>) -> Result<Token, AuthError> {
+        self.observe_coarse(now);
+        self.begin_again(&auth)
+    }
+
+    /// Whether a re-authentication can begin now, for who has to compute its first step.
+    ///
+    /// # Errors
+    /// What [`reauthenticate`](Self::reauthenticate) would answer, whatever the step is.
+    pub fn check_reauthenticate(&self) -> Result<(), AuthError> {
+        self.check_again()
+    }
+
+    /// Gives an exchange of the network connection `attempt` up, such as when the server's proof of itself is wrong:
+    /// sends DISCONNECT with `reason` and closes [MQTT-4.12.1-2]. The next attempt follows as after any other fault.
+    /// Lawful while [`Event::Authenticate`] waits for its answer, and as long as the connection is up.
+    ///
+    /// # Errors
+    /// See [`AuthError`]; nothing happens.
+    pub fn refuse_authentication(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        reason: ReasonCode,
+    ) -> Result<(), AuthError> {
+        self.observe_coarse(now);
+        self.refuse_server(attempt, reason)
     }
 
     /// Ends the client with [`Event::Closed`]: gracefully after what is pending, at most
@@ -460,7 +561,9 @@ impl Connection {
         let stored = self.timers.next(self.now);
         let keep_alive = self.keep_alive_deadline().map(|at| (at, Timer::KeepAlive));
         let write = self.write_deadline().map(|at| (at, Timer::Write));
-        [stored, keep_alive, write].into_iter().flatten().min()
+        let due = self.due.next(self.now).filter(|_| self.phase != Phase::Closed);
+        let due = due.map(|at| (at, Timer::Operation));
+        [stored, keep_alive, write, due].into_iter().flatten().min()
     }
 
     // What can be read at any time.
@@ -472,11 +575,16 @@ impl Connection {
             Phase::Closed if self.is_closing() => State::Disconnecting,
             Phase::Closed => State::Closed,
             _ if self.ending.is_some() => State::Disconnecting,
-            Phase::Connecting | Phase::Handshaking => State::Connecting,
+            Phase::Connecting | Phase::Handshaking | Phase::Authenticating => State::Connecting,
             Phase::Connected => State::Connected,
             Phase::Draining | Phase::Flushing => State::Disconnecting,
             Phase::Closing | Phase::Waiting => State::Reconnecting,
         }
+    }
+
+    /// The number of the network connection, or of the last one.
+    pub fn attempt(&self) -> Attempt {
+        self.attempt
     }
 
     /// What the server announced in its CONNACK; the last server's while there is no connection.
@@ -519,17 +627,20 @@ impl Connection {
         self.queue.len()
     }
 
-    /// Whether bytes, actions, events, messages or changes of the store wait to be polled. After a publish that was only queued there are
-    /// none: a driver that sleeps until its deadline need not be woken for it.
+    /// Whether bytes, actions, events, messages or changes of the store wait to be polled, or a deadline was set that
+    /// counts from the driver's next call. After a publish that was only queued there is nothing: a driver that sleeps
+    /// until its deadline need not be woken for it.
     pub fn has_output(&self) -> bool {
         !(self.out.is_empty()
             && self.actions.is_empty()
             && self.events.is_empty()
             && self.messages.is_empty())
             || self.persistence.as_deref().is_some_and(Persistence::has_output)
+            || self.due.is_unsettled()
     }
 
-    /// Whether there is room for one more operation; without it commands answer `Full`.
+    /// Whether there is room for one more operation; without it commands answer `Full`, or
+    /// [`Config::queue_policy`] says what goes.
     pub fn has_room(&self) -> bool {
         self.queue.len() < self.config.queue_limit && self.queue.bytes() < self.config.queue_bytes
     }
@@ -540,6 +651,7 @@ impl Connection {
     fn observe(&mut self, now: Instant) {
         self.observe_coarse(now);
         self.timers.settle(self.now);
+        self.due.settle(self.now);
     }
 
     /// A command: its time may be an old one.
