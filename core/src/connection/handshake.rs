@@ -161,8 +161,10 @@ impl Connection {
     }
 
     pub(super) fn accepted(&mut self, connack: &ConnAck<'_>) -> Result<(), ProtocolError> {
-        let unknown =
-            !self.session.exists && (self.config.strict_session || self.config.client_id == ClientId::Random);
+        // An earlier CONNECT whose answer was lost may have begun it.
+        let unknown = !self.session.exists
+            && self.session.unanswered <= 1
+            && (self.config.strict_session || self.config.client_id == ClientId::Random);
         if connack.session_present && (self.clean_start || unknown) {
             return Err(ProtocolError::UnexpectedSession);
         }

@@ -49,7 +49,7 @@ impl Connection {
             connection.session.known = header.version.is_some();
             connection.session.exists = header.version.is_some();
             // And the last CONNECT of the earlier process may never have been answered.
-            connection.session.unanswered = u32::from(connection.session.known);
+            connection.session.unanswered = 1;
         }
         for token in session.unsent() {
             let Some(record) = connection.restored_record(&session, token) else { continue };

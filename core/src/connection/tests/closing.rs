@@ -32,3 +32,20 @@ fn a_newer_message_takes_the_place_of_one_that_an_earlier_process_left() {
     assert_eq!(stored.rig.outcomes(), [(old, Err(OperationError::Dropped))]);
     assert_eq!(stored.rig.connection.queued(), 1);
 }
+
+/// The CONNACK of the first connection was lost, and with it the news that the server has a session.
+// R: REC-06
+#[test]
+fn the_session_of_a_connect_that_was_never_answered_is_no_surprise() {
+    for strict_session in [true, false] {
+        let client_id = if strict_session { persistent().client_id } else { config().client_id };
+        let mut rig = Rig::new(Config { strict_session, client_id, ..persistent() });
+        rig.connection.connect(rig.now);
+        rig.dial();
+        rig.expect(&[PacketType::Connect]);
+        rig.lose();
+        rig.connection.connect(rig.now);
+        rig.accept(true, Properties::EMPTY);
+        assert_eq!(rig.connection.state(), State::Connected);
+    }
+}
