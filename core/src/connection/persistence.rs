@@ -145,6 +145,8 @@ impl Connection {
         persistence.batch = Batch::new();
         match self.phase {
             Phase::Closed => self.finish_closing(),
+            // There is to be no other connection, whatever this one is closed for.
+            Phase::Closing => self.cause = Some(Box::new(Cause::Store(error))),
             phase if phase.has_transport() => self.fail(Cause::Store(error)),
             _ => self.close(Cause::Store(error)),
         }

@@ -19,6 +19,33 @@ fn fail_store(stored: &mut Stored) -> StoreError {
     error
 }
 
+// R: REC-08, STO-02
+#[test]
+fn a_store_that_fails_while_the_connection_is_being_closed_ends_the_client() {
+    for reconnects in [false, true] {
+        let mut stored = Stored::connected(persistent());
+        let token = stored.rig.publish("a", QoS::AtLeastOnce);
+        if reconnects {
+            stored.rig.connection.reconnect(stored.rig.now);
+        } else {
+            // A PUBREC for a SUBSCRIBE: the connection is closed.
+            stored.rig.subscribe(&["f"]);
+            stored.rig.sent();
+            stored.rig.ack(PacketType::PubRec, 2, ReasonCode::SUCCESS);
+        }
+        stored.rig.events();
+        let error = fail_store(&mut stored);
+        let attempt = stored.rig.connection.attempt;
+        stored.rig.connection.handle_disconnected(stored.rig.now, attempt, eof());
+        let events = stored.rig.events();
+        let result = Err(OperationError::Store(error.clone()));
+        assert!(events.contains(&Event::Published { token, result }), "{events:?}");
+        assert_eq!(events.last(), Some(&Event::Closed { cause: Cause::Store(error) }));
+        assert_eq!(stored.rig.connection.state(), State::Closed);
+        assert_eq!(stored.rig.connection.poll_timeout(), None);
+    }
+}
+
 // R: REC-07, STO-02
 #[test]
 fn a_newer_message_takes_the_place_of_one_that_an_earlier_process_left() {
