@@ -28,6 +28,7 @@ impl Connection {
     pub(super) fn end(&mut self, disconnect: Disconnect<'_>) -> Result<(), DisconnectError> {
         self.check_disconnect(&disconnect)?;
         if self.phase == Phase::Closed {
+            self.restart_when_closed(false);
             return Ok(());
         }
         if self.ending.is_none() {

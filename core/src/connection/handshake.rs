@@ -45,7 +45,7 @@ pub(super) struct ServerSession {
 impl Connection {
     pub(super) fn start(&mut self) {
         if self.is_closing() {
-            return self.restart_when_closed();
+            return self.restart_when_closed(true);
         }
         if let Some(error) = self.store_failure() {
             let cause = Cause::Store(error.clone());

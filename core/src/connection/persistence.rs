@@ -193,10 +193,10 @@ impl Connection {
         self.persistence.as_deref().is_some_and(|persistence| persistence.closing.is_some())
     }
 
-    /// A client that is closing is to be started once that is done.
-    pub(super) fn restart_when_closed(&mut self) {
+    /// A client that is closing is to be started once that is done, or is not.
+    pub(super) fn restart_when_closed(&mut self, restart: bool) {
         if let Some(persistence) = self.persistence.as_deref_mut() {
-            persistence.restart = true;
+            persistence.restart = restart;
         }
     }
 

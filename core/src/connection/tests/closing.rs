@@ -46,6 +46,21 @@ fn a_store_that_fails_while_the_connection_is_being_closed_ends_the_client() {
     }
 }
 
+// R: REC-08, STO-02
+#[test]
+fn a_client_that_was_to_start_again_once_closed_can_be_stopped_before() {
+    let mut stored = Stored::connected(persistent());
+    stored.rig.publish("a", QoS::AtLeastOnce);
+    stored.take();
+    stored.rig.connection.disconnect(stored.rig.now, at_once()).unwrap();
+    stored.rig.closed_because();
+    stored.rig.connection.connect(stored.rig.now);
+    stored.rig.connection.disconnect(stored.rig.now, at_once()).unwrap();
+    stored.store();
+    assert_eq!(stored.rig.actions(), [], "it stays closed");
+    assert_eq!(stored.rig.events().last(), Some(&Event::Closed { cause: Cause::Requested }));
+}
+
 // R: REC-07, STO-02
 #[test]
 fn a_newer_message_takes_the_place_of_one_that_an_earlier_process_left() {
