@@ -61,6 +61,21 @@ fn a_client_that_was_to_start_again_once_closed_can_be_stopped_before() {
     assert_eq!(stored.rig.events().last(), Some(&Event::Closed { cause: Cause::Requested }));
 }
 
+// R: PUB-03, STO-02
+#[test]
+fn what_is_discarded_before_it_was_sent_leaves_no_identifier_behind() {
+    let mut stored = Stored::connected(Config { discard_on_close: true, ..persistent() });
+    let sent = stored.rig.publish("sent", QoS::AtLeastOnce);
+    stored.store();
+    stored.rig.sent();
+    stored.rig.publish("admitted", QoS::ExactlyOnce);
+    stored.rig.connection.disconnect(stored.rig.now, at_once()).unwrap();
+    stored.rig.closed_because();
+    stored.store();
+    assert_eq!(stored.keys(), [Key::Flight(sent.0)], "the server may know only the first");
+    assert_eq!(stored.rig.connection.in_flight(), 1);
+}
+
 // R: REC-07, STO-02
 #[test]
 fn a_newer_message_takes_the_place_of_one_that_an_earlier_process_left() {
