@@ -52,6 +52,9 @@ pub(super) struct Persistence {
 
 type Reply = (PacketType, u16, ReasonCode);
 
+/// What a reply that waits takes.
+const REPLY: usize = size_of::<(PersistId, Reply)>();
+
 impl Persistence {
     pub(super) fn new(session: &Session, now: Instant) -> Self {
         let header = session.header.as_ref();
@@ -360,6 +363,11 @@ impl Connection {
             }
             _ => self.send_reply(reply),
         }
+    }
+
+    /// The bytes of the replies that wait for the store.
+    pub(super) fn waiting_replies(&self) -> u64 {
+        self.persistence.as_deref().map_or(0, |persistence| (persistence.replies.len() * REPLY) as u64)
     }
 
     fn send_replies(&mut self) {

@@ -76,6 +76,25 @@ fn what_is_discarded_before_it_was_sent_leaves_no_identifier_behind() {
     assert_eq!(stored.rig.connection.in_flight(), 1);
 }
 
+/// A server that sends answers to nothing, while the store is busy with what must come before ours.
+// R: STO-02
+#[test]
+fn answers_that_wait_for_the_store_do_not_fill_the_memory() {
+    let mut stored = Stored::connected(persistent());
+    stored.rig.deliver("a", QoS::ExactlyOnce, 1, false);
+    stored.rig.messages();
+    stored.take();
+    let limit = stored.rig.connection.config().send_buffer;
+    let flood = b"\x62\x02\x00\x09".repeat(limit);
+    assert_eq!(stored.rig.send_bytes(&flood), Ingress::Paused);
+    assert!(stored.rig.input.len() > flood.len() / 2, "{} bytes are left", stored.rig.input.len());
+    stored.store();
+    stored.rig.pump();
+    let left = stored.rig.input.len();
+    stored.rig.send_bytes(&[]);
+    assert!(stored.rig.input.len() < left, "it goes on once they are stored");
+}
+
 // R: REC-07, STO-02
 #[test]
 fn a_newer_message_takes_the_place_of_one_that_an_earlier_process_left() {
