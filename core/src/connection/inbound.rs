@@ -209,13 +209,14 @@ impl Connection {
         }
         let mut stored_by = entry.stored_by;
         if !repeated {
-            let (token, order) = (entry.token, self.in_flight.next_pubrec());
+            let (token, abandoned) = (entry.token, entry.abandoned);
+            let order = self.in_flight.next_pubrec();
             if let Some(record) = self.in_flight.release(packet_id, order, ack.reason, ack.properties.into())
             {
                 self.queue.release(record);
             }
             self.forget_message(token);
-            let stage = StoredStage::Released { order, reason: ack.reason };
+            let stage = StoredStage::Released { order, reason: ack.reason, abandoned };
             stored_by = self.store_flight(token, packet_id, stage);
             self.in_flight.stored_by(packet_id, stored_by);
         }

@@ -81,19 +81,23 @@ impl Connection {
     }
 
     fn restore_flight(&mut self, session: &Session, token: u64, flight: StoredFlight) {
+        let abandoned = matches!(
+            flight.stage,
+            StoredStage::Abandoned { .. } | StoredStage::Released { abandoned: true, .. }
+        );
         let stage = match flight.stage {
             StoredStage::Published => match self.restored_record(session, token) {
                 Some(record) => Stage::Published(record),
                 None => return,
             },
-            StoredStage::Released { order, reason } => {
+            StoredStage::Released { order, reason, .. } => {
                 Stage::Released { order, reason, properties: PropertiesBuf::new() }
             }
             StoredStage::Abandoned { exactly_once } => {
                 Stage::Abandoned { qos: if exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce } }
             }
         };
-        self.in_flight.restore(flight.packet_id, Token(token), self.now, stage);
+        self.in_flight.restore(flight.packet_id, Token(token), self.now, stage, abandoned);
         self.restore_expiry(session, token, Some(flight.packet_id));
     }
 

@@ -95,6 +95,37 @@ fn answers_that_wait_for_the_store_do_not_fill_the_memory() {
     assert!(stored.rig.input.len() < left, "it goes on once they are stored");
 }
 
+// R: PUB-05, STO-02
+#[test]
+fn a_message_that_was_cancelled_is_not_reported_again_by_the_next_process() {
+    for cancelled_first in [true, false] {
+        let mut stored = Stored::connected(persistent());
+        let token = stored.rig.publish("a", QoS::ExactlyOnce);
+        stored.store();
+        stored.rig.sent();
+        if cancelled_first {
+            stored.rig.connection.cancel(stored.rig.now, token).unwrap();
+        }
+        stored.rig.ack(PacketType::PubRec, 1, ReasonCode::SUCCESS);
+        if !cancelled_first {
+            stored.rig.connection.cancel(stored.rig.now, token).unwrap();
+        }
+        stored.store();
+        let mut session = crate::session::Session::new();
+        for (key, record) in &stored.disk {
+            session.load(*key, record).unwrap();
+        }
+        assert_eq!(session.pending().count(), 0);
+        let mut stored = stored.crash();
+        stored.connect(true);
+        assert_eq!(stored.rig.sent(), ["PubRel 1 0x00"]);
+        stored.rig.ack(PacketType::PubComp, 1, ReasonCode::SUCCESS);
+        assert_eq!(stored.rig.published(), [], "its fate was reported");
+        stored.store();
+        assert_eq!(stored.keys(), []);
+    }
+}
+
 // R: REC-07, STO-02
 #[test]
 fn a_newer_message_takes_the_place_of_one_that_an_earlier_process_left() {
