@@ -156,3 +156,21 @@ fn the_session_of_a_connect_that_was_never_answered_is_no_surprise() {
         assert_eq!(rig.connection.state(), State::Connected);
     }
 }
+
+// R: REC-08, PUB-05, STO-02
+#[test]
+fn what_ended_as_kept_cannot_be_cancelled_before_it_goes_on() {
+    let mut stored = Stored::connected(persistent());
+    let token = stored.rig.publish("a", QoS::AtLeastOnce);
+    stored.store();
+    stored.rig.sent();
+    stored.rig.connection.disconnect(stored.rig.now, at_once()).unwrap();
+    stored.rig.closed_because();
+    let cancelled = stored.rig.connection.cancel(stored.rig.now, token);
+    assert_eq!(cancelled, Err(crate::error::CancelError), "it has ended");
+    assert_eq!(stored.rig.events(), []);
+    assert!(!stored.rig.connection.has_output(), "the store was told to let go");
+    stored.connect(true);
+    stored.rig.connection.cancel(stored.rig.now, token).unwrap();
+    assert_eq!(stored.rig.outcomes(), [(token, Err(OperationError::Cancelled))]);
+}
