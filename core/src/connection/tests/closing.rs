@@ -146,7 +146,7 @@ fn a_newer_message_takes_the_place_of_one_that_an_earlier_process_left() {
 fn the_session_of_a_connect_that_was_never_answered_is_no_surprise() {
     for strict_session in [true, false] {
         let client_id = if strict_session { persistent().client_id } else { config().client_id };
-        let mut rig = Rig::new(Config { strict_session, client_id, ..persistent() });
+        let mut rig = Rig::new(Config { client_id, strict_session, ..persistent() });
         rig.connection.connect(rig.now);
         rig.dial();
         rig.expect(&[PacketType::Connect]);
