@@ -37,6 +37,12 @@ pub struct Statistics {
     pub unclaimed: u64,
     /// Messages that wait for the application now.
     pub backlog: usize,
+    /// What those messages take, in bytes.
+    pub backlog_bytes: usize,
+    /// Operations that wait to be sent now.
+    pub queued: usize,
+    /// Operations that wait for the server's answer now.
+    pub in_flight: usize,
 }
 
 impl Client {
@@ -167,10 +173,16 @@ impl Client {
 
     /// Counters.
     pub fn statistics(&self) -> Statistics {
-        self.handle.with(|inner| Statistics {
-            connection: inner.connection.statistics(),
-            unclaimed: inner.inbox.dropped(),
-            backlog: inner.inbox.backlog().0,
+        self.handle.with(|inner| {
+            let (backlog, backlog_bytes) = inner.inbox.backlog();
+            Statistics {
+                connection: inner.connection.statistics(),
+                unclaimed: inner.inbox.dropped(),
+                backlog,
+                backlog_bytes,
+                queued: inner.connection.queued(),
+                in_flight: inner.connection.in_flight(),
+            }
         })
     }
 

@@ -93,6 +93,10 @@ impl Session {
         true
     }
 
+    pub(super) fn pending(&self) -> usize {
+        self.queue.len() + self.in_flight.len()
+    }
+
     pub(super) fn has_backlog(&self) -> bool {
         !self.again.is_empty() || !self.queue.is_empty()
     }

@@ -1,0 +1,100 @@
+//! Many clients against the model broker, over a network that breaks, under virtual time: one seed is one run.
+
+mod application;
+mod findings;
+mod network;
+mod plan;
+mod process;
+mod promises;
+mod random;
+mod report;
+mod serving;
+mod settling;
+mod setup;
+mod shrink;
+mod trace;
+mod troubles;
+mod wire;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+pub use findings::Violation;
+pub use report::{FAULTS, Report};
+
+use plan::Plan;
+use world::World;
+
+/// A run that found something wrong.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    /// Its seed.
+    pub seed: u64,
+    /// What was wrong.
+    pub violation: Violation,
+}
+
+/// Runs one seed.
+///
+/// # Errors
+/// The first invariant that did not hold.
+pub fn run(seed: u64) -> Result<Report, Box<Failure>> {
+    let plan = Plan::draw(seed);
+    execute(&plan, false).0.map_err(|violation| Box::new(Failure { seed, violation }))
+}
+
+/// Runs one seed and gives what happened, a line for each thing, for people.
+pub fn explain(seed: u64) -> (Result<Report, Box<Failure>>, Vec<String>) {
+    let plan = Plan::draw(seed);
+    let mut lines = plan.describe();
+    let (result, story) = execute(&plan, true);
+    lines.extend(story);
+    (result.map_err(|violation| Box::new(Failure { seed, violation })), lines)
+}
+
+/// Leaves out of a failing run what it does not need to fail; what is left, for people. Nothing, if it does not fail.
+pub fn shrink(seed: u64) -> Option<Vec<String>> {
+    let plan = Plan::draw(seed);
+    let plan = shrink::shrink(plan)?;
+    let (result, story) = execute(&plan, true);
+    let mut lines = plan.describe();
+    lines.extend(story);
+    lines.push(result.err().map_or_else(String::new, |violation| violation.to_string()));
+    Some(lines)
+}
+
+/// A run of a plan. A panic is a violation like any other.
+fn execute(plan: &Plan, verbose: bool) -> (Result<Report, Violation>, Vec<String>) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| World::new(plan, verbose).run(plan)));
+    match outcome {
+        Ok((result, trace)) => (result, trace.lines.unwrap_or_default()),
+        Err(panic) => {
+            let text = panic.downcast_ref::<String>().cloned();
+            let text = text.or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+            let detail = text.unwrap_or_default();
+            (Err(Violation { check: "a panic", detail, at: 0 }), Vec::new())
+        }
+    }
+}
+
+/// Bytes of MQTT packets, for people: the types, as far as they can be told from the first byte.
+fn describe(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut text = format!("{} bytes", bytes.len());
+    for byte in bytes.iter().take(48) {
+        let _ = write!(text, " {byte:02x}");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_seed_is_a_run() {
+        for seed in 0..20 {
+            let first = super::run(seed).map(|report| report.hash);
+            let second = super::run(seed).map(|report| report.hash);
+            assert_eq!(first.ok(), second.ok());
+        }
+    }
+}
