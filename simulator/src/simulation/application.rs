@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use futures_core::Stream as _;
 use sterna_client::{
     AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Messages, Publishing, QoS, ReasonCode,
-    SubscribeError, Subscribing, Subscription, Unsubscribing,
+    State, SubscribeError, Subscribing, Subscription, Unsubscribing,
 };
 
 use super::findings::Findings;
@@ -113,6 +113,8 @@ pub(super) struct Application {
     unsubscribed: Vec<&'static str>,
     /// The client closed, and every stream ends.
     has_closed: bool,
+    /// Nothing is put off any more.
+    hurries: bool,
 }
 
 /// Never: nothing is due.
@@ -127,6 +129,7 @@ impl Application {
             next_key: life << 32,
             unsubscribed: Vec::new(),
             has_closed: false,
+            hurries: false,
         }
     }
 
@@ -221,7 +224,10 @@ impl Application {
         self.start(Operation::Subscribe(subscribing, habits), None, drop_after, around.now);
     }
 
-    fn open(&mut self, source: Source, habits: Habits) {
+    fn open(&mut self, source: Source, mut habits: Habits) {
+        if self.hurries {
+            (habits.reading, habits.acking) = (Reading::Eager, Acking::AtOnce);
+        }
         let flag = Flag::raised();
         let waker = Waker::from(flag.clone());
         let key = self.next_key;
@@ -277,6 +283,7 @@ impl Application {
 
     /// The application does everything that it put off.
     pub(super) fn hurry(&mut self, now: u64) {
+        self.hurries = true;
         self.set_reading(Reading::Eager, now);
         self.set_acking(Acking::AtOnce);
         for task in &mut self.tasks {
@@ -320,6 +327,7 @@ impl Application {
             }
             index += 1;
         }
+        self.has_closed |= self.client.state() == State::Closed;
         let mut index = 0;
         while index < self.streams.len() {
             let (moved, ended) = self.run_stream(index, around);

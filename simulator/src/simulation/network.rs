@@ -281,7 +281,7 @@ impl Link {
     pub(super) fn heal(&mut self, now: u64, resets_dead: bool) {
         self.up.stalled_until = 0;
         self.down.stalled_until = 0;
-        self.network.splits = 0;
+        self.network = self.network.healed();
         if resets_dead && (self.up.is_dead || self.down.is_dead) {
             self.up.is_dead = false;
             self.down.is_dead = false;

@@ -229,6 +229,7 @@ impl World {
                 while self.write(client) {}
                 let process = &mut self.processes[client];
                 process.is_lingering = true;
+                process.blocked_since = None;
                 if let Some(link) = process.link.and_then(|id| self.links.get_mut(&id)) {
                     link.client_finishes(now);
                 }
@@ -254,10 +255,9 @@ impl World {
 
     fn resolve(&mut self, client: usize) {
         let now = self.now;
-        let settling = self.is_settling;
         let refusals = self.setup.network.refusals;
         let process = &mut self.processes[client];
-        let succeeds = settling || !process.random.percent(refusals / 2);
+        let succeeds = !process.random.percent(refusals / 2);
         let at = now + process.random.span(1, 3_000_000);
         process.io = Io::Resolving { at, succeeds };
     }
@@ -267,7 +267,6 @@ impl World {
         let network = self.setup.network.clone();
         let is_live = address.ip().to_string() == "10.0.0.0";
         let down = self.broker_down_until > now;
-        let settling = self.is_settling;
         let process = &mut self.processes[client];
         let at = now + network.delay + process.random.below(network.delay + network.jitter + 1);
         let cut_off = process.is_cut_off_until > now;
@@ -275,7 +274,6 @@ impl World {
         let succeeds = match () {
             () if !is_live || cut_off => process.random.percent(50).then_some(false),
             () if down => Some(false),
-            () if settling => Some(true),
             () if silent => None,
             () => Some(!refused),
         };
@@ -322,15 +320,13 @@ impl World {
             let id = self.next_link;
             let life = self.processes[client].life;
             let random = Random::of(self.seed, id ^ (client as u64) << 20 ^ life << 40);
-            let mut network = self.setup.network.clone();
-            if self.is_settling {
-                network.splits = 0;
-            }
+            let network = self.setup.network.clone();
             self.links.insert(id, Link::new(id, client, random, network));
             self.processes[client].link = Some(id);
             self.broker.connected(self.broker_now(), ConnectionId(id));
             let (wire, bench) = self.wire(client);
             wire.connected(bench.now);
+            self.promises.connected(client);
             self.report.connections += 1;
         }
         let process = &mut self.processes[client];

@@ -40,6 +40,8 @@ struct Promise {
 struct Account {
     /// Sessions at the broker that have ended.
     sessions_ended: u64,
+    /// How many had ended when the client connected last: of the others it cannot know yet.
+    sessions_known: u64,
     /// A process without a store went, and the next one took its session over: QoS 2 cannot hold.
     has_amnesia: bool,
     /// The client closed, or was refused for good: what waited has ended.
@@ -104,7 +106,7 @@ impl Promises {
 
     /// The application hands a message in; its number.
     pub(super) fn offer(&mut self, publisher: usize, topic: &'static str, qos: QoS) -> u32 {
-        let sessions_before = self.accounts[publisher].sessions_ended;
+        let sessions_before = self.accounts[publisher].sessions_known;
         let (standing, taken, session) = (Standing::Offered, 0, 0);
         self.messages.push(Promise { publisher, topic, qos, standing, taken, session, sessions_before });
         self.messages.len() as u32 - 1
@@ -282,6 +284,12 @@ impl Promises {
     }
 
     // What happened to a client
+
+    /// The client makes a new network connection.
+    pub(super) fn connected(&mut self, client: usize) {
+        let account = &mut self.accounts[client];
+        account.sessions_known = account.sessions_ended;
+    }
 
     /// From now on messages may be acknowledged that the application has not seen.
     pub(super) fn loosen(&mut self, client: usize) {

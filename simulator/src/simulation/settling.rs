@@ -33,6 +33,7 @@ impl World {
         let (now, at) = (self.now, self.broker_now());
         self.broker.clear_faults();
         self.broker_down_until = 0;
+        self.setup.network = self.setup.network.healed();
         for id in std::mem::take(&mut self.deaf).into_keys() {
             self.broker.set_reading(at, crate::broker::ConnectionId(id), true);
         }
@@ -93,12 +94,12 @@ impl World {
         let process = &self.processes[client];
         let Some(application) = &process.application else { return format!("c{client}: no process") };
         format!(
-            "c{client}: {:?}, {:?}, {} pending at the broker, waiting {}, {:?}",
+            "c{client}: {:?}, {} pending at the broker, waiting {}, {:?}, {:?}",
             application.client.state(),
-            application.client.statistics(),
             self.broker.pending(&self.setup.clients[client].id),
             application.waiting(),
             process.engine,
+            application.client.statistics(),
         )
     }
 
@@ -145,7 +146,10 @@ impl World {
             }
         }
         let end = self.now + 3 * longest + 10_000_000;
-        while self.findings.first.is_none() && self.now < end && self.step() {}
+        self.work();
+        while self.findings.first.is_none() && self.now < end && self.step() {
+            self.work();
+        }
         if self.findings.first.is_some() {
             return;
         }

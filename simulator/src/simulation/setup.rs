@@ -90,12 +90,22 @@ impl Setup {
     pub(super) fn draw(random: &mut Random) -> Self {
         let old_broker = random.percent(8);
         let count = random.pick(&[1, 2, 2, 2, 3, 3, 4]);
-        let clients = (0..count).map(|index| ClientSetup::draw(random, index, old_broker)).collect();
-        Self { network: Network::draw(random), broker: draw_broker(random, old_broker), clients }
+        let clients: Vec<_> = (0..count).map(|index| ClientSetup::draw(random, index, old_broker)).collect();
+        // A server can tell only 5.0 what it does not take, and every other client would try for ever.
+        let is_v5 = |client: &ClientSetup| client.version == VersionPolicy::Only(ProtocolVersion::V5);
+        let has_limits = clients.iter().all(is_v5) && random.percent(15);
+        let broker = draw_broker(random, old_broker, has_limits);
+        Self { network: Network::draw(random), broker, clients }
     }
 }
 
 impl Network {
+    /// Quick and wide enough for every time-out that a client may have.
+    pub(super) fn healed(&self) -> Self {
+        let (delay, jitter) = (self.delay.min(5_000), self.jitter.min(5_000));
+        Self { delay, jitter, window: 65_536, splits: 0, refusals: 0, silences: 0 }
+    }
+
     fn draw(random: &mut Random) -> Self {
         let is_calm = random.percent(25);
         Self {
@@ -109,7 +119,7 @@ impl Network {
     }
 }
 
-fn draw_broker(random: &mut Random, old: bool) -> Options {
+fn draw_broker(random: &mut Random, old: bool, has_limits: bool) -> Options {
     let mut options = Options {
         receive_maximum: random.pick(&[1, 2, 3, 10, 1_000, u16::MAX]),
         topic_alias_maximum: random.pick(&[0, 1, 2, 16]),
@@ -128,17 +138,13 @@ fn draw_broker(random: &mut Random, old: bool) -> Options {
     if random.percent(10) {
         options.server_keep_alive = Some(random.pick(&[1, 5, 30]));
     }
-    if random.percent(4) {
-        options.maximum_qos = random.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce]);
-    }
-    if random.percent(4) {
-        options.retain_available = false;
-    }
-    if random.percent(4) {
-        options.maximum_packet_size = random.pick(&[100, 400]);
-    }
-    if random.percent(4) {
-        options.wildcard_subscription_available = false;
+    if has_limits {
+        match random.below(4) {
+            0 => options.maximum_qos = random.pick(&[QoS::AtMostOnce, QoS::AtLeastOnce]),
+            1 => options.retain_available = false,
+            2 => options.maximum_packet_size = random.pick(&[100, 400]),
+            _ => options.wildcard_subscription_available = false,
+        }
     }
     options
 }

@@ -184,7 +184,6 @@ impl World {
 
     /// Lets time pass to the next thing that happens by itself; false if there is none.
     pub(super) fn step(&mut self) -> bool {
-        self.work();
         let Some(at) = self.next() else { return false };
         self.set_now(at);
         true
