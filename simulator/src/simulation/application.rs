@@ -162,10 +162,11 @@ impl Application {
         self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now });
     }
 
-    pub(super) fn connect(&mut self, now: u64) {
+    pub(super) fn connect(&mut self, around: &mut Surroundings<'_>) {
         self.has_closed = false;
         let connecting = self.client.connect();
-        self.start(Operation::Connect(connecting), None, None, now);
+        self.start(Operation::Connect(connecting), None, None, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
     }
 
     pub(super) fn disconnect(&mut self, at_once: bool, now: u64) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use bytes::Buf;
-use sterna_client::{AckMode, ClientBuilder, Engine, Instant, Runtime, State, Step, Will};
+use sterna_client::{ClientBuilder, Engine, Instant, Runtime, State, Step, Will};
 use sterna_core::packet::{PropertiesBuf, QoS};
 
 use super::application::{Application, Habits};
@@ -92,12 +92,13 @@ impl World {
         let setup = self.setup.clients[client].clone();
         let Some(mut application) = self.processes[client].application.take() else { return };
         let mut around = self.surroundings(client);
+        // A client that has closed takes nothing before it is started again.
+        application.connect(&mut around);
         for (filter, qos) in setup.subscriptions {
             let habits =
                 Habits { filter: Some(filter), mode: setup.ack, reading: Reading::Eager, acking: Acking::AtOnce };
             application.subscribe(qos, habits, true, None, &mut around);
         }
-        application.connect(around.now);
         self.processes[client].application = Some(application);
     }
 
@@ -433,8 +434,9 @@ impl World {
 
     /// At the end nothing may wait for want of a stream.
     pub(super) fn claim_everything(&mut self, client: usize) {
+        let mode = self.setup.clients[client].ack;
         let Some(mut application) = self.processes[client].application.take() else { return };
-        application.take_unclaimed(AckMode::OnNext, &mut self.surroundings(client));
+        application.take_unclaimed(mode, &mut self.surroundings(client));
         self.processes[client].application = Some(application);
     }
 

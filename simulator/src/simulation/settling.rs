@@ -6,7 +6,7 @@ use super::plan::{Death, Event, How};
 use super::world::World;
 
 /// How long it may take until all is well again: the longest pauses and time-outs in a row.
-const PATIENCE: u64 = 3_600_000_000;
+const PATIENCE: u64 = 900_000_000;
 /// More steps than this while nothing resolves is a livelock.
 const STEPS: u32 = 200_000;
 

@@ -90,11 +90,15 @@ impl Setup {
     pub(super) fn draw(random: &mut Random) -> Self {
         let old_broker = random.percent(8);
         let count = random.pick(&[1, 2, 2, 2, 3, 3, 4]);
-        let clients: Vec<_> = (0..count).map(|index| ClientSetup::draw(random, index, old_broker)).collect();
+        let mut clients: Vec<_> = (0..count).map(|index| ClientSetup::draw(random, index, old_broker)).collect();
         // A server can tell only 5.0 what it does not take, and every other client would try for ever.
         let is_v5 = |client: &ClientSetup| client.version == VersionPolicy::Only(ProtocolVersion::V5);
         let has_limits = clients.iter().all(is_v5) && random.percent(15);
         let broker = draw_broker(random, old_broker, has_limits);
+        for client in clients.iter_mut().filter(|_| has_limits) {
+            // A will that the server does not take ends every attempt.
+            client.will = false;
+        }
         Self { network: Network::draw(random), broker, clients }
     }
 }
