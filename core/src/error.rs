@@ -7,6 +7,7 @@ use crate::connection::Timer;
 use crate::packet::{
     DecodeError, EncodeError, PacketType, PropertiesBuf, PropertyId, ProtocolVersion, ReasonCode,
 };
+use crate::session::StoreError;
 use crate::topic::TopicError;
 
 /// Options that contradict each other or the specification.
@@ -188,6 +189,13 @@ pub enum OperationError {
     /// The server's answer could not be read in time because unread messages fill the reserve.
     #[error("the answer is stuck behind messages that the application does not read")]
     Stalled,
+    /// The client closed first, but the store keeps the message: it goes on when the client is started again, and
+    /// its end is reported then, under the same token.
+    #[error("the client was closed; the store keeps the message for the next start")]
+    Kept,
+    /// The store failed before it had the message.
+    #[error("the message could not be stored: {0}")]
+    Store(StoreError),
     /// The client closed first.
     #[error("the client was closed before the operation completed")]
     Closed,
@@ -390,6 +398,9 @@ pub enum Cause {
     /// CONNECT cannot be written for the version that the server speaks.
     #[error("cannot write CONNECT: {0}")]
     Connect(EncodeError),
+    /// The store failed: without it no promise can be kept.
+    #[error("the store failed: {0}")]
+    Store(StoreError),
 }
 
 /// Why a disconnect was not accepted; nothing happened.

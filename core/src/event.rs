@@ -105,6 +105,11 @@ pub enum Event {
         /// Why it ended.
         cause: Cause,
     },
+    /// A message of QoS 1 or 2 is in the store: a crash does not lose it any more. Only with a store.
+    Stored {
+        /// The operation, which goes on.
+        token: Token,
+    },
     /// A publish completed.
     Published {
         /// The operation.

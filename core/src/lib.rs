@@ -80,6 +80,7 @@ mod event;
 mod message;
 pub mod packet;
 mod server;
+mod session;
 mod time;
 pub mod topic;
 
@@ -95,4 +96,5 @@ pub use error::{
 pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Token};
 pub use message::{Message, MessageId};
 pub use server::Server;
+pub use session::{Batch, Key, Pending, PersistId, RestoreError, Session, SessionError, StoreError, StoreOp};
 pub use time::Instant;

@@ -40,6 +40,9 @@ impl Connection {
         self.check_publish_packet(publish)?;
         let token = self.take_token();
         let record = self.queue.record(publish);
+        if record.qos != QoS::AtMostOnce {
+            self.store_message(token, &record);
+        }
         self.queue.push(token, record);
         self.flush();
         Ok(token)
@@ -245,7 +248,9 @@ impl Connection {
                 return Err(AckError::Reason(reason));
             }
         }
-        self.received.acknowledge(id, reason)?;
+        if self.received.acknowledge(id, reason)? {
+            self.store_incoming(id.packet_id);
+        }
         self.send_acks();
         Ok(())
     }
@@ -256,7 +261,11 @@ impl Connection {
             return;
         }
         while let Some((packet, packet_id, reason)) = self.received.next_release() {
-            self.send_ack(packet, packet_id, reason);
+            if packet == PacketType::PubRec {
+                self.reply_incoming(packet, packet_id, reason);
+            } else {
+                self.send_ack(packet, packet_id, reason);
+            }
         }
     }
 

@@ -56,7 +56,8 @@ impl Connection {
             return;
         }
         // The answer may well be there, behind messages that the application does not read.
-        for (token, operation) in self.in_flight.abandon(self.attempt, self.now, timeout) {
+        for (token, packet_id, operation) in self.in_flight.overdue(self.attempt, self.now, timeout) {
+            self.abandon(packet_id);
             self.failed(operation, token, OperationError::Stalled);
         }
         if let Some(oldest) = self.in_flight.oldest(self.attempt) {
@@ -99,6 +100,9 @@ impl Connection {
         self.queue.trim();
         self.in_flight.trim();
         self.received.trim();
+        if let Some(persistence) = self.persistence.as_deref_mut() {
+            persistence.trim();
+        }
         if self.messages.is_empty() {
             self.messages = VecDeque::new();
         }

@@ -6,7 +6,6 @@ use alloc::format;
 use alloc::vec;
 
 use super::Connection;
-use super::inflight::Stage;
 use super::state::{Input, Phase};
 use super::timer::Timer;
 use crate::command::Disconnect;
@@ -176,36 +175,57 @@ impl Connection {
         self.fail(if refused { Cause::Refused(refusal) } else { Cause::ServerDisconnected(refusal) });
     }
 
-    /// The client has ended: everything is resolved.
+    /// The client has ended, and says so once its store has everything: all operations are resolved then.
     pub(super) fn close(&mut self, cause: Cause) {
         self.phase = Phase::Closed;
         self.ending = None;
         self.timers.disarm_all();
-        for entry in self.in_flight.take_all() {
-            let operation = entry.stage.operation();
-            match entry.stage {
-                Stage::Published(record) => self.queue.release(record),
-                Stage::Released { .. } => {}
-                Stage::Controlled(control) => self.queue.release_control(&control),
-            }
-            if !entry.abandoned {
-                self.failed(operation, entry.token, OperationError::Closed);
-            }
+        if self.waits_for_store(&cause) {
+            return;
+        }
+        if self.persistence.is_some() {
+            self.keep_messages();
+        } else {
+            self.drop_messages();
         }
         for control in core::mem::take(&mut self.queue.control) {
             self.queue.release_control(&control);
             self.failed(control.operation(), control.token, OperationError::Closed);
         }
-        let mut messages: VecDeque<_> = core::mem::take(&mut self.queue.at_most_once);
-        messages.append(&mut self.queue.acknowledged);
-        for (token, record) in messages {
+        for (token, record) in core::mem::take(&mut self.queue.at_most_once) {
             self.queue.release(record);
             self.publish_failed(token, OperationError::Closed);
         }
         self.subscriptions.close();
-        self.received.clear();
+        self.received.close();
         self.trim();
         self.report(Event::Closed { cause });
+    }
+
+    /// Without a store nothing is sent any more. The server may still know the packet identifiers: they stay reserved
+    /// until the next connection tells whether its session lives.
+    fn drop_messages(&mut self) {
+        for (token, packet_id) in self.in_flight.awaited() {
+            self.abandon(packet_id);
+            self.publish_failed(token, OperationError::Closed);
+        }
+        for (token, record) in core::mem::take(&mut self.queue.acknowledged) {
+            self.queue.release(record);
+            self.publish_failed(token, OperationError::Closed);
+        }
+    }
+
+    /// What the store has goes on when the client is started again, here or in another process.
+    fn keep_messages(&mut self) {
+        for (token, _) in self.in_flight.awaited() {
+            let error = self.closing_error(token);
+            self.publish_failed(token, error);
+        }
+        let tokens: VecDeque<_> = self.queue.acknowledged.iter().map(|(token, _)| *token).collect();
+        for token in tokens {
+            let error = self.closing_error(token);
+            self.publish_failed(token, error);
+        }
     }
 
     /// Reports the end of an operation that did not succeed.

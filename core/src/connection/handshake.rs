@@ -24,7 +24,7 @@ use crate::time::Instant;
 /// What is known of the session at the server.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // Each is one independent fact.
-pub(super) struct Session {
+pub(super) struct ServerSession {
     /// A connection was accepted since the client was started.
     pub(super) accepted: bool,
     /// A connection was accepted ever: Clean Start holds for the first one.
@@ -43,6 +43,13 @@ pub(super) struct Session {
 
 impl Connection {
     pub(super) fn start(&mut self) {
+        if self.is_closing() {
+            return self.restart_when_closed();
+        }
+        if let Some(error) = self.store_failure() {
+            let cause = Cause::Store(error.clone());
+            return self.report(Event::Closed { cause });
+        }
         if self.phase == Phase::Closed || self.phase == Phase::Idle {
             self.session.accepted = false;
             self.session.retry_now = false;
@@ -151,8 +158,10 @@ impl Connection {
         if connack.session_present && (self.clean_start || unknown) {
             return Err(ProtocolError::UnexpectedSession);
         }
-        if let Some(assigned) = connack.properties.assigned_client_identifier() {
-            self.client_id = assigned.into();
+        let mut assigned = false;
+        if let Some(id) = connack.properties.assigned_client_identifier() {
+            assigned = *self.client_id != *id;
+            self.client_id = id.into();
         } else if self.client_id.is_empty() && self.version == ProtocolVersion::V5 {
             return Err(ProtocolError::NoAssignedClientId);
         }
@@ -164,7 +173,7 @@ impl Connection {
         let resumed = if silent { !self.clean_start && self.session.exists } else { connack.session_present };
         // Whether it is the session that we know: a CONNECT whose answer was lost may have begun another.
         let unsure = silent || self.session.unanswered > 1;
-        self.session = Session {
+        self.session = ServerSession {
             accepted: true,
             known: true,
             exists: match self.version {
@@ -177,6 +186,9 @@ impl Connection {
             unanswered: 0,
         };
         self.server = Some(Box::new(server));
+        if assigned || self.stored_version() != Some(self.version) {
+            self.store_header();
+        }
         self.timers.disarm(Timer::Connect);
         self.report(Event::Connected { attempt: self.attempt, session_present: resumed });
         if !resumed {
@@ -199,19 +211,24 @@ impl Connection {
     /// The server has no session: what was in flight is published again as new, or its fate is unknown [REC-05];
     /// what was never sent is not concerned.
     fn lose_session(&mut self) {
+        self.forget_received();
         self.received.clear();
         let mut again = Vec::new();
         for entry in self.in_flight.take_all() {
             match entry.stage {
-                Stage::Published(record) if entry.abandoned => self.queue.release(record),
-                Stage::Published(record) if record.qos == QoS::AtLeastOnce => {
+                Stage::Abandoned { .. } => self.forget_flight(entry.token),
+                Stage::Published(record) if record.qos == QoS::AtLeastOnce || !entry.sent => {
+                    self.forget_flight(entry.token);
                     again.push((entry.token, record));
                 }
                 Stage::Published(record) => {
+                    self.forget_message(entry.token);
+                    self.forget_flight(entry.token);
                     self.queue.release(record);
                     self.publish_failed(entry.token, OperationError::SessionLost);
                 }
                 Stage::Released { reason, properties, .. } => {
+                    self.forget_flight(entry.token);
                     if !entry.abandoned {
                         let result = Ok(Receipt { reason, properties });
                         self.report(Event::Published { token: entry.token, result });

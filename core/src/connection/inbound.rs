@@ -15,6 +15,7 @@ use crate::packet::{
     self, Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode,
     ReasonCodes, Sender,
 };
+use crate::session::{PersistId, StoredStage};
 
 /// While this many messages of earlier reads wait, a new one that would pin much more memory than it has is copied out.
 const COPY_FROM_BACKLOG: usize = 32;
@@ -125,7 +126,10 @@ impl Connection {
             Packet::PubComp(ack) => self.take_pubcomp(ack)?,
             Packet::PubRel(ack) => {
                 let reason = self.received.release(ack.packet_id)?;
-                self.send_ack(PacketType::PubComp, ack.packet_id, reason);
+                if reason == ReasonCode::SUCCESS {
+                    self.forget_incoming(ack.packet_id);
+                }
+                self.reply_incoming(PacketType::PubComp, ack.packet_id, reason);
             }
             Packet::SubAck(ack) => {
                 self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?;
@@ -185,7 +189,8 @@ impl Connection {
         let packet_id = ack.packet_id;
         let Some(entry) = self.awaiting(PacketType::PubRec, packet_id)? else {
             // We have no such message: let the server forget it as well.
-            self.send_ack(PacketType::PubRel, packet_id, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND);
+            let reason = ReasonCode::PACKET_IDENTIFIER_NOT_FOUND;
+            self.reply_pubrel(PersistId::default(), packet_id, reason);
             return Ok(());
         };
         let repeated = matches!(entry.stage, Stage::Released { .. });
@@ -195,13 +200,19 @@ impl Connection {
             }
             return Ok(());
         }
-        if !repeated
-            && let Some(record) = self.in_flight.release(packet_id, ack.reason, ack.properties.into())
-        {
-            self.queue.release(record);
+        let mut stored_by = entry.stored_by;
+        if !repeated {
+            let (token, order) = (entry.token, self.in_flight.next_pubrec());
+            if let Some(record) = self.in_flight.release(packet_id, order, ack.reason, ack.properties.into())
+            {
+                self.queue.release(record);
+            }
+            self.forget_message(token);
+            let stage = StoredStage::Released { order, reason: ack.reason };
+            stored_by = self.store_flight(token, packet_id, stage);
+            self.in_flight.stored_by(packet_id, stored_by);
         }
-        self.in_flight.touch_release(packet_id, self.now);
-        self.send_ack(PacketType::PubRel, packet_id, ReasonCode::SUCCESS);
+        self.reply_pubrel(stored_by, packet_id, ReasonCode::SUCCESS);
         Ok(())
     }
 
@@ -215,6 +226,7 @@ impl Connection {
     /// A publish is complete: PUBACK, PUBCOMP, or a PUBREC that refuses it. Its place in the window is free.
     fn complete_publish(&mut self, packet_id: u16, reason: ReasonCode, properties: Properties<'_>) {
         let Some(entry) = self.in_flight.remove(packet_id, self.attempt) else { return };
+        self.forget_stage(entry.token, &entry.stage);
         let (receipt, refused) = match entry.stage {
             // PUBCOMP: the PUBREC told the outcome. That the server does not know the identifier any more means
             // that it has completed before.
@@ -226,6 +238,7 @@ impl Connection {
                 self.queue.release(record);
                 (Receipt { reason, properties: properties.into() }, reason.is_error())
             }
+            Stage::Abandoned { .. } => return self.completed(),
             Stage::Controlled(_) => return,
         };
         if !entry.abandoned {
@@ -335,10 +348,14 @@ impl Connection {
             }
             None => None,
             Some(Arrival::New(id)) => Some(id),
+            Some(Arrival::Anew(id)) => {
+                self.forget_incoming(packet_id);
+                Some(id)
+            }
             Some(arrival) => {
                 input.advance(size);
                 if arrival == Arrival::Repeat {
-                    self.send_ack(PacketType::PubRec, packet_id, ReasonCode::SUCCESS);
+                    self.reply_incoming(PacketType::PubRec, packet_id, ReasonCode::SUCCESS);
                 }
                 // It may have been acknowledged while it could not be sent.
                 self.send_acks();

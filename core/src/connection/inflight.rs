@@ -9,6 +9,7 @@ use super::id_table::{IdTable, PacketIds};
 use super::queue::{Control, Record, Request};
 use crate::event::{Attempt, Token};
 use crate::packet::{PacketType, PropertiesBuf, QoS, ReasonCode};
+use crate::session::PersistId;
 use crate::time::Instant;
 
 /// An operation with a packet identifier.
@@ -22,6 +23,10 @@ pub(crate) struct InFlight {
     pub(crate) stage: Stage,
     /// It was reported to the application already, and only its identifier stays reserved.
     pub(crate) abandoned: bool,
+    /// Its packet may have left, on this connection or an earlier one.
+    pub(crate) sent: bool,
+    /// What must be stored before its next packet may leave.
+    pub(crate) stored_by: PersistId,
 }
 
 /// What an operation waits for.
@@ -32,6 +37,8 @@ pub(crate) enum Stage {
     /// PUBCOMP. PUBREL is resent in the order of the PUBRECs [MQTT-4.6.0-4]; the PUBREC's reason and properties
     /// are the receipt's.
     Released { order: u64, reason: ReasonCode, properties: PropertiesBuf },
+    /// Nobody waits for it: its identifier is reserved until its PUBACK or PUBREC, or the end of the session.
+    Abandoned { qos: QoS },
     /// SUBACK or UNSUBACK.
     Controlled(Box<Control>),
 }
@@ -56,9 +63,9 @@ impl Window {
     }
 }
 
-/// A message that is to be sent again.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Resend {
+/// A message that has its packet identifier and is to be sent, or sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Planned {
     pub(crate) token: Token,
     pub(crate) packet_id: u16,
     pub(crate) qos: QoS,
@@ -70,8 +77,11 @@ pub(crate) struct Resend {
 pub(crate) struct InFlights {
     pub(crate) table: IdTable<InFlight>,
     ids: PacketIds,
-    /// Messages of earlier connections to send again, in order, as the window allows.
-    resend: VecDeque<(Token, u16)>,
+    /// Messages of earlier connections to send again, and with a store those that were not sent yet, in order, as the
+    /// window allows.
+    planned: VecDeque<Planned>,
+    /// Those that are planned.
+    planned_window: Window,
     /// Messages of this connection that count against the server's Receive Maximum.
     window: Window,
     /// Entries that nobody waits for any more.
@@ -86,7 +96,8 @@ impl InFlights {
         Self {
             table: IdTable::new(),
             ids: PacketIds::default(),
-            resend: VecDeque::new(),
+            planned: VecDeque::new(),
+            planned_window: Window::default(),
             window: Window::default(),
             abandoned: 0,
             pubrecs: 0,
@@ -101,6 +112,14 @@ impl InFlights {
     /// How many messages of this connection are unacknowledged.
     pub(crate) fn window(&self) -> Window {
         self.window
+    }
+
+    /// The window with everything in it that is planned.
+    pub(crate) fn planned_window(&self) -> Window {
+        Window {
+            messages: self.window.messages.saturating_add(self.planned_window.messages),
+            exactly_once: self.window.exactly_once.saturating_add(self.planned_window.exactly_once),
+        }
     }
 
     /// Whether the application waits for any of them.
@@ -122,8 +141,69 @@ impl InFlights {
         if let Some(qos) = stage.qos() {
             self.window.enter(qos);
         }
-        self.table.insert(id, InFlight { token, sent_at: now, sent_on: attempt, stage, abandoned: false });
+        let stored_by = PersistId::default();
+        let entry = InFlight {
+            token,
+            sent_at: now,
+            sent_on: attempt,
+            stage,
+            abandoned: false,
+            sent: true,
+            stored_by,
+        };
+        self.table.insert(id, entry);
         self.unstamped.push(id);
+    }
+
+    /// A message gets its packet identifier, and is sent once that is stored.
+    pub(crate) fn admit(
+        &mut self,
+        id: u16,
+        token: Token,
+        now: Instant,
+        record: Record,
+        stored_by: PersistId,
+    ) {
+        self.plan(Planned { token, packet_id: id, qos: record.qos });
+        let entry = InFlight {
+            token,
+            sent_at: now,
+            sent_on: Attempt(0),
+            stage: Stage::Published(record),
+            abandoned: false,
+            sent: false,
+            stored_by,
+        };
+        self.table.insert(id, entry);
+    }
+
+    /// A store has this from an earlier process.
+    pub(crate) fn restore(&mut self, id: u16, token: Token, now: Instant, stage: Stage) {
+        let abandoned = matches!(stage, Stage::Abandoned { .. });
+        self.abandoned += usize::from(abandoned);
+        if let Stage::Released { order, .. } = stage {
+            self.pubrecs = self.pubrecs.max(order + 1);
+        }
+        let stored_by = PersistId::default();
+        let entry =
+            InFlight { token, sent_at: now, sent_on: Attempt(0), stage, abandoned, sent: true, stored_by };
+        self.table.insert(id, entry);
+    }
+
+    fn plan(&mut self, planned: Planned) {
+        self.planned_window.enter(planned.qos);
+        self.planned.push_back(planned);
+    }
+
+    fn pop_planned(&mut self) -> Option<Planned> {
+        let planned = self.planned.pop_front()?;
+        self.planned_window.leave(planned.qos);
+        Some(planned)
+    }
+
+    fn clear_planned(&mut self) {
+        self.planned = VecDeque::new();
+        self.planned_window = Window::default();
     }
 
     /// An operation is complete: its identifier is free, and so is its place in the window.
@@ -136,20 +216,32 @@ impl InFlights {
         Some(entry)
     }
 
+    /// The place of a PUBREC among all.
+    pub(crate) fn next_pubrec(&mut self) -> u64 {
+        self.pubrecs += 1;
+        self.pubrecs - 1
+    }
+
+    /// What must be stored before the operation's next packet may leave.
+    pub(crate) fn stored_by(&mut self, id: u16, stored_by: PersistId) {
+        if let Some(entry) = self.table.get_mut(id) {
+            entry.stored_by = stored_by;
+        }
+    }
+
     /// PUBREC: the message itself is not needed any more. Gives it back, to be recycled.
     pub(crate) fn release(
         &mut self,
         id: u16,
+        order: u64,
         reason: ReasonCode,
         properties: PropertiesBuf,
     ) -> Option<Record> {
-        let order = self.pubrecs;
-        self.pubrecs += 1;
         let entry = self.table.get_mut(id)?;
         let stage = Stage::Released { order, reason, properties };
         match core::mem::replace(&mut entry.stage, stage) {
             Stage::Published(record) => Some(record),
-            Stage::Released { .. } | Stage::Controlled(_) => None,
+            Stage::Released { .. } | Stage::Abandoned { .. } | Stage::Controlled(_) => None,
         }
     }
 
@@ -160,36 +252,41 @@ impl InFlights {
         let mut messages = Vec::new();
         for (id, entry) in self.table.iter() {
             match &entry.stage {
-                Stage::Published(_) if !entry.abandoned => messages.push((entry.token, id)),
+                Stage::Published(record) => {
+                    messages.push(Planned { token: entry.token, packet_id: id, qos: record.qos });
+                }
                 Stage::Released { order, .. } => releases.push((*order, id)),
-                Stage::Published(_) | Stage::Controlled(_) => {}
+                Stage::Abandoned { .. } | Stage::Controlled(_) => {}
             }
         }
         messages.sort_unstable();
         releases.sort_unstable();
-        self.resend = messages.into();
+        for planned in messages {
+            self.plan(planned);
+        }
         releases.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// The oldest message to send again.
-    pub(crate) fn next_resend(&mut self) -> Option<Resend> {
-        while let Some(&(token, packet_id)) = self.resend.front() {
-            let waiting = self.table.get(packet_id).filter(|entry| entry.token == token && !entry.abandoned);
-            if let Some(Stage::Published(record)) = waiting.map(|entry| &entry.stage) {
-                return Some(Resend { token, packet_id, qos: record.qos });
+    /// The oldest message to send or to send again, and what must be stored before.
+    pub(crate) fn next_planned(&mut self) -> Option<(Planned, PersistId)> {
+        while let Some(&planned) = self.planned.front() {
+            let waiting = self
+                .table
+                .get(planned.packet_id)
+                .filter(|entry| entry.token == planned.token && !entry.abandoned);
+            if let Some(entry) = waiting.filter(|entry| matches!(entry.stage, Stage::Published(_))) {
+                return Some((planned, entry.stored_by));
             }
-            self.resend.pop_front();
+            self.pop_planned();
         }
         None
     }
 
-    /// The message that `next_resend` gave was sent.
-    pub(crate) fn resent(&mut self, attempt: Attempt, now: Instant) {
-        let Some((_, id)) = self.resend.pop_front() else { return };
-        self.touch(id, attempt, now);
-        if let Some(qos) = self.table.get(id).and_then(|entry| entry.stage.qos()) {
-            self.window.enter(qos);
-        }
+    /// The message that `next_planned` gave was sent.
+    pub(crate) fn sent(&mut self, attempt: Attempt, now: Instant) {
+        let Some(Planned { packet_id, qos, .. }) = self.pop_planned() else { return };
+        self.touch(packet_id, attempt, now);
+        self.window.enter(qos);
     }
 
     /// A packet for this operation was sent again.
@@ -197,6 +294,7 @@ impl InFlights {
         if let Some(entry) = self.table.get_mut(id) {
             entry.sent_on = attempt;
             entry.sent_at = now;
+            entry.sent = true;
             self.unstamped.push(id);
         }
     }
@@ -214,7 +312,7 @@ impl InFlights {
     /// order of the calls, to be sent again under a new identifier.
     pub(crate) fn disconnected(&mut self) -> Vec<InFlight> {
         self.window = Window::default();
-        self.resend = VecDeque::new();
+        self.clear_planned();
         self.unstamped = Vec::new();
         let controls: Vec<u16> = self
             .table
@@ -233,7 +331,7 @@ impl InFlights {
     pub(crate) fn take_all(&mut self) -> Vec<InFlight> {
         self.window = Window::default();
         self.abandoned = 0;
-        self.resend = VecDeque::new();
+        self.clear_planned();
         self.unstamped = Vec::new();
         let mut all: Vec<_> = self.table.take_all().into_iter().map(|(_, entry)| entry).collect();
         all.sort_unstable_by_key(|entry| entry.token);
@@ -255,38 +353,45 @@ impl InFlights {
         waiting.map(|(_, entry)| entry.sent_at).min()
     }
 
-    /// The application was told already: only the identifier stays reserved.
-    pub(crate) fn abandon_one(&mut self, id: u16) {
-        if let Some(entry) = self.table.get_mut(id).filter(|entry| !entry.abandoned) {
-            entry.abandoned = true;
-            self.abandoned += 1;
-        }
+    /// The application is told of the operation's end. A message is given back: only its identifier stays reserved,
+    /// until its acknowledgement or the end of the session.
+    pub(crate) fn abandon(&mut self, id: u16) -> Option<(Token, Stage)> {
+        let entry = self.table.get_mut(id).filter(|entry| !entry.abandoned)?;
+        entry.abandoned = true;
+        self.abandoned += 1;
+        let Stage::Published(record) = &entry.stage else { return None };
+        let stage = Stage::Abandoned { qos: record.qos };
+        Some((entry.token, core::mem::replace(&mut entry.stage, stage)))
     }
 
-    /// Gives up waiting for what was sent `timeout` ago: the identifiers stay reserved.
-    pub(crate) fn abandon(
-        &mut self,
+    /// The messages that the application waits for, in the order of the calls.
+    pub(crate) fn awaited(&self) -> Vec<(Token, u16)> {
+        let awaited = self.table.iter().filter(|(_, entry)| !entry.abandoned && entry.stage.qos().is_some());
+        let mut awaited: Vec<_> = awaited.map(|(id, entry)| (entry.token, id)).collect();
+        awaited.sort_unstable();
+        awaited
+    }
+
+    /// What was sent `timeout` ago and is not answered, in the order of the calls.
+    pub(crate) fn overdue(
+        &self,
         attempt: Attempt,
         now: Instant,
         timeout: Duration,
-    ) -> Vec<(Token, PacketType)> {
-        let mut given_up = Vec::new();
-        for (_, entry) in self.table.iter_mut() {
-            if entry.waits_on(attempt) && entry.sent_at + timeout <= now {
-                entry.abandoned = true;
-                given_up.push((entry.token, entry.stage.operation()));
-            }
-        }
-        self.abandoned += given_up.len();
-        given_up.sort_unstable();
-        given_up
+    ) -> Vec<(Token, u16, PacketType)> {
+        let late = |entry: &InFlight| entry.waits_on(attempt) && entry.sent_at + timeout <= now;
+        let overdue = self.table.iter().filter(|(_, entry)| late(entry));
+        let mut overdue: Vec<_> =
+            overdue.map(|(id, entry)| (entry.token, id, entry.stage.operation())).collect();
+        overdue.sort_unstable();
+        overdue
     }
 
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.table.trim();
-        if self.resend.is_empty() {
-            self.resend = VecDeque::new();
+        if self.planned.is_empty() {
+            self.planned = VecDeque::new();
         }
         if self.unstamped.is_empty() {
             self.unstamped = Vec::new();
@@ -307,7 +412,8 @@ impl Stage {
     pub(crate) fn awaits(&self, packet: PacketType) -> bool {
         match self {
             Self::Published(record) if record.qos == QoS::AtLeastOnce => packet == PacketType::PubAck,
-            Self::Published(_) => packet == PacketType::PubRec,
+            Self::Abandoned { qos: QoS::AtLeastOnce } => packet == PacketType::PubAck,
+            Self::Published(_) | Self::Abandoned { .. } => packet == PacketType::PubRec,
             // A PUBREC may come twice: the server sent it again before it saw the PUBREL.
             Self::Released { .. } => matches!(packet, PacketType::PubComp | PacketType::PubRec),
             Self::Controlled(control) => match control.request {
@@ -318,9 +424,10 @@ impl Stage {
     }
 
     /// Of a message.
-    fn qos(&self) -> Option<QoS> {
+    pub(crate) fn qos(&self) -> Option<QoS> {
         match self {
             Self::Published(record) => Some(record.qos),
+            Self::Abandoned { qos } => Some(*qos),
             Self::Released { .. } => Some(QoS::ExactlyOnce),
             Self::Controlled(_) => None,
         }
@@ -329,7 +436,7 @@ impl Stage {
     /// PUBLISH, SUBSCRIBE or UNSUBSCRIBE.
     pub(crate) fn operation(&self) -> PacketType {
         match self {
-            Self::Published(_) | Self::Released { .. } => PacketType::Publish,
+            Self::Published(_) | Self::Released { .. } | Self::Abandoned { .. } => PacketType::Publish,
             Self::Controlled(control) => control.operation(),
         }
     }

@@ -65,6 +65,9 @@ impl Connection {
         self.left_over = 0;
         self.aliases.clear();
         self.received.disconnected();
+        if let Some(persistence) = self.persistence.as_deref_mut() {
+            persistence.disconnected();
+        }
         self.subscriptions.disconnected();
         for (_, token) in core::mem::take(&mut self.unwritten) {
             self.publish_failed(token, OperationError::Lost);
@@ -104,7 +107,7 @@ impl Connection {
             Cause::ServerDisconnected(refusal) => {
                 (reconnect.retry)(ServerClose::Disconnected(refusal.reason))
             }
-            Cause::Connect(_) => false,
+            Cause::Connect(_) | Cause::Store(_) => false,
             Cause::Requested | Cause::Protocol(_) | Cause::Lost(_) | Cause::Timeout(_) => true,
         };
         if !retries || !(self.session.accepted || reconnect.first) {

@@ -9,10 +9,12 @@ mod inbound;
 mod inflight;
 mod losing;
 mod outbound;
+mod persistence;
 mod queue;
 mod random;
 mod received;
 mod reconnect;
+mod restoring;
 mod send_buffer;
 mod state;
 mod subscriptions;
@@ -29,8 +31,9 @@ use bytes::BytesMut;
 use heapless::Deque;
 
 use self::ending::Ending;
-use self::handshake::Session;
+use self::handshake::ServerSession;
 use self::inflight::InFlights;
+use self::persistence::Persistence;
 use self::queue::Queue;
 use self::random::Random;
 use self::received::Received;
@@ -46,6 +49,7 @@ use crate::event::{Action, Attempt, Event, PacketInfo, Token};
 use crate::message::{Message, MessageId};
 use crate::packet::{PacketType, ProtocolVersion, ReasonCode};
 use crate::server::Server;
+use crate::session::{Batch, PersistId, StoreError};
 use crate::time::Instant;
 
 pub use self::send_buffer::Transmit;
@@ -115,11 +119,12 @@ pub struct Statistics {
 ///
 /// - **handlers** tell it what happened outside: [`handle_connected`](Self::handle_connected),
 ///   [`handle_input`](Self::handle_input), [`handle_written`](Self::handle_written),
-///   [`handle_disconnected`](Self::handle_disconnected), [`handle_timeout`](Self::handle_timeout). They never fail:
+///   [`handle_disconnected`](Self::handle_disconnected), [`handle_persisted`](Self::handle_persisted),
+///   [`handle_timeout`](Self::handle_timeout). They never fail:
 ///   a peer's fault comes back as [`Event::Disconnected`] and [`Action::Close`].
 /// - **commands** tell it what the user wants. They are valid at any time, bounded, and each has its own errors.
 /// - **outputs** are drained by the driver after handlers and commands, in this order:
-///   [`poll_transmit`](Self::poll_transmit), [`poll_action`](Self::poll_action), [`poll_event`](Self::poll_event),
+///   [`poll_persist`](Self::poll_persist), [`poll_transmit`](Self::poll_transmit), [`poll_action`](Self::poll_action), [`poll_event`](Self::poll_event),
 ///   [`poll_message`](Self::poll_message), [`poll_timeout`](Self::poll_timeout). Commands may be called back to
 ///   back without draining.
 ///
@@ -142,12 +147,13 @@ pub struct Connection {
     // The client
     version: ProtocolVersion,
     client_id: Box<str>,
-    session: Session,
+    session: ServerSession,
     subscriptions: Subscriptions,
     next_token: u64,
     queue: Queue,
     in_flight: InFlights,
     received: Received,
+    persistence: Option<Box<Persistence>>,
     ending: Option<Box<Ending>>,
 
     // The network connection
@@ -218,12 +224,13 @@ impl Connection {
             statistics: Statistics::default(),
             version,
             client_id,
-            session: Session::default(),
+            session: ServerSession::default(),
             subscriptions: Subscriptions::default(),
             next_token: subscriptions::AGAIN.0 + 1,
             queue: Queue::default(),
             in_flight: InFlights::new(),
             received: Received::new(),
+            persistence: None,
             ending: None,
             attempt: Attempt(0),
             server: None,
@@ -277,6 +284,14 @@ impl Connection {
     pub fn handle_disconnected(&mut self, now: Instant, attempt: Attempt, lost: Lost) {
         self.observe(now);
         self.transport_down(attempt, lost);
+    }
+
+    /// The store has carried out the batch of this number and all before it, or could not. A store that has failed
+    /// ends the client: what it does not have completes with
+    /// [`OperationError::Store`](crate::OperationError::Store), and it is not asked again.
+    pub fn handle_persisted(&mut self, now: Instant, id: PersistId, result: Result<(), StoreError>) {
+        self.observe(now);
+        self.persisted(id, result);
     }
 
     /// The time that [`poll_timeout`](Self::poll_timeout) gave has come. Calls without need do nothing.
@@ -366,6 +381,14 @@ impl Connection {
 
     // Outputs, in the order in which a driver drains them.
 
+    /// Moves all changes that wait for the store into `batch`, whose earlier contents are forgotten; `None` if there are
+    /// none, as always for a client without a store. They are to be carried out in order and as one: all of them, or
+    /// none; then [`handle_persisted`](Self::handle_persisted) is called. Batches may be on their way while others
+    /// follow. Nothing that must not leave before it is stored is among the bytes to transmit.
+    pub fn poll_persist(&mut self, batch: &mut Batch) -> Option<PersistId> {
+        self.take_batch(batch)
+    }
+
     /// Moves all waiting bytes behind what is left in `out`; whether there were any. Bytes of an earlier network
     /// connection in `out` are discarded.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Transmit) -> bool {
@@ -412,6 +435,7 @@ impl Connection {
     pub fn state(&self) -> State {
         match self.phase {
             Phase::Idle => State::Idle,
+            Phase::Closed if self.is_closing() => State::Disconnecting,
             Phase::Closed => State::Closed,
             _ if self.ending.is_some() => State::Disconnecting,
             Phase::Connecting | Phase::Handshaking => State::Connecting,
@@ -461,13 +485,14 @@ impl Connection {
         self.queue.len()
     }
 
-    /// Whether bytes, actions, events or messages wait to be polled. After a publish that was only queued there are
+    /// Whether bytes, actions, events, messages or changes of the store wait to be polled. After a publish that was only queued there are
     /// none: a driver that sleeps until its deadline need not be woken for it.
     pub fn has_output(&self) -> bool {
         !(self.out.is_empty()
             && self.actions.is_empty()
             && self.events.is_empty()
             && self.messages.is_empty())
+            || self.persistence.as_deref().is_some_and(Persistence::has_output)
     }
 
     /// Whether there is room for one more operation; without it commands answer `Full`.

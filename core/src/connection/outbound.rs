@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::Connection;
-use super::inflight::{Resend, Stage};
+use super::inflight::{Planned, Stage, Window};
 use super::queue::{Control, Record, Request};
 use super::send_buffer::Transmit;
 use super::state::Phase;
@@ -15,15 +15,18 @@ use crate::packet::{
     self, EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, PropertiesBuf, ProtocolVersion, QoS,
     ReasonCode, SubscribeFilter,
 };
+use crate::session::StoredStage;
 
 impl Connection {
-    /// A session was resumed, or is new: PUBRELs go out at once [MQTT-4.6.0-4], outside the window; messages follow
-    /// in order as the window allows; then what the session lacks, and what waits.
+    /// A session was resumed, or is new: PUBRELs go out first [MQTT-4.6.0-4], outside the window, as soon as they are
+    /// stored; messages follow in order as the window allows; then what the session lacks, and what waits.
     pub(super) fn resume(&mut self, resumed: bool) {
         if resumed {
             for packet_id in self.in_flight.resume() {
+                // Its time starts anew, however long it waits for the store.
                 self.in_flight.touch_release(packet_id, self.now);
-                self.send_ack(PacketType::PubRel, packet_id, ReasonCode::SUCCESS);
+                let stored_by = self.in_flight.table.get(packet_id).map(|entry| entry.stored_by);
+                self.reply_pubrel(stored_by.unwrap_or_default(), packet_id, ReasonCode::SUCCESS);
             }
         }
         self.drop_unsupported_subscriptions();
@@ -54,8 +57,27 @@ impl Connection {
 
     /// Sends whatever may go, oldest call first.
     pub(super) fn flush(&mut self) {
+        self.admit();
         while self.phase.is_up() && self.has_send_room() && self.send_next() {}
         self.finish_if_drained();
+    }
+
+    /// With a store, a message gets its packet identifier when it enters the window, and is sent once both are stored.
+    fn admit(&mut self) {
+        if self.persistence.is_none() || !self.phase.is_up() {
+            return;
+        }
+        // What is planned and was given up does not take room.
+        self.in_flight.next_planned();
+        while let Some((_, record)) = self.queue.acknowledged.front() {
+            if !self.fits(self.in_flight.planned_window(), record.qos) {
+                return;
+            }
+            let Some(packet_id) = self.in_flight.free_id() else { return };
+            let Some((token, record)) = self.queue.acknowledged.pop_front() else { return };
+            let stored_by = self.store_flight(token, packet_id, StoredStage::Published);
+            self.in_flight.admit(packet_id, token, self.now, record, stored_by);
+        }
     }
 
     /// Sends the oldest operation that nothing holds back; whether there was one.
@@ -64,13 +86,17 @@ impl Connection {
         let has_id = self.in_flight.has_free_id();
         let control = self.queue.control.front().filter(|_| has_id).map(|control| control.token);
         let at_most_once = self.queue.at_most_once.front().map(|(token, _)| *token);
-        let resend = self.in_flight.next_resend().map(|resend| (resend.token, resend.qos));
-        // A message is never sent before one that is to be sent again.
-        let waiting = || {
-            let front = self.queue.acknowledged.front().filter(|_| has_id);
-            front.map(|(token, record)| (*token, record.qos))
+        let planned = self.in_flight.next_planned();
+        let acknowledged = match planned {
+            // A message is never sent before an earlier one that is to be sent again, or waits for the store.
+            Some((planned, stored_by)) => self.is_stored(stored_by).then_some((planned.token, planned.qos)),
+            None if self.persistence.is_some() => None,
+            None => {
+                let front = self.queue.acknowledged.front().filter(|_| has_id);
+                front.map(|(token, record)| (*token, record.qos))
+            }
         };
-        let acknowledged = resend.or_else(waiting).filter(|(_, qos)| self.has_window(*qos));
+        let acknowledged = acknowledged.filter(|(_, qos)| self.fits(self.in_flight.window(), *qos));
         let acknowledged = acknowledged.map(|(token, _)| token);
         let Some(oldest) = [control, at_most_once, acknowledged].into_iter().flatten().min() else {
             return false;
@@ -79,8 +105,8 @@ impl Connection {
             self.send_control();
         } else if at_most_once == Some(oldest) {
             self.send_queued_at_most_once();
-        } else if resend.is_some() {
-            self.send_again();
+        } else if planned.is_some() {
+            self.send_planned();
         } else {
             self.send_queued();
         }
@@ -152,26 +178,49 @@ impl Connection {
         }
     }
 
-    /// Sends a message of an earlier connection again, with DUP [MQTT-3.3.1-1] and its packet identifier.
-    fn send_again(&mut self) {
-        let Some(Resend { token, packet_id, .. }) = self.in_flight.next_resend() else { return };
+    /// Sends a message that has its packet identifier; again, with DUP [MQTT-3.3.1-1], if it may have left before.
+    fn send_planned(&mut self) {
+        let Some((Planned { token, packet_id, qos }, _)) = self.in_flight.next_planned() else { return };
         let Some(entry) = self.in_flight.table.get_mut(packet_id) else { return };
+        let duplicate = entry.sent;
         // Taken out while it is sent, since sending needs the rest of the connection.
-        let placeholder =
-            Stage::Released { order: 0, reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() };
-        let stage = core::mem::replace(&mut entry.stage, placeholder);
+        let stage = core::mem::replace(&mut entry.stage, Stage::Abandoned { qos });
         let Stage::Published(record) = stage else { return };
-        let result = self.send_record(&record, packet_id, true);
+        let result = self.send_record(&record, packet_id, duplicate);
         if let Some(entry) = self.in_flight.table.get_mut(packet_id) {
             entry.stage = Stage::Published(record);
         }
         match result {
-            Ok(()) => self.in_flight.resent(self.attempt, self.now),
-            // The identifier stays reserved: the server may know the message from the earlier connection.
+            Ok(()) => self.in_flight.sent(self.attempt, self.now),
             Err(error) => {
-                self.in_flight.abandon_one(packet_id);
+                self.give_up(packet_id);
                 self.publish_failed(token, error);
             }
+        }
+    }
+
+    /// A message in flight is not sent any more. Its identifier stays reserved if the server may know it from an
+    /// earlier connection.
+    fn give_up(&mut self, packet_id: u16) {
+        let Some(entry) = self.in_flight.table.get(packet_id) else { return };
+        let (token, sent) = (entry.token, entry.sent);
+        if sent {
+            self.abandon(packet_id);
+        } else if let Some(entry) = self.in_flight.remove(packet_id, self.attempt) {
+            self.forget_stage(token, &entry.stage);
+            if let Stage::Published(record) = entry.stage {
+                self.queue.release(record);
+            }
+        }
+    }
+
+    /// The application is told of the end of an operation that was sent: only its identifier stays reserved. What is
+    /// past its PUBREC goes on to its PUBCOMP.
+    pub(super) fn abandon(&mut self, packet_id: u16) {
+        let Some((token, stage)) = self.in_flight.abandon(packet_id) else { return };
+        if let Stage::Published(record) = stage {
+            self.store_abandoned(token, packet_id, record.qos);
+            self.queue.release(record);
         }
     }
 
@@ -255,7 +304,7 @@ impl Connection {
     }
 
     pub(super) fn is_ending(&self) -> bool {
-        self.ending.is_some() || self.phase == Phase::Closed
+        self.ending.is_some() || self.phase == Phase::Closed || self.store_failure().is_some()
     }
 
     /// Whether the version is settled, and is not 5.0.
@@ -268,8 +317,7 @@ impl Connection {
     }
 
     /// Whether one more message of this QoS may be in flight.
-    fn has_window(&self, qos: QoS) -> bool {
-        let window = self.in_flight.window();
+    fn fits(&self, window: Window, qos: QoS) -> bool {
         if qos == QoS::ExactlyOnce
             && self.is_known_to_be_older()
             && window.exactly_once >= self.config.exactly_once_limit
@@ -287,6 +335,7 @@ impl Connection {
     }
 
     pub(super) fn take_token(&mut self) -> Token {
+        self.promise_token();
         let token = Token(self.next_token);
         self.next_token += 1;
         token

@@ -1,6 +1,7 @@
 //! The receiving side of QoS 1 and 2: what is owed to the server, and in which order.
 
 use alloc::collections::VecDeque;
+use alloc::vec::Vec;
 
 use super::id_table::IdTable;
 use crate::error::{AckError, ProtocolError};
@@ -29,11 +30,25 @@ enum Stage {
     Received,
 }
 
+impl Incoming {
+    /// A QoS 2 message that the application has acknowledged: it must not be delivered again.
+    fn is_completing(&self) -> bool {
+        self.exactly_once
+            && match self.stage {
+                Stage::Held => false,
+                Stage::Acknowledged(reason) => !reason.is_error(),
+                Stage::Received => true,
+            }
+    }
+}
+
 /// What to do with a PUBLISH of QoS 1 or 2.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Arrival {
     /// Deliver it.
     New(MessageId),
+    /// Deliver it; an earlier message under its identifier was forgotten by the server.
+    Anew(MessageId),
     /// It is here already, or was delivered: do not deliver it again.
     Duplicate,
     /// It was delivered, and its PUBREC is to be sent again [MQTT-4.3.3-10].
@@ -64,6 +79,32 @@ impl Received {
         }
     }
 
+    /// A store has this from an earlier process: PUBREC may have been sent.
+    pub(crate) fn restore(&mut self, packet_id: u16) {
+        self.sequence += 1;
+        let (sequence, stage) = (self.sequence, Stage::Received);
+        let entry = Incoming { sequence, exactly_once: true, live: false, unsure: false, stage };
+        self.table.insert(packet_id, entry);
+    }
+
+    /// The identifiers of the QoS 2 messages that were acknowledged and not completed, in no useful order.
+    pub(crate) fn completing(&self) -> Vec<u16> {
+        let completing = self.table.iter().filter(|(_, entry)| entry.is_completing());
+        completing.map(|(packet_id, _)| packet_id).collect()
+    }
+
+    /// The client has ended: what the application has not acknowledged will come again, if the session lives. Of what
+    /// it has, the server must not be able to deliver a second copy.
+    pub(crate) fn close(&mut self) {
+        for (packet_id, mut entry) in self.table.take_all() {
+            if entry.is_completing() {
+                entry.stage = Stage::Received;
+                self.table.insert(packet_id, entry);
+            }
+        }
+        self.disconnected();
+    }
+
     /// A session was resumed that may be another one than ours.
     pub(crate) fn resumed_unsurely(&mut self) {
         for (_, entry) in self.table.iter_mut() {
@@ -80,6 +121,7 @@ impl Received {
         maximum: Option<u16>,
     ) -> Result<Arrival, ProtocolError> {
         let exactly_once = qos == QoS::ExactlyOnce;
+        let mut arrival = Arrival::New as fn(MessageId) -> Arrival;
         if let Some(entry) = self.table.get_mut(packet_id) {
             // Its identifier tells a QoS 2 message [MQTT-4.3.3-10], unless the server may have begun anew: then DUP does.
             let told_by_id = exactly_once && (entry.live || !entry.unsure);
@@ -101,6 +143,7 @@ impl Received {
             }
             // Another message under an identifier whose first message the server has forgotten.
             self.table.remove(packet_id);
+            arrival = Arrival::Anew;
         }
         self.count(maximum)?;
         self.sequence += 1;
@@ -110,15 +153,16 @@ impl Received {
             Incoming { sequence, exactly_once, live: true, unsure: false, stage: Stage::Held },
         );
         self.line_up(packet_id, exactly_once);
-        Ok(Arrival::New(MessageId { sequence, packet_id }))
+        Ok(arrival(MessageId { sequence, packet_id }))
     }
 
-    /// The application acknowledges a message: `next_release` may have something to send then.
-    pub(crate) fn acknowledge(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
+    /// The application acknowledges a message: `next_release` may have something to send then. Whether it is not to be
+    /// delivered again, whatever happens: a QoS 2 message that was not refused.
+    pub(crate) fn acknowledge(&mut self, id: MessageId, reason: ReasonCode) -> Result<bool, AckError> {
         match self.table.get_mut(id.packet_id) {
             Some(entry) if entry.sequence == id.sequence && entry.stage == Stage::Held => {
                 entry.stage = Stage::Acknowledged(reason);
-                Ok(())
+                Ok(entry.is_completing())
             }
             _ => Err(AckError::Stale),
         }
@@ -254,6 +298,7 @@ mod tests {
         assert_eq!(received.arrive(7, ExactlyOnce, true, None), Ok(Arrival::Duplicate));
         received.acknowledge(id, ReasonCode::SUCCESS).unwrap();
         assert_eq!(released(&mut received), [(PacketType::PubRec, 7)]);
+        assert_eq!(received.completing(), [7]);
         received.disconnected();
         assert_eq!(received.arrive(7, ExactlyOnce, true, None), Ok(Arrival::Repeat));
         assert_eq!(received.release(7), Ok(ReasonCode::SUCCESS));
@@ -282,7 +327,7 @@ mod tests {
         let mut received = Received::new();
         let old = arrive(&mut received, 1, AtLeastOnce);
         received.disconnected();
-        let new = arrive(&mut received, 1, AtLeastOnce);
+        let Ok(Arrival::Anew(new)) = received.arrive(1, AtLeastOnce, false, None) else { panic!() };
         assert_eq!(received.acknowledge(old, ReasonCode::SUCCESS), Err(AckError::Stale));
         received.acknowledge(new, ReasonCode::SUCCESS).unwrap();
         assert_eq!(released(&mut received), [(PacketType::PubAck, 1)]);

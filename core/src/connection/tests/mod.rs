@@ -4,6 +4,7 @@ mod backpressure;
 mod connecting;
 mod deadlines;
 mod hostile;
+mod persisting;
 mod publishing;
 mod receiving;
 mod reconnecting;
@@ -16,8 +17,8 @@ use std::vec::Vec;
 use bytes::{Buf, BytesMut};
 use core::time::Duration;
 
-use super::{Connection, Ingress, Transmit};
-use crate::command::{Publish, Subscribe, Unsubscribe};
+use super::{Connection, Ingress, State, Transmit};
+use crate::command::{Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Config, VersionPolicy};
 use crate::error::{Cause, Lost, LostKind, OperationError};
 use crate::event::{Action, Attempt, Event, Granted, Receipt, Token};

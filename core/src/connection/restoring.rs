@@ -1,0 +1,92 @@
+//! A client begins with what a store has of its session.
+
+use alloc::boxed::Box;
+
+use super::Connection;
+use super::inflight::Stage;
+use super::persistence::Persistence;
+use crate::command::{Data, Publish};
+use crate::config::{ClientId, Config, VersionPolicy};
+use crate::event::Token;
+use crate::packet::PropertiesBuf;
+use crate::packet::QoS;
+use crate::session::{RestoreError, Session, SessionError, StoredFlight, StoredStage};
+use crate::time::Instant;
+
+impl Connection {
+    /// A client that is not started, whose session a store keeps: it goes on with what the store has, and gives
+    /// every change to [`poll_persist`](Self::poll_persist). With the session of an empty store it begins a new one.
+    ///
+    /// A random client identifier is drawn once, and found again in the store. A QoS 2 message that was handed over
+    /// and whose acknowledgement was not stored comes again, with [`Message::duplicate`](crate::Message::duplicate).
+    ///
+    /// # Errors
+    /// The options contradict each other, or the store's records contradict each other or belong to another client
+    /// identifier.
+    #[allow(clippy::needless_pass_by_value)] // One client alone goes on with a session.
+    pub fn restore(config: Config, session: Session, now: Instant) -> Result<Self, RestoreError> {
+        session.validate()?;
+        let mut connection = Self::new(config, now)?;
+        if let Some(header) = &session.header {
+            if let ClientId::Given(configured) = &connection.config.client_id
+                && !configured.is_empty()
+                && *configured != header.client_id
+            {
+                let stored = header.client_id.clone();
+                return Err(SessionError::OtherClient { stored, configured: configured.clone() }.into());
+            }
+            connection.client_id = header.client_id.clone();
+            connection.next_token = connection.next_token.max(header.next_token);
+            if let (Some(version), VersionPolicy::Automatic { .. }) =
+                (header.version, connection.config.version)
+            {
+                connection.version = version;
+            }
+            // It was connected: the server may have the session.
+            connection.session.known = header.version.is_some();
+            connection.session.exists = header.version.is_some();
+        }
+        for token in session.unsent() {
+            let Some(record) = connection.restored_record(&session, token) else { continue };
+            connection.queue.push(Token(token), record);
+        }
+        for (token, flight) in &session.flights {
+            connection.restore_flight(&session, *token, *flight);
+        }
+        for packet_id in &session.incoming {
+            connection.received.restore(*packet_id);
+        }
+        let is_new = session.header.is_none();
+        connection.persistence = Some(Box::new(Persistence::new(&session, now)));
+        if is_new {
+            connection.store_header();
+        }
+        Ok(connection)
+    }
+
+    fn restored_record(&mut self, session: &Session, token: u64) -> Option<super::queue::Record> {
+        let message = session.message(token)?;
+        let publish = Publish {
+            retain: message.retain,
+            properties: message.properties,
+            ..Publish::new(message.topic, Data::Slice(message.payload)).qos(message.qos)
+        };
+        Some(self.queue.record(&publish))
+    }
+
+    fn restore_flight(&mut self, session: &Session, token: u64, flight: StoredFlight) {
+        let stage = match flight.stage {
+            StoredStage::Published => match self.restored_record(session, token) {
+                Some(record) => Stage::Published(record),
+                None => return,
+            },
+            StoredStage::Released { order, reason } => {
+                Stage::Released { order, reason, properties: PropertiesBuf::new() }
+            }
+            StoredStage::Abandoned { exactly_once } => {
+                Stage::Abandoned { qos: if exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce } }
+            }
+        };
+        self.in_flight.restore(flight.packet_id, Token(token), self.now, stage);
+    }
+}

@@ -1,0 +1,399 @@
+//! Write-ahead, and going on in another process.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::config::{Acknowledge, CleanStart, ClientId};
+use crate::event::Event;
+use crate::session::{Batch, Key, PersistId, RestoreError, Session, SessionError, StoreError, StoreOp};
+
+/// A client with a store, of which the test says when it carries things out.
+struct Stored {
+    rig: Rig,
+    /// What is stored.
+    disk: BTreeMap<Key, Vec<u8>>,
+    /// What the driver has taken and not carried out.
+    batches: Vec<(PersistId, Batch)>,
+}
+
+fn persistent() -> Config {
+    Config { client_id: ClientId::Given("me".into()), clean_start: CleanStart::Never, ..config() }
+}
+
+impl Stored {
+    fn new(config: Config) -> Self {
+        Self::on(config, BTreeMap::new())
+    }
+
+    /// A process that finds this in its store.
+    fn on(config: Config, disk: BTreeMap<Key, Vec<u8>>) -> Self {
+        let mut session = Session::new();
+        for (key, record) in &disk {
+            session.load(*key, record).unwrap();
+        }
+        let mut rig = Rig::new(config.clone());
+        rig.connection = Connection::restore(config, session, rig.now).unwrap();
+        rig.version = rig.connection.version();
+        Self { rig, disk, batches: Vec::new() }
+    }
+
+    fn connected(config: Config) -> Self {
+        let mut stored = Self::new(config);
+        stored.connect(false);
+        stored.store();
+        stored.rig.events();
+        stored
+    }
+
+    fn connect(&mut self, session_present: bool) {
+        self.rig.connection.connect(self.rig.now);
+        self.rig.accept(session_present, Properties::EMPTY);
+    }
+
+    /// The driver takes what waits.
+    fn take(&mut self) {
+        let mut batch = Batch::new();
+        while let Some(id) = self.rig.connection.poll_persist(&mut batch) {
+            self.batches.push((id, std::mem::take(&mut batch)));
+        }
+    }
+
+    /// The store carries everything out, and the client hears of it.
+    fn store(&mut self) {
+        self.take();
+        for (id, batch) in std::mem::take(&mut self.batches) {
+            for op in batch.iter() {
+                match op {
+                    StoreOp::Put { key, record } => drop(self.disk.insert(key, record.to_vec())),
+                    StoreOp::Delete { key } => drop(self.disk.remove(&key)),
+                }
+            }
+            self.rig.connection.handle_persisted(self.rig.now, id, Ok(()));
+        }
+    }
+
+    /// What the client sends without the store having done anything more, then what it sends once it has.
+    fn sent_before_and_after(&mut self) -> (Vec<String>, Vec<String>) {
+        let before = self.rig.sent();
+        self.store();
+        (before, self.rig.sent())
+    }
+
+    /// The process dies, and another one begins with what was stored.
+    fn crash(self) -> Self {
+        Self::on(self.rig.connection.config().clone(), self.disk)
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        self.disk.keys().copied().filter(|key| *key != Key::Header).collect()
+    }
+}
+
+fn strings(list: &[&str]) -> Vec<String> {
+    list.iter().map(ToString::to_string).collect()
+}
+
+// R: STO-02
+#[test]
+fn publish_leaves_after_its_record_and_its_packet_identifier_are_stored() {
+    let mut stored = Stored::connected(persistent());
+    let token = stored.rig.publish("a", QoS::AtLeastOnce);
+    assert!(stored.rig.connection.has_output(), "the driver is woken for the store");
+    stored.take();
+    assert_eq!(stored.rig.sent(), strings(&[]), "taken is not stored");
+    stored.store();
+    assert_eq!(stored.keys(), [Key::Message(token.0), Key::Flight(token.0)]);
+    assert_eq!(stored.rig.sent(), strings(&["Publish 1 q1 a"]));
+    assert_eq!(stored.rig.events(), [Event::Stored { token }]);
+    stored.rig.ack(PacketType::PubAck, 1, ReasonCode::SUCCESS);
+    stored.store();
+    assert_eq!(stored.keys(), []);
+}
+
+// R: STO-02
+#[test]
+fn each_packet_of_an_exchange_waits_for_its_record() {
+    let mut stored = Stored::connected(persistent());
+    let token = stored.rig.publish("a", QoS::ExactlyOnce);
+    stored.store();
+    assert_eq!(stored.rig.sent(), strings(&["Publish 1 q2 a"]));
+    stored.rig.ack(PacketType::PubRec, 1, ReasonCode::SUCCESS);
+    assert_eq!(stored.sent_before_and_after(), (vec![], strings(&["PubRel 1 0x00"])));
+    assert_eq!(stored.keys(), [Key::Flight(token.0)], "the message itself is the server's now");
+
+    stored.rig.deliver("b", QoS::ExactlyOnce, 7, false);
+    stored.rig.messages();
+    assert_eq!(stored.sent_before_and_after(), (vec![], strings(&["PubRec 7 0x00"])));
+    assert!(stored.disk.contains_key(&Key::Incoming(7)));
+    stored.rig.ack(PacketType::PubRel, 7, ReasonCode::SUCCESS);
+    assert_eq!(stored.sent_before_and_after(), (vec![], strings(&["PubComp 7 0x00"])));
+    assert!(!stored.disk.contains_key(&Key::Incoming(7)));
+}
+
+// R: STO-02, PUB-02
+#[test]
+fn only_messages_and_replies_wait_for_the_store_and_in_their_order() {
+    let mut stored = Stored::connected(persistent());
+    stored.rig.publish("one", QoS::AtLeastOnce);
+    stored.rig.publish("two", QoS::ExactlyOnce);
+    stored.rig.publish("zero", QoS::AtMostOnce);
+    stored.rig.subscribe(&["f"]);
+    stored.rig.deliver("b", QoS::AtLeastOnce, 9, false);
+    stored.rig.messages();
+    let (before, after) = stored.sent_before_and_after();
+    assert_eq!(before, strings(&["Publish 0 q0 zero", "Subscribe 3 f", "PubAck 9 0x00"]));
+    assert_eq!(after, strings(&["Publish 1 q1 one", "Publish 2 q2 two"]));
+}
+
+// R: STO-02, SUB-06
+#[test]
+fn a_pubcomp_for_an_unknown_identifier_waits_for_the_removal_before_it() {
+    let mut stored = Stored::connected(persistent());
+    stored.rig.deliver("b", QoS::ExactlyOnce, 7, false);
+    stored.rig.messages();
+    stored.store();
+    stored.rig.ack(PacketType::PubRel, 7, ReasonCode::SUCCESS);
+    stored.take();
+    stored.rig.reconnect(true);
+    stored.rig.ack(PacketType::PubRel, 7, ReasonCode::SUCCESS);
+    let (before, after) = stored.sent_before_and_after();
+    assert_eq!((before, after), (vec![], strings(&["PubComp 7 0x92"])));
+}
+
+// R: STO-02, REC-04
+#[test]
+fn another_process_goes_on_where_the_last_one_was() {
+    let mut stored = Stored::connected(persistent());
+    let tokens: Vec<_> =
+        [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce].map(|qos| stored.rig.publish("a", qos)).into();
+    stored.store();
+    stored.rig.sent();
+    stored.rig.ack(PacketType::PubRec, 2, ReasonCode::SUCCESS);
+    stored.rig.deliver("b", QoS::ExactlyOnce, 7, false);
+    stored.rig.messages();
+    stored.store();
+
+    let mut stored = stored.crash();
+    let queued = stored.rig.publish("later", QoS::AtLeastOnce);
+    assert!(queued > tokens[2], "tokens are never given out twice");
+    stored.connect(true);
+    let resent = ["PubRel 2 0x00", "Publish 1 q1 dup a", "Publish 3 q2 dup a"];
+    assert_eq!(stored.sent_before_and_after(), (strings(&resent), strings(&["Publish 4 q1 later"])));
+    stored.rig.deliver("b", QoS::ExactlyOnce, 7, true);
+    assert!(stored.rig.messages().is_empty(), "delivered before the crash");
+    assert_eq!(stored.rig.sent(), strings(&["PubRec 7 0x00"]));
+    stored.rig.ack(PacketType::PubAck, 1, ReasonCode::SUCCESS);
+    stored.rig.ack(PacketType::PubComp, 2, ReasonCode::SUCCESS);
+    assert_eq!(stored.rig.outcomes(), [(tokens[0], Ok(0)), (tokens[1], Ok(0))]);
+}
+
+// R: STO-02
+#[test]
+fn what_was_not_stored_never_was() {
+    let mut stored = Stored::connected(persistent());
+    stored.rig.publish("a", QoS::AtLeastOnce);
+    stored.take();
+    stored.rig.deliver("b", QoS::ExactlyOnce, 7, false);
+    stored.rig.messages();
+    let mut stored = stored.crash();
+    assert_eq!(stored.rig.connection.queued() + stored.rig.connection.in_flight(), 0);
+    stored.connect(true);
+    stored.rig.deliver("b", QoS::ExactlyOnce, 7, true);
+    let messages = stored.rig.messages();
+    assert!(messages.len() == 1 && messages[0].duplicate(), "handed over, but not stored: it comes again");
+}
+
+// R: STO-02
+#[test]
+fn a_handed_over_message_is_stored_before_its_pubrec_has_its_turn() {
+    let mut stored = Stored::connected(Config { acknowledge: Acknowledge::Explicit, ..persistent() });
+    stored.rig.deliver("first", QoS::ExactlyOnce, 1, false);
+    stored.rig.deliver("second", QoS::ExactlyOnce, 2, false);
+    let second = stored.rig.messages()[1].id().unwrap();
+    stored.rig.connection.acknowledge(stored.rig.now, second, ReasonCode::SUCCESS).unwrap();
+    assert_eq!(stored.sent_before_and_after(), (vec![], vec![]), "the PUBREC of the first comes first");
+    let mut stored = stored.crash();
+    stored.connect(true);
+    stored.rig.deliver("first", QoS::ExactlyOnce, 1, true);
+    stored.rig.deliver("second", QoS::ExactlyOnce, 2, true);
+    assert_eq!(stored.rig.topics(), ["first"]);
+}
+
+// R: STO-02
+#[test]
+fn an_identifier_that_may_have_been_used_is_resent_with_dup_and_one_that_was_not_without() {
+    let mut stored = Stored::connected(persistent());
+    stored.rig.publish("a", QoS::AtLeastOnce);
+    stored.take();
+    stored.rig.reconnect(true);
+    assert_eq!(stored.sent_before_and_after(), (vec![], strings(&["Publish 1 q1 a"])));
+    let mut stored = stored.crash();
+    stored.connect(true);
+    assert_eq!(stored.rig.sent(), strings(&["Publish 1 q1 dup a"]));
+}
+
+// R: REC-05, STO-02
+#[test]
+fn a_session_that_the_server_lost_is_lost_in_the_store_as_well() {
+    let mut stored = Stored::connected(persistent());
+    let once = stored.rig.publish("once", QoS::ExactlyOnce);
+    let least = stored.rig.publish("least", QoS::AtLeastOnce);
+    stored.store();
+    stored.rig.deliver("b", QoS::ExactlyOnce, 7, false);
+    stored.rig.messages();
+    stored.store();
+    let mut stored = stored.crash();
+    stored.connect(false);
+    assert_eq!(stored.rig.outcomes(), [(once, Err(OperationError::SessionLost))]);
+    assert_eq!(stored.sent_before_and_after(), (vec![], strings(&["Publish 1 q1 least"])));
+    assert_eq!(stored.keys(), [Key::Message(least.0), Key::Flight(least.0)]);
+}
+
+// R: REC-08, STO-02
+#[test]
+fn closing_keeps_what_is_stored_and_says_so_once_it_is() {
+    let mut stored = Stored::connected(persistent());
+    let sent = stored.rig.publish("a", QoS::AtLeastOnce);
+    stored.store();
+    stored.rig.sent();
+    stored.rig.lose();
+    stored.rig.events();
+    let waiting = stored.rig.publish("b", QoS::ExactlyOnce);
+    stored.rig.connection.disconnect(stored.rig.now, Disconnect::default()).unwrap();
+    assert_eq!(stored.rig.events(), [], "nothing is promised before it is stored");
+    assert_eq!(stored.rig.connection.state(), State::Disconnecting);
+    stored.store();
+    assert_eq!(stored.rig.connection.state(), State::Closed);
+    let kept = |token| Event::Published { token, result: Err(OperationError::Kept) };
+    assert_eq!(
+        stored.rig.events(),
+        [
+            Event::Stored { token: waiting },
+            kept(sent),
+            kept(waiting),
+            Event::Closed { cause: Cause::Requested }
+        ]
+    );
+    // Started again, it goes on, and reports the end under the same token.
+    stored.connect(true);
+    assert_eq!(
+        stored.sent_before_and_after(),
+        (strings(&["Publish 1 q1 dup a"]), strings(&["Publish 2 q2 b"]))
+    );
+    stored.rig.ack(PacketType::PubAck, 1, ReasonCode::SUCCESS);
+    assert_eq!(stored.rig.outcomes(), [(sent, Ok(0))]);
+}
+
+#[test]
+fn a_start_while_closing_waits_for_the_end() {
+    let mut stored = Stored::connected(persistent());
+    stored.rig.lose();
+    stored.rig.publish("a", QoS::AtLeastOnce);
+    stored.rig.connection.disconnect(stored.rig.now, Disconnect::default()).unwrap();
+    stored.rig.connection.connect(stored.rig.now);
+    assert_eq!(stored.rig.actions(), []);
+    stored.store();
+    stored.rig.accept(true, Properties::EMPTY);
+    assert_eq!(stored.sent_before_and_after().1, strings(&["Publish 1 q1 a"]));
+}
+
+// R: REC-08, STO-02
+#[test]
+fn a_store_that_fails_ends_the_client() {
+    let mut stored = Stored::connected(persistent());
+    let kept = stored.rig.publish("kept", QoS::AtLeastOnce);
+    stored.store();
+    stored.rig.events();
+    let lost = stored.rig.publish("lost", QoS::AtLeastOnce);
+    stored.take();
+    let error = StoreError("disk full".into());
+    let (id, _) = stored.batches[0];
+    stored.rig.connection.handle_persisted(stored.rig.now, id, Err(error.clone()));
+    assert_eq!(stored.rig.closed_because(), Cause::Store(error.clone()));
+    let again = stored.rig.connection.publish(stored.rig.now, Publish::new("a", "").qos(QoS::AtLeastOnce));
+    assert_eq!(again, Err(crate::error::PublishError::Closed));
+    stored.rig.connection.connect(stored.rig.now);
+    assert_eq!(stored.rig.events(), [Event::Closed { cause: Cause::Store(error.clone()) }]);
+    assert_eq!(stored.rig.connection.closing_error(kept), OperationError::Kept);
+    assert_eq!(stored.rig.connection.closing_error(lost), OperationError::Store(error));
+    let mut batch = Batch::new();
+    assert_eq!(stored.rig.connection.poll_persist(&mut batch), None, "nothing is asked of it any more");
+}
+
+// R: STO-02, SUB-06
+#[test]
+fn a_client_that_was_closed_and_started_again_delivers_nothing_twice() {
+    let mut rig = Rig::connected(persistent());
+    rig.deliver("b", QoS::ExactlyOnce, 7, false);
+    rig.messages();
+    rig.expect(&[PacketType::PubRec]);
+    rig.connection.disconnect(rig.now, Disconnect { at_once: true, ..Disconnect::default() }).unwrap();
+    rig.closed_because();
+    rig.connection.connect(rig.now);
+    rig.accept(true, Properties::EMPTY);
+    rig.deliver("b", QoS::ExactlyOnce, 7, true);
+    assert!(rig.messages().is_empty());
+    assert_eq!(rig.sent(), strings(&["PubRec 7 0x00"]));
+}
+
+// R: PUB-03
+#[test]
+fn a_client_that_was_closed_and_started_again_keeps_identifiers_that_the_server_may_know() {
+    let mut rig = Rig::connected(persistent());
+    rig.publish("a", QoS::ExactlyOnce);
+    rig.publish("b", QoS::ExactlyOnce);
+    rig.expect(&[PacketType::Publish, PacketType::Publish]);
+    rig.ack(PacketType::PubRec, 2, ReasonCode::SUCCESS);
+    rig.expect(&[PacketType::PubRel]);
+    rig.connection.disconnect(rig.now, Disconnect { at_once: true, ..Disconnect::default() }).unwrap();
+    rig.closed_because();
+    rig.connection.connect(rig.now);
+    rig.accept(true, Properties::EMPTY);
+    assert_eq!(rig.sent(), strings(&["PubRel 2 0x00"]), "what the server has taken is completed");
+    rig.ack(PacketType::PubComp, 2, ReasonCode::SUCCESS);
+    assert_eq!(rig.published(), [], "it was reported as closed");
+    assert_eq!(rig.connection.in_flight(), 1, "identifier 1");
+    rig.reconnect(false);
+    assert_eq!(rig.connection.in_flight(), 0);
+}
+
+// R: STO-03
+#[test]
+fn a_session_belongs_to_one_client_identifier() {
+    let stored = Stored::connected(persistent());
+    let mut session = Session::new();
+    for (key, record) in &stored.disk {
+        session.load(*key, record).unwrap();
+    }
+    let other = Config { client_id: ClientId::Given("you".into()), ..persistent() };
+    let refused = Connection::restore(other, session.clone(), stored.rig.now).map(drop);
+    let error = SessionError::OtherClient { stored: "me".into(), configured: "you".into() };
+    assert_eq!(refused, Err(RestoreError::Session(error)));
+    let random = Config { client_id: ClientId::Random, ..persistent() };
+    let found = Connection::restore(random, session, stored.rig.now).unwrap();
+    assert_eq!(found.client_id(), "me", "a random identifier is found again");
+}
+
+#[test]
+fn a_fallen_back_client_remembers_the_version() {
+    let mut stored = Stored::new(persistent());
+    stored.rig.connection.connect(stored.rig.now);
+    stored.rig.dial();
+    stored.rig.expect(&[PacketType::Connect]);
+    stored.rig.version = ProtocolVersion::V3_1_1;
+    stored.rig.send_bytes(b"\x20\x02\x00\x01");
+    stored.rig.closed_because();
+    stored.rig.accept(false, Properties::EMPTY);
+    stored.store();
+    let stored = stored.crash();
+    assert_eq!(stored.rig.connection.version(), ProtocolVersion::V3_1_1);
+}
+
+#[test]
+fn without_a_store_nothing_is_to_be_stored() {
+    let mut rig = Rig::connected(persistent());
+    rig.publish("a", QoS::ExactlyOnce);
+    let mut batch = Batch::new();
+    assert_eq!(rig.connection.poll_persist(&mut batch), None);
+    assert_eq!(rig.sent(), strings(&["Publish 1 q2 a"]));
+}
