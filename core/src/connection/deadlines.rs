@@ -51,7 +51,8 @@ impl Connection {
             self.timers.arm(Timer::Ack, oldest + timeout);
             return;
         }
-        if !self.paused {
+        // Reading that waits for our own bytes to leave waits for the server, not for the application.
+        if !self.paused || self.replies_pile_up() {
             self.fail(Cause::Timeout(Timer::Ack));
             return;
         }

@@ -400,7 +400,7 @@ impl Connection {
 
     /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
     /// that first wants to write must be read, or both wait for each other.
-    fn replies_pile_up(&self) -> bool {
+    pub(super) fn replies_pile_up(&self) -> bool {
         self.replies > self.config.send_buffer as u64
     }
 

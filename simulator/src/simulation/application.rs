@@ -72,6 +72,8 @@ struct Task {
     /// When the application loses its patience.
     drop_at: Option<u64>,
     since: u64,
+    /// The stream that comes of it may end: its filter was unsubscribed.
+    may_end: bool,
 }
 
 enum Source {
@@ -91,6 +93,8 @@ struct Stream {
     /// Messages to be acknowledged by hand, and when.
     owed: Vec<(u64, Message)>,
     acknowledged: u64,
+    /// Its filter was unsubscribed.
+    may_end: bool,
 }
 
 /// What all of it touches besides itself.
@@ -109,8 +113,8 @@ pub(super) struct Application {
     tasks: Vec<Task>,
     streams: Vec<Stream>,
     next_key: u64,
-    /// Filters that were unsubscribed, or whose stream may end for another reason.
-    unsubscribed: Vec<&'static str>,
+    /// Messages that the application still has of streams that it let go of.
+    orphans: Vec<(u64, Message)>,
     /// The client closed, and every stream ends.
     has_closed: bool,
     /// Nothing is put off any more.
@@ -127,14 +131,14 @@ impl Application {
             tasks: Vec::new(),
             streams: Vec::new(),
             next_key: life << 32,
-            unsubscribed: Vec::new(),
+            orphans: Vec::new(),
             has_closed: false,
             hurries: false,
         }
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.tasks.is_empty() && self.streams.iter().all(|stream| stream.owed.is_empty() && stream.last.is_none())
+        self.tasks.is_empty() && self.orphans.is_empty() && self.streams.iter().all(|stream| stream.owed.is_empty() && stream.last.is_none())
     }
 
     /// What is still waited for, for people.
@@ -152,14 +156,15 @@ impl Application {
             let reads = matches!(stream.habits.reading, Reading::Every(_)).then_some(stream.next_read);
             reads.into_iter().chain(stream.owed.iter().map(|(at, _)| *at).filter(|at| *at != NEVER))
         });
-        tasks.chain(streams).map(|at| at.max(now + 1)).min()
+        let orphans = self.orphans.iter().map(|(at, _)| *at).filter(|at| *at != NEVER);
+        tasks.chain(streams).chain(orphans).map(|at| at.max(now + 1)).min()
     }
 
     fn start(&mut self, operation: Operation, number: Option<u32>, drop_after: Option<u64>, now: u64) {
         let flag = Flag::raised();
         let waker = Waker::from(flag.clone());
         let drop_at = drop_after.map(|after| now + after);
-        self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now });
+        self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now, may_end: false });
     }
 
     pub(super) fn connect(&mut self, around: &mut Surroundings<'_>) {
@@ -214,18 +219,17 @@ impl Application {
         if habits.mode == AckMode::OnReceipt {
             around.promises.loosen(around.client);
         }
-        self.unsubscribed.retain(|other| *other != filter);
         let subscribing = self.client.subscribe(filter).qos(qos).ack(habits.mode);
         if sent {
             if let Ok(subscription) = subscribing.send() {
-                self.open(Source::Subscription(subscription), habits);
+                self.open(Source::Subscription(subscription), habits, false);
             }
             return;
         }
         self.start(Operation::Subscribe(subscribing, habits), None, drop_after, around.now);
     }
 
-    fn open(&mut self, source: Source, mut habits: Habits) {
+    fn open(&mut self, source: Source, mut habits: Habits, may_end: bool) {
         if self.hurries {
             (habits.reading, habits.acking) = (Reading::Eager, Acking::AtOnce);
         }
@@ -233,9 +237,18 @@ impl Application {
         let waker = Waker::from(flag.clone());
         let key = self.next_key;
         self.next_key += 1;
-        let stream =
-            Stream { key, source, flag, waker, habits, next_read: 0, last: None, owed: Vec::new(), acknowledged: 0 };
-        self.streams.push(stream);
+        self.streams.push(Stream {
+            key,
+            source,
+            flag,
+            waker,
+            habits,
+            next_read: 0,
+            last: None,
+            owed: Vec::new(),
+            acknowledged: 0,
+            may_end,
+        });
     }
 
     pub(super) fn take_unclaimed(&mut self, mode: AckMode, around: &mut Surroundings<'_>) {
@@ -243,14 +256,24 @@ impl Application {
             around.promises.loosen(around.client);
         }
         let habits = Habits { filter: None, mode, reading: Reading::Eager, acking: Acking::AtOnce };
-        self.open(Source::Unclaimed(self.client.messages()), habits);
+        self.open(Source::Unclaimed(self.client.messages()), habits, false);
     }
 
     pub(super) fn unsubscribe(&mut self, filter: &'static str, drop_after: Option<u64>, around: &mut Surroundings<'_>) {
         around.promises.loosen(around.client);
-        self.unsubscribed.push(filter);
+        self.forget(filter);
         let unsubscribing = self.client.unsubscribe(filter);
         self.start(Operation::Unsubscribe(unsubscribing), None, drop_after, around.now);
+    }
+
+    /// Streams that have this filter may end from now on.
+    fn forget(&mut self, filter: &'static str) {
+        for stream in self.streams.iter_mut().filter(|stream| stream.habits.filter == Some(filter)) {
+            stream.may_end = true;
+        }
+        for task in &mut self.tasks {
+            task.may_end |= matches!(&task.operation, Operation::Subscribe(_, habits) if habits.filter == Some(filter));
+        }
     }
 
     /// Lets go of the oldest stream.
@@ -259,11 +282,12 @@ impl Application {
             return;
         }
         around.promises.loosen(around.client);
-        let stream = self.streams.remove(0);
+        let mut stream = self.streams.remove(0);
+        self.orphans.append(&mut stream.owed);
         if let (Source::Subscription(subscription), Some(filter), true) =
             (stream.source, stream.habits.filter, unsubscribe)
         {
-            self.unsubscribed.push(filter);
+            self.forget(filter);
             self.start(Operation::Unsubscribe(subscription.unsubscribe()), None, None, around.now);
         }
     }
@@ -290,7 +314,8 @@ impl Application {
         for task in &mut self.tasks {
             task.drop_at = None;
         }
-        for (at, _) in self.streams.iter_mut().flat_map(|stream| &mut stream.owed) {
+        let owed = self.streams.iter_mut().flat_map(|stream| &mut stream.owed);
+        for (at, _) in owed.chain(&mut self.orphans) {
             *at = now;
         }
     }
@@ -305,8 +330,8 @@ impl Application {
 
     /// Live subscriptions, whose filters the broker must have.
     pub(super) fn filters(&self) -> impl Iterator<Item = &'static str> {
-        let live = self.streams.iter().filter_map(|stream| stream.habits.filter);
-        live.filter(|filter| !self.unsubscribed.contains(filter))
+        let live = self.streams.iter().filter(|stream| !stream.may_end);
+        live.filter_map(|stream| stream.habits.filter)
     }
 
     /// Does what wakers and clocks ask for; whether there was anything.
@@ -327,6 +352,11 @@ impl Application {
                 }
             }
             index += 1;
+        }
+        while let Some(index) = self.orphans.iter().position(|(at, _)| *at <= around.now) {
+            let (_, message) = self.orphans.remove(index);
+            let _ = message.ack();
+            any = true;
         }
         self.has_closed |= self.client.state() == State::Closed;
         let mut index = 0;
@@ -352,7 +382,7 @@ impl Application {
             around.promises.loosen(around.client);
         }
         if let Operation::Subscribe(_, Habits { filter: Some(filter), .. }) = task.operation {
-            self.unsubscribed.push(filter);
+            self.forget(filter);
         }
     }
 
@@ -385,9 +415,9 @@ impl Application {
             }
             Operation::Subscribe(future, habits) => {
                 let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
-                let habits = *habits;
+                let (habits, may_end) = (*habits, task.may_end);
                 match result {
-                    Ok(subscription) => self.open(Source::Subscription(subscription), habits),
+                    Ok(subscription) => self.open(Source::Subscription(subscription), habits, may_end),
                     Err(error) => check_subscribe_error(&error, self.has_closed, around),
                 }
             }
@@ -422,7 +452,8 @@ impl Application {
                     let filter = stream.habits.filter;
                     let is_explained = self.has_closed
                         || around.may_refuse
-                        || filter.is_none_or(|filter| self.unsubscribed.contains(&filter));
+                        || stream.may_end
+                        || around.promises.was_paused(around.client);
                     around.findings.require(is_explained, "a stream ended without reason", || {
                         format!("c{}: {filter:?}", around.client)
                     });

@@ -300,6 +300,10 @@ impl Promises {
         self.accounts[client].was_paused = true;
     }
 
+    pub(super) fn was_paused(&self, client: usize) -> bool {
+        self.accounts[client].was_paused
+    }
+
     pub(super) fn closed(&mut self, client: usize) {
         self.accounts[client].has_closed = true;
     }

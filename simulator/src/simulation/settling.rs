@@ -86,7 +86,9 @@ impl World {
             return false;
         }
         let statistics = application.client.statistics();
-        let rests = statistics.in_flight == 0 && statistics.queued == 0 && statistics.backlog == 0;
+        // What was given up because its answer could not be read keeps its identifier, and a limit may keep one too.
+        let may_linger = self.promises.was_paused(client) || self.may_refuse;
+        let rests = (statistics.in_flight == 0 || may_linger) && statistics.queued == 0 && statistics.backlog == 0;
         rests && self.broker.pending(&self.setup.clients[client].id) == 0
     }
 
