@@ -175,6 +175,8 @@ impl Application {
     }
 
     pub(super) fn disconnect(&mut self, at_once: bool, now: u64) {
+        self.streams.iter_mut().for_each(|stream| stream.may_end = true);
+        self.tasks.iter_mut().for_each(|task| task.may_end = true);
         let disconnecting = self.client.disconnect();
         let disconnecting = if at_once { disconnecting.at_once() } else { disconnecting };
         self.start(Operation::Disconnect(disconnecting), None, None, now);
@@ -368,6 +370,18 @@ impl Application {
             } else {
                 index += 1;
             }
+        }
+        any
+    }
+
+    /// The application loses its patience with subscribes: the messages in a stream that it does not have yet may fill
+    /// what is read, with the answer behind them. Whether there was one.
+    pub(super) fn give_up_subscribing(&mut self, around: &mut Surroundings<'_>) -> bool {
+        let is_subscribe = |task: &Task| matches!(task.operation, Operation::Subscribe(..));
+        let mut any = false;
+        while let Some(index) = self.tasks.iter().position(is_subscribe) {
+            self.give_up(index, around);
+            any = true;
         }
         any
     }

@@ -300,6 +300,11 @@ impl Promises {
         self.accounts[client].was_paused = true;
     }
 
+    /// Whether messages may have ended that were sent and not answered.
+    pub(super) fn may_have_given_up(&self, client: usize) -> bool {
+        self.accounts[client].was_paused || self.accounts[client].has_closed
+    }
+
     pub(super) fn was_paused(&self, client: usize) -> bool {
         self.accounts[client].was_paused
     }

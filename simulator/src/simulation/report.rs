@@ -22,10 +22,11 @@ pub(super) enum Fault {
     BrokerMisbehaves,
     Disconnect,
     HandlesDropped,
+    GivesUpSubscribing,
 }
 
 /// The kinds of trouble, in the order of [`Report::faults`].
-pub const FAULTS: [&str; 17] = [
+pub const FAULTS: [&str; 18] = [
     "client crashed between two steps",
     "connection reset",
     "connection half-open",
@@ -43,6 +44,7 @@ pub const FAULTS: [&str; 17] = [
     "broker misbehaved at a packet",
     "client disconnected by its application",
     "all handles dropped",
+    "application gave up a subscribe that its unread messages held up",
 ];
 
 /// What one run did, or many.

@@ -3,10 +3,13 @@
 use sterna_client::{QoS, State};
 
 use super::plan::{Death, Event, How};
-use super::world::World;
+use super::report::Fault;
+use super::world::{Io, World};
 
 /// How long it may take until all is well again: the longest pauses and time-outs in a row.
 const PATIENCE: u64 = 900_000_000;
+/// How long an application waits for a stream while it reads nothing else.
+const SUBSCRIBE_PATIENCE: u64 = 200_000_000;
 /// More steps than this while nothing resolves is a livelock.
 const STEPS: u32 = 200_000;
 
@@ -65,7 +68,12 @@ impl World {
     /// Lets time pass until nothing is waited for any more.
     fn rest(&mut self, check: &'static str) {
         let end = self.now + PATIENCE;
+        let mut patience = self.now + SUBSCRIBE_PATIENCE;
         for steps in 0.. {
+            if self.now > patience {
+                patience = u64::MAX;
+                self.give_up_subscribing();
+            }
             self.work();
             if self.findings.first.is_some() {
                 return;
@@ -80,14 +88,25 @@ impl World {
         }
     }
 
+    fn give_up_subscribing(&mut self) {
+        for client in 0..self.processes.len() {
+            let is_paused = matches!(self.processes[client].io, Io::Up) && !self.processes[client].reads;
+            let Some(mut application) = self.processes[client].application.take() else { continue };
+            if is_paused && application.give_up_subscribing(&mut self.surroundings(client)) {
+                self.fault(Fault::GivesUpSubscribing);
+            }
+            self.processes[client].application = Some(application);
+        }
+    }
+
     fn is_at_rest(&self, client: usize) -> bool {
         let Some(application) = &self.processes[client].application else { return false };
         if application.client.state() != State::Connected || !application.is_idle() {
             return false;
         }
         let statistics = application.client.statistics();
-        // What was given up because its answer could not be read keeps its identifier, and a limit may keep one too.
-        let may_linger = self.promises.was_paused(client) || self.may_refuse;
+        // What was given up before its answer came keeps its identifier.
+        let may_linger = self.promises.may_have_given_up(client) || self.may_refuse;
         let rests = (statistics.in_flight == 0 || may_linger) && statistics.queued == 0 && statistics.backlog == 0;
         rests && self.broker.pending(&self.setup.clients[client].id) == 0
     }

@@ -6,7 +6,7 @@ mod sent;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use sterna_core::packet::{
     FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, ProtocolVersion, QoS, ReasonCode, Sender,
 };
