@@ -153,7 +153,8 @@ impl Application {
     pub(super) fn next(&self, now: u64) -> Option<u64> {
         let tasks = self.tasks.iter().filter_map(|task| task.drop_at);
         let streams = self.streams.iter().flat_map(|stream| {
-            let reads = matches!(stream.habits.reading, Reading::Every(_)).then_some(stream.next_read);
+            let waits = matches!(stream.habits.reading, Reading::Every(_)) && stream.flag.is_raised();
+            let reads = waits.then_some(stream.next_read);
             reads.into_iter().chain(stream.owed.iter().map(|(at, _)| *at).filter(|at| *at != NEVER))
         });
         let orphans = self.orphans.iter().map(|(at, _)| *at).filter(|at| *at != NEVER);
@@ -456,7 +457,7 @@ impl Application {
         loop {
             match stream.habits.reading {
                 Reading::Eager if stream.flag.is_raised() => {}
-                Reading::Every(_) if stream.next_read <= around.now => {}
+                Reading::Every(_) if stream.flag.is_raised() && stream.next_read <= around.now => {}
                 _ => return (any, false),
             }
             any = true;
