@@ -117,6 +117,8 @@ pub(super) struct Application {
     orphans: Vec<(u64, Message)>,
     /// The client closed, and every stream ends.
     has_closed: bool,
+    /// The client was told to disconnect: what comes now may be refused.
+    is_ending: bool,
     /// Nothing is put off any more.
     hurries: bool,
 }
@@ -133,6 +135,7 @@ impl Application {
             next_key: life << 32,
             orphans: Vec::new(),
             has_closed: false,
+            is_ending: false,
             hurries: false,
         }
     }
@@ -165,17 +168,19 @@ impl Application {
         let flag = Flag::raised();
         let waker = Waker::from(flag.clone());
         let drop_at = drop_after.map(|after| now + after);
-        self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now, may_end: false });
+        self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now, may_end: self.is_ending });
     }
 
     pub(super) fn connect(&mut self, around: &mut Surroundings<'_>) {
         self.has_closed = false;
+        self.is_ending = false;
         let connecting = self.client.connect();
         self.start(Operation::Connect(connecting), None, None, around.now);
         self.poll_task(self.tasks.len() - 1, around);
     }
 
     pub(super) fn disconnect(&mut self, at_once: bool, now: u64) {
+        self.is_ending = true;
         self.streams.iter_mut().for_each(|stream| stream.may_end = true);
         self.tasks.iter_mut().for_each(|task| task.may_end = true);
         let disconnecting = self.client.disconnect();
@@ -250,7 +255,7 @@ impl Application {
             last: None,
             owed: Vec::new(),
             acknowledged: 0,
-            may_end,
+            may_end: may_end || self.is_ending,
         });
     }
 

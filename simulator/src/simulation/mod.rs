@@ -1,6 +1,7 @@
 //! Many clients against the model broker, over a network that breaks, under virtual time: one seed is one run.
 
 mod application;
+mod describe;
 mod findings;
 mod network;
 mod plan;
@@ -75,16 +76,6 @@ fn execute(plan: &Plan, verbose: bool) -> (Result<Report, Violation>, Vec<String
             (Err(Violation { check: "a panic", detail, at: 0 }), Vec::new())
         }
     }
-}
-
-/// Bytes of MQTT packets, for people: the types, as far as they can be told from the first byte.
-fn describe(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    let mut text = format!("{} bytes", bytes.len());
-    for byte in bytes.iter().take(48) {
-        let _ = write!(text, " {byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -357,7 +357,7 @@ impl World {
         }
         let bytes = chunk[..count].to_vec();
         process.blocked_since = None;
-        self.trace.note(now, "writes", client as u64, || super::describe(&bytes));
+        self.trace.note(now, "writes", client as u64, || super::describe::describe(&bytes));
         self.trace.bytes(&bytes);
         let (wire, mut bench) = self.wire(client);
         wire.wrote(&bytes, &mut bench);
@@ -393,7 +393,7 @@ impl World {
         let bytes = link.client_reads((input.capacity() - input.len()).max(1));
         input.extend_from_slice(&bytes);
         let is_seen = !process.is_lingering;
-        self.trace.note(now, "reads", client as u64, || super::describe(&bytes));
+        self.trace.note(now, "reads", client as u64, || super::describe::describe(&bytes));
         self.trace.bytes(&bytes);
         if is_seen {
             let (wire, mut bench) = self.wire(client);

@@ -287,8 +287,8 @@ impl Wire {
         if connection.phase != Phase::Open {
             return;
         }
-        if paused {
-            connection.was_paused = true;
+        connection.was_paused |= paused;
+        if paused || blocked {
             connection.last_read = now;
         }
         let interval = connection.keep_alive;
