@@ -5,7 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use bytes::Buf;
-use sterna_client::{ClientBuilder, Engine, Instant, Runtime, State, Step, Will};
+use sterna_client::{
+    CleanStart, ClientBuilder, Engine, Instant, Runtime, State, Step, VersionPolicy, Will,
+};
 use sterna_core::packet::{PropertiesBuf, QoS};
 
 use super::application::{Application, Habits};
@@ -122,7 +124,9 @@ impl World {
                 Death::Silent => link.client_vanishes(),
             }
         }
-        let keeps_session = self.setup.clients[client].clean_start == sterna_client::CleanStart::Never;
+        let setup = &self.setup.clients[client];
+        let falls_back = matches!(setup.version, VersionPolicy::Automatic { .. });
+        let keeps_session = setup.clean_start == CleanStart::Never || falls_back;
         self.wires[client].died(false);
         self.promises.died(client, false, keeps_session);
         if !self.is_settling && self.setup.clients[client].unclaimed == sterna_client::Unclaimed::Drop {

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use sterna_client::{Config, Engine, ProtocolVersion, QoS, VersionPolicy};
+use sterna_client::{
+    Config, Engine, ProtocolVersion, QoS, ReasonCode, Reconnect, ServerClose, VersionPolicy,
+};
 
 use super::application::{Application, Flag, Surroundings};
 use super::findings::{Findings, Violation};
@@ -349,5 +351,9 @@ pub(super) fn configure(config: &mut Config, setup: &ClientSetup) {
     config.reconnect.initial = micros(setup.reconnect_initial);
     config.reconnect.maximum = micros(setup.reconnect_maximum);
     config.reconnect.first = true;
+    // A CONNECT of ours that the network held up can take over the session of the connection after it.
+    config.reconnect.retry = |close| {
+        close == ServerClose::Disconnected(ReasonCode::SESSION_TAKEN_OVER) || Reconnect::default_retry(close)
+    };
     config.packet_events = setup.packet_events;
 }

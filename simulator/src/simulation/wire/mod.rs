@@ -124,6 +124,8 @@ pub(super) struct Wire {
     pubrecs: u64,
     /// A 3.1 session goes on without the server saying so.
     has_session: bool,
+    /// A connection ended, or a process, with answers that were read from the socket and perhaps not looked at.
+    forgot_answers: bool,
 }
 
 /// Everything that a judgement touches besides the wire itself.
@@ -150,6 +152,7 @@ impl Wire {
             sequence: 0,
             pubrecs: 0,
             has_session: false,
+            forgot_answers: false,
         }
     }
 
@@ -188,7 +191,7 @@ impl Wire {
 
     /// The network connection is gone.
     pub(super) fn lost(&mut self) {
-        self.connection = None;
+        self.forgot_answers |= self.connection.take().is_some_and(|connection| connection.was_paused);
         self.sending.retain(|_, sending| sending.stage != Stage::Controlled);
         for sending in self.sending.values_mut() {
             sending.counts = false;
@@ -203,13 +206,10 @@ impl Wire {
             self.incoming.clear();
             self.has_session = false;
         }
-        if has_store {
-            let completed = std::mem::take(&mut self.completed);
-            for (packet_id, sending) in completed {
-                self.sending.entry(packet_id).or_insert(sending);
-            }
+        if !has_store {
+            self.completed.clear();
         }
-        self.completed.clear();
+        self.forgot_answers = true;
         for incoming in self.incoming.values_mut() {
             incoming.is_unsure = true;
         }

@@ -27,7 +27,7 @@ impl Wire {
             Packet::ConnAck(connack) if !is_error(connack.reason) => self.received_connack(connack),
             Packet::Publish(publish) if publish.qos != QoS::AtMostOnce => self.received_publish(publish),
             Packet::PubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Published),
-            Packet::PubRec(ack) => self.received_pubrec(ack),
+            Packet::PubRec(ack) => self.received_pubrec(ack, bench),
             Packet::PubComp(ack) => self.complete(ack.packet_id, |stage| matches!(stage, Stage::Released { .. })),
             Packet::SubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Controlled),
             Packet::UnsubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Controlled),
@@ -110,7 +110,7 @@ impl Wire {
         }
     }
 
-    fn received_pubrec(&mut self, ack: &Ack<'_>) {
+    fn received_pubrec(&mut self, ack: &Ack<'_>, bench: &Bench<'_>) {
         let Some(connection) = &mut self.connection else { return };
         let Some(sending) = self.sending.get_mut(&ack.packet_id) else {
             if !is_error(ack.reason) {
@@ -123,6 +123,7 @@ impl Wire {
             Stage::Published if sending.qos == QoS::ExactlyOnce => {
                 self.pubrecs += 1;
                 sending.stage = Stage::Released { order: self.pubrecs, credit: 1, sent: false };
+                sending.sent_at = bench.now;
             }
             Stage::Released { credit, .. } => *credit += 1,
             Stage::Published | Stage::Controlled => {}

@@ -178,6 +178,13 @@ impl Wire {
             return;
         }
         let on = connection.number;
+        if self.forgot_answers && !self.sending.contains_key(&id) {
+            // PUBCOMP was read and thrown away unseen.
+            if let Some(known) = self.completed.remove(&id).filter(|known| known.stage != Stage::Published) {
+                self.sending.insert(id, Sending { sent_at: bench.now, ..known });
+                return;
+            }
+        }
         match self.sending.get_mut(&id) {
             Some(Sending { stage: Stage::Released { credit, sent, .. }, connection, sent_at, .. }) if *credit > 0 => {
                 (*credit, *sent, *connection, *sent_at) = (*credit - 1, true, on, bench.now);
