@@ -9,9 +9,10 @@ use std::net::TcpStream;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sterna::protocol::bytes::{Buf, BytesMut};
-use sterna::protocol::packet::{FiltersBuf, Properties, SubscribeFilter, SubscribeOptions};
+use sterna::protocol::packet::{FiltersBuf, SubscribeFilter, SubscribeOptions};
 use sterna::protocol::{
-    Action, Config, Connection, Disconnect, Event, Instant, Lost, LostKind, Publish, Subscribe, Transmit,
+    Action, Config, ConnectOverrides, Connection, Disconnect, Event, Instant, Lost, LostKind, Publish,
+    Subscribe, Transmit,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,12 +27,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     loop {
         while let Some(action) = connection.poll_action() {
             let (attempt, result) = match action {
-                Action::Connect { attempt } => (attempt, TcpStream::connect(server)),
+                Action::Connect { attempt, .. } => (attempt, TcpStream::connect(server)),
                 Action::Close { attempt } => (attempt, Err(ErrorKind::NotConnected.into())),
             };
             input.clear();
             match &result {
-                Ok(_) => connection.handle_connected(now(), attempt),
+                Ok(_) => connection.handle_connected(now(), attempt, ConnectOverrides::default()),
                 Err(error) => connection.handle_disconnected(now(), attempt, lost(error)),
             }
             link = result.ok().map(|stream| (attempt, stream));
@@ -69,7 +70,7 @@ fn application(connection: &mut Connection, now: Instant) -> Result<bool, Box<dy
                 let mut filters = FiltersBuf::default();
                 filters.push(SubscribeFilter { filter: "presence", options: SubscribeOptions::default() })?;
                 let filters = filters.as_filters();
-                connection.subscribe(now, Subscribe { filters, properties: Properties::EMPTY })?;
+                connection.subscribe(now, Subscribe::new(filters))?;
                 connection.publish(now, Publish::new("presence", "Hello mqtt"))?;
             }
             Event::Closed { .. } => return Ok(false),

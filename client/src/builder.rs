@@ -5,13 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sterna_core::packet::PropertiesBuf;
-use sterna_core::{CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will};
+use sterna_core::{
+    Authentication, CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will,
+};
 use sterna_transport::{Endpoint, SocketOptions, UrlError};
 
+use crate::authentication::Authenticator;
 use crate::client::Client;
 use crate::engine::Engine;
 use crate::error::ConnectError;
 use crate::inbox::{AckMode, Unclaimed};
+use crate::requests::Requests;
 use crate::shared::{Handle, Inner, Shared};
 
 /// What an adapter gives: something that drives an [`Engine`].
@@ -38,11 +42,15 @@ pub trait Runtime {
 #[must_use = "nothing happens before `connect` or `build`"]
 pub struct ClientBuilder<R> {
     runtime: R,
-    endpoint: Result<Endpoint, UrlError>,
+    /// The servers, in their order.
+    endpoints: Result<Vec<Endpoint>, UrlError>,
     config: Config,
+    authenticator: Option<Box<dyn Authenticator>>,
     socket: SocketOptions,
     ack: AckMode,
     unclaimed: Unclaimed,
+    response_prefix: Box<str>,
+    request_limit: usize,
 }
 
 impl<R: Runtime> ClientBuilder<R> {
@@ -50,9 +58,10 @@ impl<R: Runtime> ClientBuilder<R> {
     /// `clientId` of the URL are taken as options.
     pub fn new(url: &str, runtime: R) -> Self {
         let mut config = Config::new(runtime.seed());
-        let endpoint = Endpoint::parse(url);
-        if let Ok(endpoint) = &endpoint {
-            if let Some(credentials) = endpoint.credentials.clone() {
+        let mut endpoint = Endpoint::parse(url);
+        if let Ok(endpoint) = &mut endpoint {
+            // Options from now on, that a later call may change.
+            if let Some(credentials) = endpoint.credentials.take() {
                 config.user_name = Some(credentials.user_name);
                 config.password = credentials.password;
             }
@@ -62,12 +71,61 @@ impl<R: Runtime> ClientBuilder<R> {
         }
         Self {
             runtime,
-            endpoint,
+            endpoints: endpoint.map(|endpoint| vec![endpoint]),
             config,
+            authenticator: None,
             socket: SocketOptions::default(),
             ack: AckMode::default(),
             unclaimed: Unclaimed::default(),
+            response_prefix: "sterna/response".into(),
+            request_limit: 1_024,
         }
+    }
+
+    /// Adds a server: when an attempt fails, the next one is tried at once, and after the last the first; a round of
+    /// failures is followed by a pause. All of them are one cluster, with one session for this client.
+    ///
+    /// A connection that held is made again to the same server first. One that did not hold
+    /// ([`Reconnect::stable_after`]), or that the server itself ended, moves on.
+    ///
+    /// User name and password of this URL are for this server; without, the client's are. `clientId` has no place in
+    /// it, since there is one client.
+    pub fn server(mut self, url: &str) -> Self {
+        let endpoint = Endpoint::parse(url).and_then(|endpoint| match endpoint.client_id {
+            Some(_) => Err(UrlError::Query("clientId".into())),
+            None => Ok(endpoint),
+        });
+        self.endpoints = self.endpoints.and_then(|mut endpoints| {
+            endpoints.push(endpoint?);
+            Ok(endpoints)
+        });
+        self
+    }
+
+    /// Try the servers in an order drawn from the seed. Default: in the order in which they were given.
+    pub fn shuffle_servers(mut self, shuffle: bool) -> Self {
+        self.config.shuffle_servers = shuffle;
+        self
+    }
+
+    /// How many times in a row to follow a server that sends us to another (5.0: Use another server, for one
+    /// connection, and Server moved, for good), with the scheme and the credentials of the server that was given.
+    /// Default: 0, such a server has refused.
+    pub fn redirects(mut self, limit: u8) -> Self {
+        self.config.redirects = limit;
+        self
+    }
+
+    /// Enhanced authentication by `method` (5.0): `authenticator` takes the client's steps, for each connection and for
+    /// [`Client::reauthenticate`]. There is no falling back to 3.1.1 then. Default: none.
+    pub fn authentication(
+        mut self,
+        method: impl Into<Box<str>>,
+        authenticator: impl Authenticator + 'static,
+    ) -> Self {
+        self.config.authentication = Some(Box::new(Authentication { method: method.into(), data: None }));
+        self.authenticator = Some(Box::new(authenticator));
+        self
     }
 
     /// The seed of random client identifiers and of the jitter between attempts. Default: another one each time.
@@ -148,7 +206,8 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0). Default: 1,024.
+    /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0); on 3.x only the threshold of
+    /// [`ack_blocked_after`](Self::ack_blocked_after). Default: 1,024.
     pub fn receive_maximum(mut self, receive_maximum: u16) -> Self {
         self.config.receive_maximum = receive_maximum;
         self
@@ -277,9 +336,18 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// Up to how many bytes reading goes on beyond that while an operation waits for the server. Default: 16 MiB.
+    /// Up to how many bytes reading goes on beyond that while an operation waits for the server, or somebody for
+    /// messages of another stream. Then the oldest messages of QoS 0 are dropped where most of them wait. Default:
+    /// 16 MiB.
     pub fn incoming_reserve(mut self, bytes: usize) -> Self {
         self.config.incoming_reserve = bytes;
+        self
+    }
+
+    /// How long [`receive_maximum`](Self::receive_maximum) may be reached for want of one acknowledgement by the
+    /// application until [`Event::AckBlocked`](crate::Event::AckBlocked) names it. Default: 10 s; zero is off.
+    pub fn ack_blocked_after(mut self, duration: Duration) -> Self {
+        self.config.ack_blocked_after = duration;
         self
     }
 
@@ -301,14 +369,27 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
+    /// Where the answers to [`requests`](Client::request) come to, unless the server gives Response Information: the
+    /// client identifier is put behind it as the last level. Default: `sterna/response`.
+    pub fn response_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
+        self.response_prefix = prefix.into();
+        self
+    }
+
+    /// How many [`requests`](Client::request) may wait for their answers; more fail. Default: 1,024.
+    pub fn request_limit(mut self, requests: usize) -> Self {
+        self.request_limit = requests;
+        self
+    }
+
     /// Options of the TCP socket: local address, TCP_NODELAY, keepalive.
     pub fn socket(mut self, socket: SocketOptions) -> Self {
         self.socket = socket;
         self
     }
 
-    /// Any option by its name in [`Config`], for what has no method here. `acknowledge` is the client's own and
-    /// is ignored.
+    /// Any option by its name in [`Config`], for what has no method here. `acknowledge` and `servers` are the client's
+    /// own and are ignored.
     pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
         self
@@ -345,13 +426,16 @@ impl<R: Runtime> ClientBuilder<R> {
     ///
     /// # Errors
     /// [`ConnectError`]: the URL or the options are wrong, or there is no runtime.
-    pub fn build(self) -> Result<Client, ConnectError> {
-        let endpoint = self.endpoint?;
+    pub fn build(mut self) -> Result<Client, ConnectError> {
+        let endpoints = self.endpoints?;
+        // More than anybody has; the rest would never have its turn.
+        self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
         self.config.validate()?;
         let connect_timeout = self.config.connect_timeout;
-        let shared = Shared::new(Inner::new(self.config, self.unclaimed)?);
+        let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
+        let shared = Shared::new(Inner::new(self.config, self.unclaimed, requests)?);
         let handle = Handle::new(shared.clone());
-        let engine = Engine::new(shared, endpoint, self.socket, connect_timeout);
+        let engine = Engine::new(shared, endpoints, self.socket, connect_timeout, self.authenticator);
         self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
         Ok(Client::new(handle, self.ack))
     }
@@ -360,11 +444,13 @@ impl<R: Runtime> ClientBuilder<R> {
 impl<R> fmt::Debug for ClientBuilder<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("endpoint", &self.endpoint)
+            .field("endpoints", &self.endpoints)
             .field("config", &self.config)
             .field("socket", &self.socket)
             .field("ack", &self.ack)
             .field("unclaimed", &self.unclaimed)
+            .field("response_prefix", &self.response_prefix)
+            .field("request_limit", &self.request_limit)
             .finish_non_exhaustive()
     }
 }

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use sterna_core::{Data, Server, State};
 
+use crate::authentication::Reauthenticating;
 use crate::events::Events;
 use crate::filter::IntoFilters;
 use crate::inbox::AckMode;
 use crate::lifecycle::{Connecting, Disconnecting};
 use crate::publish::Publishing;
+use crate::request::Requesting;
 use crate::shared::Handle;
 use crate::subscription::{Messages, Subscribing};
 use crate::unsubscribe::Unsubscribing;
@@ -35,6 +37,11 @@ pub struct Statistics {
     pub connection: sterna_core::Statistics,
     /// Messages that were dropped because nobody claimed them.
     pub unclaimed: u64,
+    /// Messages that streams have dropped because the application did not keep up: by their
+    /// [`OnFull`](crate::OnFull), or, of QoS 0, because unread messages filled the reserve.
+    pub dropped: u64,
+    /// Messages at a response topic that no request waits for: too late, answered already, or not this client's.
+    pub unmatched_responses: u64,
     /// Messages that wait for the application now.
     pub backlog: usize,
     /// What those messages take, in bytes.
@@ -75,6 +82,39 @@ impl Client {
         payload: impl Into<Data<'a>>,
     ) -> Publishing<'a> {
         Publishing::new(self.handle.clone(), topic.into(), payload.into())
+    }
+
+    /// Publishes a request (5.0) and waits for its answer: the response topic is made and subscribed to by the client,
+    /// once for all requests, and an answer is told from others by its Correlation Data. The other side answers with
+    /// [`Message::respond`](crate::Message::respond).
+    ///
+    /// ```
+    /// # use sterna_client::{Client, RequestError};
+    /// # use std::time::Duration;
+    /// # async fn example(client: Client) -> Result<(), RequestError> {
+    /// let answer = client.request("time/now", "").timeout(Duration::from_secs(5)).await?;
+    /// println!("{:?}", answer.payload());
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The response topic is the server's Response Information, if it gave one (see
+    /// [`request_response_information`](crate::ClientBuilder::request_response_information)), or else the
+    /// [`response_prefix`](crate::ClientBuilder::response_prefix), and the client identifier behind it. A request waits
+    /// for the first connection, and goes on waiting over reconnects. An answer that comes too late, twice or for somebody
+    /// else is counted and dropped.
+    ///
+    /// # Errors
+    /// Of the future: [`RequestError`](crate::RequestError).
+    ///
+    /// # Cancel safety
+    /// See [`Requesting`].
+    pub fn request<'a>(
+        &self,
+        topic: impl Into<Cow<'a, str>>,
+        payload: impl Into<Data<'a>>,
+    ) -> Requesting<'a> {
+        Requesting::new(self.handle.clone(), topic.into(), payload.into())
     }
 
     /// Subscribes to one topic filter or many, with or without options of their own.
@@ -143,6 +183,18 @@ impl Client {
         self.handle.with(crate::shared::Inner::reconnect);
     }
 
+    /// Authenticates anew on the connection that is up (5.0), with the authenticator of
+    /// [`authentication`](crate::ClientBuilder::authentication): such as before a token expires. Messages flow on.
+    ///
+    /// # Errors
+    /// Of the future: [`ReauthenticateError`](crate::ReauthenticateError). A server that refuses disconnects.
+    ///
+    /// # Cancel safety
+    /// Dropping the future before its first poll does nothing, after it the re-authentication goes on.
+    pub fn reauthenticate(&self) -> Reauthenticating {
+        Reauthenticating::new(self.handle.clone())
+    }
+
     /// Disconnects: waits for what is in flight up to the drain time-out, sends DISCONNECT and closes. The
     /// future is ready when the client has closed; then every operation is resolved and every stream ends.
     ///
@@ -173,16 +225,15 @@ impl Client {
 
     /// Counters.
     pub fn statistics(&self) -> Statistics {
-        self.handle.with(|inner| {
-            let (backlog, backlog_bytes) = inner.inbox.backlog();
-            Statistics {
-                connection: inner.connection.statistics(),
-                unclaimed: inner.inbox.dropped(),
-                backlog,
-                backlog_bytes,
-                queued: inner.connection.queued(),
-                in_flight: inner.connection.in_flight(),
-            }
+        self.handle.with(|inner| Statistics {
+            connection: inner.connection.statistics(),
+            unclaimed: inner.inbox.unclaimed(),
+            dropped: inner.inbox.dropped(),
+            unmatched_responses: inner.requests.unmatched(),
+            backlog: inner.inbox.waiting(),
+            backlog_bytes: inner.inbox.backlog().1,
+            queued: inner.connection.queued(),
+            in_flight: inner.connection.in_flight(),
         })
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use sterna_core::packet::ReasonCode;
+use sterna_core::topic::TopicError;
 use sterna_core::{Cause, ConfigError, OperationError};
 use sterna_transport::UrlError;
 
@@ -69,6 +70,46 @@ impl From<Rejection> for PublishError {
             Rejection::Subscribe(_) => sterna_core::PublishError::Closed,
         })
     }
+}
+
+/// Why a request has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// Only 5.0 has requests; the connection speaks an older version.
+    #[error("requests need MQTT 5.0, the connection speaks an older version")]
+    UnsupportedByVersion,
+    /// As many requests wait already as [`request_limit`](crate::ClientBuilder::request_limit) allows.
+    #[error("too many requests wait for their answers")]
+    Full,
+    /// No answer came in time.
+    #[error("no answer came in time")]
+    TimedOut,
+    /// The server says that nobody is subscribed to the request's topic.
+    #[error("nobody is subscribed to the topic of the request")]
+    NobodyListens,
+    /// The response topic is no topic name: the server's Response Information, the prefix or the client identifier
+    /// has what a topic name must not have.
+    #[error("response topic: {0}")]
+    ResponseTopic(TopicError),
+    /// The response topic could not be subscribed to.
+    #[error("response topic: {0}")]
+    Subscribe(#[from] SubscribeError),
+    /// The request could not be published.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The client has closed.
+    #[error("the client was closed before the answer came")]
+    Closed,
+}
+
+/// Why a message cannot be responded to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RespondError {
+    /// It has no Response Topic: it is no request, or came over a version before 5.0.
+    #[error("the message has no Response Topic")]
+    NoResponseTopic,
 }
 
 /// Why a message was not acknowledged by hand.

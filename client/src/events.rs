@@ -9,7 +9,7 @@ use std::time::Duration;
 use futures_core::Stream;
 use slab::Slab;
 use sterna_core::packet::ReasonCode;
-use sterna_core::{Attempt, Cause, PacketInfo};
+use sterna_core::{Attempt, Cause, MessageId, PacketInfo};
 
 use crate::lock::{Wakers, register};
 use crate::shared::Shared;
@@ -62,6 +62,26 @@ pub enum Event {
     Dropped {
         /// How many since the last such event.
         messages: u64,
+    },
+    /// A stream has dropped messages, because the application does not keep up: by its
+    /// [`OnFull`](crate::OnFull), or, of QoS 0, because unread messages fill the reserve and most of them wait here.
+    Lagging {
+        /// The topic filters of the stream; none for [`Client::messages`](crate::Client::messages).
+        filters: Box<[Box<str>]>,
+        /// How many since the last such event.
+        messages: u64,
+    },
+    /// No message of QoS 1 or 2 comes any more until the application acknowledges this one: it is the oldest of as
+    /// many as [`receive_maximum`](crate::ClientBuilder::receive_maximum) allows, and has been for
+    /// [`ack_blocked_after`](crate::ClientBuilder::ack_blocked_after). Said once for a message.
+    AckBlocked {
+        /// The message.
+        id: MessageId,
+        /// Its topic name, cut after 1,024 bytes.
+        topic: Box<str>,
+        /// The topic filters of the stream that it waits in; once it was handed over, of all streams that may have
+        /// to acknowledge it. None if nobody claims it.
+        filters: Box<[Box<str>]>,
     },
     /// A packet is on its way out; only with [`packet_events`](crate::ClientBuilder::packet_events).
     PacketSent(PacketInfo),

@@ -6,10 +6,12 @@ use std::task::Waker;
 
 use slab::Slab;
 use sterna_core::packet::ReasonCode;
-use sterna_core::{Message, MessageId, topic};
+use sterna_core::{Backlog, Message, MessageId, topic};
 
+use crate::copies::Copies;
 use crate::lock::{Wakers, register};
-use crate::router::{Router, StreamId, matched_part};
+use crate::router::{Partial, Route, Router, StreamId};
+use crate::stream::{Load, OnFull, StreamState};
 
 /// When a message of QoS 1 or 2 is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,39 +39,8 @@ pub enum Unclaimed {
     Drop,
 }
 
-/// What a waiting message takes besides its packet, counted against the bounds.
-const OVERHEAD: usize = size_of::<Message>();
 /// A queue that grew beyond this gives its memory back when it is empty.
 const KEPT_CAPACITY: usize = 256;
-/// How many unsubscribed filters are remembered, to tell their late messages from unclaimed ones.
-const REMEMBERED: usize = 64;
-
-/// A stream's half in the lock.
-#[derive(Debug)]
-pub(crate) struct StreamState {
-    queue: VecDeque<Message>,
-    bytes: usize,
-    waker: Option<Waker>,
-    mode: AckMode,
-    filters: Vec<Box<str>>,
-    /// Takes what no subscription claims.
-    unclaimed: bool,
-    ended: bool,
-}
-
-impl StreamState {
-    fn push(&mut self, message: Message) -> usize {
-        let cost = cost(&message);
-        self.bytes += cost;
-        self.queue.push_back(message);
-        cost
-    }
-}
-
-/// What a message counts for against the bounds.
-fn cost(message: &Message) -> usize {
-    message.size() + OVERHEAD
-}
 
 /// What a stream leaves behind is delivered again to others; `hold`: kept if nobody claims it.
 #[derive(Debug, Clone, Copy)]
@@ -92,16 +63,18 @@ pub(crate) struct Inbox {
     /// The streams of unclaimed messages.
     unclaimed_streams: Vec<StreamId>,
     held: VecDeque<Message>,
-    held_bytes: usize,
-    /// Filters that were unsubscribed: their last messages may still come, and are not unclaimed.
-    unsubscribed: VecDeque<Box<str>>,
-    /// Filters that are subscribed at the server and whose streams were dropped: what comes for them is unclaimed.
-    streamless: Vec<Box<str>>,
+    held_load: Load,
     shares: HashMap<MessageId, Share>,
-    /// Queued in all streams.
-    messages: usize,
-    bytes: usize,
+    /// Queued in all streams without a bound of their own.
+    waiting: Load,
+    /// How many messages wait in the others.
+    bounded: usize,
+    /// How many streams have somebody who waits for messages.
+    starving: usize,
+    unclaimed: u64,
     dropped: u64,
+    /// Streams that dropped messages since the last report.
+    lagging: Vec<StreamId>,
 }
 
 impl Inbox {
@@ -111,44 +84,89 @@ impl Inbox {
             streams: Slab::new(),
             unclaimed_streams: Vec::new(),
             held: VecDeque::new(),
-            held_bytes: 0,
-            unsubscribed: VecDeque::new(),
-            streamless: Vec::new(),
+            held_load: Load::default(),
             shares: HashMap::new(),
-            messages: 0,
-            bytes: 0,
+            waiting: Load::default(),
+            bounded: 0,
+            starving: 0,
+            unclaimed: 0,
             dropped: 0,
+            lagging: Vec::new(),
         }
     }
 
-    /// How many messages and bytes wait for the application.
-    pub(crate) fn backlog(&self) -> (usize, usize) {
-        (self.messages + self.held.len(), self.bytes + self.held_bytes)
+    /// What waits for the application.
+    pub(crate) fn backlog(&self) -> Backlog {
+        Backlog {
+            messages: self.waiting.messages + self.held_load.messages,
+            bytes: self.waiting.bytes + self.held_load.bytes,
+            expendable: Some(self.waiting.at_most_once),
+            starving: self.starving > 0,
+            bounded: self.bounded,
+        }
+    }
+
+    /// How many messages wait for the application.
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.messages + self.held_load.messages + self.bounded
     }
 
     /// How many messages were dropped because nobody claimed them.
+    pub(crate) fn unclaimed(&self) -> u64 {
+        self.unclaimed
+    }
+
+    /// How many messages all streams together have dropped.
     pub(crate) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// How many messages `stream` has dropped.
+    pub(crate) fn dropped_by(&self, stream: StreamId) -> u64 {
+        self.streams[stream].dropped()
+    }
+
+    pub(crate) fn router(&mut self) -> &mut Router {
+        &mut self.router
     }
 
     /// Queues `message` for the streams it belongs to. Gives back what is to be acknowledged at once. `hold`:
     /// whether to keep it if nobody claims it.
     pub(crate) fn deliver(&mut self, message: Message, hold: bool, wakers: &mut Wakers) -> Option<MessageId> {
-        let mut targets = self.router.route(message.topic());
-        if targets.is_empty() {
-            targets = &self.unclaimed_streams;
-        }
+        let id = message.id();
+        let identifiers = message.properties().subscription_identifiers();
+        self.router.route(message.topic(), identifiers);
+        let unique;
+        let targets = match self.router.routed() {
+            Route::Streams(streams) if self.router.partial().is_empty() => streams,
+            Route::Streams(streams) => {
+                unique = unrepeated(streams, self.router.partial(), &mut self.streams, &message);
+                if unique.is_empty() {
+                    return id;
+                }
+                &unique
+            }
+            Route::Unclaimed => &self.unclaimed_streams[..],
+            Route::Late => return id,
+        };
         let Some((&last, others)) = targets.split_last() else {
             return self.hold_or_drop(message, hold);
         };
-        let id = message.id();
         let mut owners = 0;
         let mut push = |stream: StreamId, message: Message| {
-            let stream = &mut self.streams[stream];
-            owners += usize::from(stream.mode != AckMode::OnReceipt);
-            self.messages += 1;
-            self.bytes += stream.push(message);
-            wakers.push(stream.waker.take());
+            let state = &mut self.streams[stream];
+            owners += usize::from(state.owes());
+            let before = state.load();
+            let dropped = state.push(message);
+            account(&mut self.waiting, &mut self.bounded, state, before);
+            if dropped > 0 {
+                self.dropped += dropped;
+                note(&mut self.lagging, stream);
+            }
+            if let Some(waker) = state.waker.take() {
+                self.starving -= 1;
+                wakers.push(Some(waker));
+            }
         };
         for &stream in others {
             push(stream, message.clone());
@@ -166,15 +184,65 @@ impl Inbox {
 
     fn hold_or_drop(&mut self, message: Message, hold: bool) -> Option<MessageId> {
         let id = message.id();
-        let late = self.unsubscribed.iter().any(|filter| topic::matches(filter, message.topic()))
-            && !self.streamless.iter().any(|filter| topic::matches(filter, message.topic()));
-        if id.is_none() || !hold || late {
-            self.dropped += u64::from(!late);
+        if id.is_none() || !hold {
+            self.unclaimed += 1;
             return id;
         }
-        self.held_bytes += cost(&message);
+        self.held_load.add(Load::of(&message));
         self.held.push_back(message);
         None
+    }
+
+    /// Makes room: drops the oldest messages of QoS 0, at least `bytes` of them, where most of them wait. How many
+    /// messages those were.
+    pub(crate) fn shed(&mut self, bytes: usize) -> u64 {
+        let mut shed = Load::default();
+        while shed.bytes < bytes {
+            let waiting = self.streams.iter_mut().filter(|(_, state)| !state.is_bounded());
+            let fullest = waiting.max_by_key(|(_, state)| state.load().at_most_once);
+            let Some((stream, state)) = fullest.filter(|(_, state)| state.load().at_most_once > 0) else {
+                break;
+            };
+            let load = state.shed(bytes - shed.bytes);
+            shed.add(load);
+            self.waiting.subtract(load);
+            note(&mut self.lagging, stream);
+        }
+        let messages = shed.messages as u64;
+        self.dropped += messages;
+        messages
+    }
+
+    /// The streams that dropped messages since the last call: their filters, and how many.
+    pub(crate) fn take_lagging(&mut self) -> impl Iterator<Item = (Box<[Box<str>]>, u64)> {
+        let Self { lagging, streams, .. } = self;
+        lagging.drain(..).filter_map(|stream| {
+            let state = streams.get_mut(stream)?;
+            Some((state.filters.clone().into_boxed_slice(), state.take_unreported()))
+        })
+    }
+
+    /// The filters of those who may owe the acknowledgement of this message: of the streams where it waits, or else
+    /// of all that its topic belongs to.
+    pub(crate) fn owing(&self, id: MessageId, topic: &str) -> Box<[Box<str>]> {
+        let matching = self.router.matching(topic);
+        let of = |wanted: &dyn Fn(&StreamState) -> bool| -> Box<[Box<str>]> {
+            let wanted = |streams: &[StreamId]| streams.iter().any(|&stream| wanted(&self.streams[stream]));
+            matching
+                .iter()
+                .filter(|(_, streams)| wanted(streams))
+                .map(|(filter, _)| (*filter).into())
+                .collect()
+        };
+        let waits = of(&|state| state.owes() && state.has(id));
+        if waits.is_empty() { of(&StreamState::owes) } else { waits }
+    }
+
+    /// Copies of earlier messages are not told from later ones any more: of one stream, or of all.
+    pub(crate) fn forget_copies(&mut self, of: Option<StreamId>) {
+        for (_, state) in self.streams.iter_mut().filter(|(stream, _)| of.is_none_or(|of| of == *stream)) {
+            state.copies = Copies::default();
+        }
     }
 
     /// Counts one owner's acknowledgement; the reason code to send when it was the last one. A negative answer of
@@ -190,24 +258,19 @@ impl Inbox {
     }
 
     /// A new stream, before anything is subscribed: what is held for it is its already. Without filters it takes
-    /// what nobody claims.
-    pub(crate) fn open(&mut self, filters: Vec<Box<str>>, mode: AckMode) -> (StreamId, Vec<MessageId>) {
+    /// what nobody claims. Messages for a filter may come marked with its identifier.
+    pub(crate) fn open(
+        &mut self,
+        filters: Vec<(Box<str>, u32)>,
+        mode: AckMode,
+        on_full: OnFull,
+    ) -> (StreamId, Vec<MessageId>) {
         let unclaimed = filters.is_empty();
-        let stream = self.streams.insert(StreamState {
-            queue: VecDeque::new(),
-            bytes: 0,
-            waker: None,
-            mode,
-            filters: Vec::new(),
-            unclaimed,
-            ended: false,
-        });
-        for filter in &filters {
-            self.router.insert(filter, stream);
-            self.unsubscribed.retain(|gone| **gone != *matched_part(filter));
-            self.streamless.retain(|other| other != filter);
+        let stream = self.streams.insert(StreamState::new(mode, on_full, unclaimed));
+        for (filter, identifier) in &filters {
+            self.router.insert(filter, stream, *identifier);
         }
-        self.streams[stream].filters = filters;
+        self.streams[stream].filters = filters.into_iter().map(|(filter, _)| filter).collect();
         if unclaimed {
             self.unclaimed_streams.push(stream);
         }
@@ -216,7 +279,7 @@ impl Inbox {
 
     /// Moves to `stream` what is held and matches it; what it acknowledges on receipt is given back.
     fn claim(&mut self, stream: StreamId) -> Vec<MessageId> {
-        let Self { streams, held, held_bytes, messages, bytes, .. } = self;
+        let Self { streams, held, held_load, waiting, bounded, dropped, lagging, .. } = self;
         let state = &mut streams[stream];
         let mut acknowledged = Vec::new();
         let kept = std::mem::take(held);
@@ -226,34 +289,48 @@ impl Inbox {
                 held.push_back(message);
                 continue;
             }
-            *held_bytes -= cost(&message);
-            *messages += 1;
-            if state.mode == AckMode::OnReceipt {
+            held_load.subtract(Load::of(&message));
+            if !state.owes() {
                 acknowledged.extend(message.id());
             }
-            *bytes += state.push(message);
+            let before = state.load();
+            let lost = state.push(message);
+            account(waiting, bounded, state, before);
+            if lost > 0 {
+                *dropped += lost;
+                note(lagging, stream);
+            }
         }
         acknowledged
     }
 
-    /// Swaps what is queued into `batch`, which is empty; whether there was anything.
+    /// Moves what is queued into `batch`, which is empty; whether there was anything. Of a stream with a bound of its
+    /// own that is one message, so that none waits where the bound does not hold.
     pub(crate) fn take(&mut self, stream: StreamId, batch: &mut VecDeque<Message>) -> bool {
         let state = &mut self.streams[stream];
-        if state.queue.is_empty() {
+        if state.is_empty() {
             if batch.capacity() > KEPT_CAPACITY {
                 batch.shrink_to(KEPT_CAPACITY);
             }
             return false;
         }
-        std::mem::swap(&mut state.queue, batch);
-        self.messages -= batch.len();
-        self.bytes -= state.bytes;
-        state.bytes = 0;
+        let before = state.load();
+        if state.is_bounded() {
+            batch.extend(state.pop());
+        } else {
+            state.take(batch);
+        }
+        account(&mut self.waiting, &mut self.bounded, state, before);
         true
     }
 
-    pub(crate) fn register(&mut self, stream: StreamId, waker: &Waker) {
-        register(&mut self.streams[stream].waker, waker);
+    /// Has `waker` woken by the next message; whether nobody waited for one before.
+    pub(crate) fn register(&mut self, stream: StreamId, waker: &Waker) -> bool {
+        let slot = &mut self.streams[stream].waker;
+        let first = slot.is_none();
+        register(slot, waker);
+        self.starving += usize::from(first);
+        first
     }
 
     /// Whether nothing can come any more.
@@ -261,13 +338,21 @@ impl Inbox {
         self.streams[stream].ended
     }
 
+    /// The server does not have `filter` for `stream`; a stream that had no other ends.
+    pub(crate) fn drop_filter(&mut self, stream: StreamId, filter: &str, wakers: &mut Wakers) {
+        if self.leave_filter(stream, filter, wakers) {
+            self.router.remove(filter);
+        }
+    }
+
     /// Takes `filter` from `stream`; a stream that had no other ends. Whether no live stream wants it any more.
-    pub(crate) fn drop_filter(&mut self, stream: StreamId, filter: &str, wakers: &mut Wakers) -> bool {
-        let unwanted = self.router.remove(filter, stream);
+    pub(crate) fn leave_filter(&mut self, stream: StreamId, filter: &str, wakers: &mut Wakers) -> bool {
+        let unwanted = self.router.leave(filter, stream);
         if let Some(state) = self.streams.get_mut(stream) {
             state.filters.retain(|other| &**other != filter);
             if state.filters.is_empty() && !state.unclaimed {
                 state.ended = true;
+                self.starving -= usize::from(state.waker.is_some());
                 wakers.push(state.waker.take());
             }
         }
@@ -278,20 +363,17 @@ impl Inbox {
     /// is not unclaimed. Gives back what is to be acknowledged.
     pub(crate) fn unsubscribed(&mut self, filter: &str, wakers: &mut Wakers) -> Vec<MessageId> {
         for stream in self.streams_of(filter) {
-            self.drop_filter(stream, filter, wakers);
+            self.leave_filter(stream, filter, wakers);
         }
-        self.streamless.retain(|other| **other != *filter);
-        if self.unsubscribed.len() == REMEMBERED {
-            self.unsubscribed.pop_front();
-        }
-        let filter = matched_part(filter);
-        self.unsubscribed.push_back(filter.into());
+        self.router.unsubscribe(filter);
         let (gone, kept) = std::mem::take(&mut self.held)
             .into_iter()
             .partition(|message| topic::matches(filter, message.topic()));
         self.held = kept;
         let gone: VecDeque<Message> = gone;
-        self.held_bytes -= gone.iter().map(cost).sum::<usize>();
+        for message in &gone {
+            self.held_load.subtract(Load::of(message));
+        }
         gone.iter().filter_map(Message::id).collect()
     }
 
@@ -306,8 +388,8 @@ impl Inbox {
     }
 
     /// Ends `stream`. What it had not handed over, `batch` first, goes to those who take unclaimed messages, if
-    /// it owed the acknowledgement alone; without `reroute` it is done with. Gives back what is to be
-    /// acknowledged now.
+    /// it owed the acknowledgement alone; without `reroute` it is done with. Its filters stay subscribed. Gives back
+    /// what is to be acknowledged now.
     pub(crate) fn close(
         &mut self,
         stream: StreamId,
@@ -316,24 +398,24 @@ impl Inbox {
         wakers: &mut Wakers,
     ) -> Vec<MessageId> {
         for filter in std::mem::take(&mut self.streams[stream].filters) {
-            if self.router.remove(&filter, stream) {
-                self.streamless.push(filter);
-            }
+            self.router.leave(&filter, stream);
         }
         self.unclaimed_streams.retain(|&other| other != stream);
-        let state = self.streams.remove(stream);
-        self.messages -= state.queue.len();
-        self.bytes -= state.bytes;
+        let mut state = self.streams.remove(stream);
+        self.starving -= usize::from(state.waker.is_some());
+        let (before, mut rest) = (state.load(), VecDeque::new());
+        state.take(&mut rest);
+        account(&mut self.waiting, &mut self.bounded, &state, before);
         let mut acknowledged = Vec::new();
-        for message in batch.drain(..).chain(state.queue) {
-            let owed = message.id().filter(|_| state.mode != AckMode::OnReceipt);
+        for message in batch.drain(..).chain(rest) {
+            let owed = message.id().filter(|_| state.owes());
             match (owed, reroute) {
                 (Some(id), Some(Reroute { hold })) if !self.shares.contains_key(&id) => {
                     acknowledged.extend(self.deliver(message, hold, wakers));
                 }
                 // The application is done with it, or others have it as well.
                 (Some(id), _) => acknowledged.push(id),
-                (None, Some(_)) => self.dropped += 1,
+                (None, Some(_)) => self.unclaimed += 1,
                 (None, None) => {}
             }
         }
@@ -345,5 +427,37 @@ impl Inbox {
         for (_, stream) in &mut self.streams {
             wakers.push(stream.waker.take());
         }
+        self.starving = 0;
+    }
+}
+
+/// The queue of `state` has changed from what it was `before`.
+fn account(waiting: &mut Load, bounded: &mut usize, state: &StreamState, before: Load) {
+    let after = state.load();
+    if state.is_bounded() {
+        *bounded = *bounded + after.messages - before.messages;
+    } else {
+        waiting.subtract(before);
+        waiting.add(after);
+    }
+}
+
+/// Those of `targets` that have not got `message` by another copy.
+fn unrepeated(
+    targets: &[StreamId],
+    partial: &[Partial],
+    streams: &mut Slab<StreamState>,
+    message: &Message,
+) -> Vec<StreamId> {
+    let mut repeated = |stream: &StreamId| {
+        let copy = partial.iter().find(|copy| copy.stream == *stream);
+        copy.is_some_and(|copy| streams[*stream].copies.is_repeated(message, &copy.marked, copy.of))
+    };
+    targets.iter().filter(|stream| !repeated(stream)).copied().collect()
+}
+
+fn note(lagging: &mut Vec<StreamId>, stream: StreamId) {
+    if !lagging.contains(&stream) {
+        lagging.push(stream);
     }
 }

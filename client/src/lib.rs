@@ -5,15 +5,19 @@
 //! what a client can do. Adapters implement [`Runtime`]; see [`Engine`] for how to drive it.
 #![forbid(unsafe_code)]
 
+mod authentication;
 mod buffer;
 mod builder;
 mod client;
 mod completion;
+mod copies;
 mod dialler;
 mod engine;
 mod error;
 mod events;
 mod filter;
+mod grants;
+mod identifiers;
 mod inbox;
 mod lifecycle;
 mod lock;
@@ -21,22 +25,30 @@ mod message;
 mod operation;
 mod publish;
 mod receiver;
+mod request;
+mod requests;
 mod room;
 mod router;
 mod shared;
+mod stream;
 mod subscription;
 mod unsubscribe;
 
+pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
 pub use engine::{Engine, Step};
-pub use error::{AckError, ConnectError, DisconnectError, PublishError, SubscribeError, Unsent};
+pub use error::{
+    AckError, ConnectError, DisconnectError, PublishError, RequestError, RespondError, SubscribeError, Unsent,
+};
 pub use events::{Event, Events};
 pub use filter::{Filter, IntoFilters};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
 pub use publish::{Delivery, Enqueuing, Publishing};
+pub use request::Requesting;
+pub use stream::OnFull;
 pub use subscription::{Messages, Subscribing, Subscription};
 pub use unsubscribe::Unsubscribing;
 
@@ -45,8 +57,8 @@ pub use sterna_core::packet::{
     SubscribeOptions,
 };
 pub use sterna_core::{
-    Attempt, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted, Instant, Lost, LostKind,
-    OperationError, PacketInfo, ProtocolError, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit,
-    State, VersionPolicy, Will,
+    Attempt, AuthError, Authentication, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted,
+    Instant, Lost, LostKind, MessageId, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect,
+    Refusal, Server, ServerClose, ServerLimit, State, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

@@ -4,26 +4,40 @@ use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use sterna_core::MessageId;
 use sterna_core::packet::ReasonCode;
+use sterna_core::{Data, MessageId};
 
-use crate::error::AckError;
+use crate::error::{AckError, RespondError};
 use crate::inbox::AckMode;
+use crate::publish::Publishing;
 use crate::shared::Handle;
 
 /// A received message. It gives all that [`sterna_core::Message`] has: topic, payload, QoS, properties.
 ///
-/// Cloning is cheap. In the automatic modes of acknowledgement it is a message and nothing more.
+/// Cloning is cheap. In [`AckMode::Manual`], and when it asks for an answer, it counts as a handle: the client stays
+/// connected as long as it lives. Otherwise it is a message and nothing more.
 #[derive(Clone)]
 pub struct Message {
-    message: sterna_core::Message,
-    /// Only in manual mode.
+    inner: sterna_core::Message,
+    /// Only in manual mode, and where it can be answered.
     handle: Option<Arc<Handle>>,
+    manual: bool,
 }
 
 impl Message {
     pub(crate) fn new(message: sterna_core::Message, mode: AckMode, handle: &Arc<Handle>) -> Self {
-        Self { message, handle: (mode == AckMode::Manual).then(|| handle.clone()) }
+        let manual = mode == AckMode::Manual;
+        let asks = message.properties().response_topic().is_some();
+        Self { inner: message, handle: (manual || asks).then(|| handle.clone()), manual }
+    }
+
+    /// Whether the server marked it as one that it may have delivered before (DUP). Then it, or a copy of it, may have
+    /// been handed over already: before a crash of this process, or before a reconnect, without the server hearing
+    /// of the acknowledgement. A message of QoS 2 comes a second time only across a restart. The server sets the mark,
+    /// and only when it sends the same packet again: a message without it may come for the second time too, published
+    /// twice or through overlapping subscriptions.
+    pub fn redelivered(&self) -> bool {
+        self.inner.duplicate()
     }
 
     /// Acknowledges it. The order in which messages are acknowledged does not matter. A message of QoS 0 needs no
@@ -35,28 +49,65 @@ impl Message {
         self.acknowledge(ReasonCode::SUCCESS)
     }
 
-    /// Acknowledges it negatively (5.0): the server takes it as delivered and refused for `reason`.
+    /// Acknowledges it with a reason code of PUBACK and PUBREC (5.0): below 0x80 the message is taken, as with
+    /// [`ReasonCode::NO_MATCHING_SUBSCRIBERS`]; from 0x80 on it is refused. If several subscriptions have to
+    /// acknowledge it, the highest code is sent.
     ///
     /// # Errors
-    /// As [`Message::ack`], and if `reason` is none of an acknowledgement's or the connection is not 5.0.
-    pub fn reject(&self, reason: ReasonCode) -> Result<(), AckError> {
+    /// As [`Message::ack`], and `Rejected`: `reason` is none of an acknowledgement's, or it is not Success and the
+    /// connection is older than 5.0. Then the message is still to be acknowledged.
+    pub fn ack_with(&self, reason: ReasonCode) -> Result<(), AckError> {
         self.acknowledge(reason)
+    }
+
+    /// Acknowledges it negatively (5.0): the server takes it as delivered and refused for `reason`, 0x80 or above.
+    ///
+    /// # Errors
+    /// As [`Message::ack_with`], and if `reason` is below 0x80.
+    pub fn reject(&self, reason: ReasonCode) -> Result<(), AckError> {
+        self.acknowledge(negative(reason)?)
+    }
+
+    /// Responds to it, where it is a request (5.0): a publish to its Response Topic with its Correlation Data, of its
+    /// quality of service unless told otherwise.
+    ///
+    /// ```
+    /// # use sterna_client::{Client, QoS};
+    /// # async fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
+    /// let mut requests = client.subscribe("time/now").qos(QoS::AtLeastOnce).await?;
+    /// while let Some(request) = requests.next().await {
+    ///     request.respond("half past ten")?.await?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`RespondError::NoResponseTopic`]: it is no request.
+    pub fn respond<'a>(&self, payload: impl Into<Data<'a>>) -> Result<Publishing<'a>, RespondError> {
+        let properties = self.inner.properties();
+        let (Some(handle), Some(topic)) = (&self.handle, properties.response_topic()) else {
+            return Err(RespondError::NoResponseTopic);
+        };
+        let publish = Publishing::new(handle.clone(), topic.to_owned().into(), payload.into());
+        Ok(publish.qos(self.inner.qos()).answering(properties.correlation_data()))
     }
 
     /// What acknowledges it, without the message: small, and good for any task. `None` for QoS 0, and outside of
     /// [`AckMode::Manual`].
     pub fn acker(&self) -> Option<Acker> {
-        Some(Acker { handle: self.handle.clone()?, id: self.message.id()? })
+        let handle = self.handle.clone().filter(|_| self.manual)?;
+        Some(Acker { handle, id: self.inner.id()? })
     }
 
     /// The core's message alone.
     pub fn into_inner(self) -> sterna_core::Message {
-        self.message
+        self.inner
     }
 
     fn acknowledge(&self, reason: ReasonCode) -> Result<(), AckError> {
-        let handle = self.handle.as_ref().ok_or(AckError::Automatic)?;
-        match self.message.id() {
+        let handle = self.handle.as_ref().filter(|_| self.manual).ok_or(AckError::Automatic)?;
+        match self.inner.id() {
             Some(id) => acknowledge(handle, id, reason),
             None => Ok(()),
         }
@@ -67,13 +118,13 @@ impl Deref for Message {
     type Target = sterna_core::Message;
 
     fn deref(&self) -> &sterna_core::Message {
-        &self.message
+        &self.inner
     }
 }
 
 impl fmt::Debug for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.message.fmt(f)
+        self.inner.fmt(f)
     }
 }
 
@@ -93,13 +144,25 @@ impl Acker {
         acknowledge(&self.handle, self.id, ReasonCode::SUCCESS)
     }
 
+    /// As [`Message::ack_with`].
+    ///
+    /// # Errors
+    /// As [`Message::ack_with`].
+    pub fn ack_with(&self, reason: ReasonCode) -> Result<(), AckError> {
+        acknowledge(&self.handle, self.id, reason)
+    }
+
     /// As [`Message::reject`].
     ///
     /// # Errors
     /// As [`Message::reject`].
     pub fn reject(&self, reason: ReasonCode) -> Result<(), AckError> {
-        acknowledge(&self.handle, self.id, reason)
+        acknowledge(&self.handle, self.id, negative(reason)?)
     }
+}
+
+fn negative(reason: ReasonCode) -> Result<ReasonCode, AckError> {
+    if reason.is_error() { Ok(reason) } else { Err(sterna_core::AckError::Reason(reason).into()) }
 }
 
 fn acknowledge(handle: &Handle, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use sterna_core::packet::{Properties, PropertiesBuf, QoS};
+use sterna_core::packet::{Properties, PropertiesBuf, Property, QoS};
 use sterna_core::{Data, OperationError, Publish, Receipt};
 
 use crate::completion::Answer;
@@ -32,6 +32,8 @@ pub struct Publishing<'a> {
     qos: QoS,
     retain: bool,
     properties: PropertiesBuf,
+    /// What an answer has besides the application's properties.
+    correlation: Option<Box<[u8]>>,
     operation: Option<Operation>,
 }
 
@@ -44,6 +46,7 @@ impl<'a> Publishing<'a> {
             qos: QoS::AtMostOnce,
             retain: false,
             properties: PropertiesBuf::new(),
+            correlation: None,
             operation: None,
         }
     }
@@ -63,7 +66,22 @@ impl<'a> Publishing<'a> {
     /// The 5.0 properties, such as Message Expiry Interval, Content Type or User Property. On a connection that
     /// speaks an older version they are an error.
     pub fn properties(mut self, properties: impl Into<PropertiesBuf>) -> Self {
-        self.properties = properties.into();
+        self.set_properties(properties.into());
+        self
+    }
+
+    pub(crate) fn set_properties(&mut self, properties: PropertiesBuf) {
+        self.properties = properties;
+        if let Some(correlation) = &self.correlation {
+            // It is as long as it came; and if the application gives another, that one holds.
+            let _ = self.properties.push(Property::CorrelationData(correlation));
+        }
+    }
+
+    /// It answers the request that has this Correlation Data.
+    pub(crate) fn answering(mut self, correlation: Option<&[u8]>) -> Self {
+        self.correlation = correlation.map(Into::into);
+        self.set_properties(PropertiesBuf::new());
         self
     }
 

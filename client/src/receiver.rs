@@ -10,6 +10,7 @@ use crate::inbox::AckMode;
 use crate::message::Message;
 use crate::router::StreamId;
 use crate::shared::Handle;
+use crate::stream::OnFull;
 
 /// How many acknowledgements may wait for the lock while the driver is busy anyway.
 const ACK_BATCH: usize = 32;
@@ -31,8 +32,15 @@ pub(crate) struct Receiver {
 
 impl Receiver {
     /// Without filters: what no subscription claims.
-    pub(crate) fn open(handle: Arc<Handle>, filters: Vec<Box<str>>, mode: AckMode) -> Self {
-        let stream = handle.with(|inner| inner.open_stream(filters, mode));
+    pub(crate) fn open(
+        handle: Arc<Handle>,
+        filters: Vec<(Box<str>, u32)>,
+        mode: AckMode,
+        on_full: OnFull,
+    ) -> Self {
+        // What may be dropped cannot be owed.
+        let mode = if on_full == OnFull::Wait { mode } else { AckMode::OnReceipt };
+        let stream = handle.with(|inner| inner.open_stream(filters, mode, on_full));
         Self { handle, stream, mode, batch: VecDeque::new(), last: None, acks: Vec::new(), reroute: true }
     }
 
@@ -42,6 +50,11 @@ impl Receiver {
 
     pub(crate) fn stream(&self) -> StreamId {
         self.stream
+    }
+
+    /// How many messages the stream has dropped.
+    pub(crate) fn dropped(&self) -> u64 {
+        self.handle.with(|inner| inner.inbox.dropped_by(self.stream))
     }
 
     /// What is left goes to nobody.
@@ -83,7 +96,10 @@ impl Receiver {
             if inner.closed().is_some() || inner.inbox.is_ended(*stream) {
                 return Poll::Ready(false);
             }
-            inner.inbox.register(*stream, cx.waker());
+            if inner.inbox.register(*stream, cx.waker()) {
+                // Reading goes on for those who wait.
+                inner.taken();
+            }
             Poll::Pending
         })
     }

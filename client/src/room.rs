@@ -17,7 +17,7 @@ use crate::router::StreamId;
 #[derive(Debug)]
 pub(crate) enum Command {
     Publish { topic: Box<str>, payload: Bytes, qos: QoS, retain: bool, properties: PropertiesBuf },
-    Subscribe { filters: FiltersBuf, properties: PropertiesBuf, stream: StreamId },
+    Subscribe { filters: FiltersBuf, properties: PropertiesBuf, identifier: u32, stream: StreamId },
     Unsubscribe { filters: TopicFiltersBuf, properties: PropertiesBuf },
 }
 

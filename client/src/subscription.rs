@@ -11,15 +11,16 @@ use sterna_core::packet::{
     FiltersBuf, PropertiesBuf, QoS, ReasonCode, RetainHandling, SubscribeFilter, SubscribeOptions,
 };
 
-use crate::completion::Answer;
 use crate::error::SubscribeError;
 use crate::filter::Filter;
+use crate::grants::{Grants, Part, groups};
 use crate::inbox::AckMode;
 use crate::message::Message;
-use crate::operation::{Failure, Operation};
+use crate::operation::Operation;
 use crate::receiver::Receiver;
 use crate::room::Command;
 use crate::shared::Handle;
+use crate::stream::OnFull;
 use crate::unsubscribe::{Unsubscribing, unsubscribe_detached};
 
 /// A subscribe: set it up, then await it, or [`send`](Self::send) it. Nothing happens before that. See
@@ -37,6 +38,7 @@ pub struct Subscribing {
     filters: Vec<Filter>,
     options: SubscribeOptions,
     mode: AckMode,
+    on_full: OnFull,
     properties: PropertiesBuf,
     /// Once it was handed in.
     subscription: Option<Subscription>,
@@ -45,7 +47,15 @@ pub struct Subscribing {
 impl Subscribing {
     pub(crate) fn new(handle: Arc<Handle>, filters: Vec<Filter>, mode: AckMode) -> Self {
         let options = SubscribeOptions::default();
-        Self { handle, filters, options, mode, properties: PropertiesBuf::new(), subscription: None }
+        Self {
+            handle,
+            filters,
+            options,
+            mode,
+            on_full: OnFull::Wait,
+            properties: PropertiesBuf::new(),
+            subscription: None,
+        }
     }
 
     /// The highest quality of service to receive with, for filters without options of their own. Default: at
@@ -80,7 +90,29 @@ impl Subscribing {
         self
     }
 
-    /// The properties of SUBSCRIBE (5.0): Subscription Identifier and User Property.
+    /// What becomes of this stream's messages when the application does not keep up. Default: [`OnFull::Wait`].
+    ///
+    /// ```
+    /// # use sterna_client::{Client, OnFull, SubscribeError};
+    /// # async fn example(client: Client) -> Result<(), SubscribeError> {
+    /// // Only the latest value matters.
+    /// let latest = OnFull::DropOldest { messages: 1, bytes: 64 << 10 };
+    /// let mut temperature = client.subscribe("room/temperature").on_full(latest).await?;
+    /// while let Some(message) = temperature.next().await {
+    ///     println!("{:?}, after {} dropped ones", message.payload(), temperature.dropped());
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn on_full(mut self, on_full: OnFull) -> Self {
+        self.on_full = on_full;
+        self
+    }
+
+    /// The properties of SUBSCRIBE (5.0): Subscription Identifier and User Property. Without an identifier of its own
+    /// each subscription gets one that no other has, where the server takes them, so that overlapping subscriptions
+    /// get a message once each even from a server that sends a copy for each. Filters of one subscription that overlap
+    /// get one each for that, and so a SUBSCRIBE each.
     pub fn properties(mut self, properties: impl Into<PropertiesBuf>) -> Self {
         self.properties = properties.into();
         self
@@ -98,28 +130,44 @@ impl Subscribing {
     }
 
     fn start(&mut self) -> Result<(), SubscribeError> {
-        let mut filters = FiltersBuf::default();
-        let mut names: Vec<Box<str>> = Vec::with_capacity(self.filters.len());
-        for Filter { filter, options } in &self.filters {
-            let options = options.unwrap_or(self.options);
-            filters
-                .push(SubscribeFilter { filter, options })
-                .map_err(|error| SubscribeError::Rejected(sterna_core::SubscribeError::Encode(error)))?;
-            if !names.iter().any(|name| **name == **filter) {
-                names.push(filter.as_str().into());
-            }
-        }
-        if filters.is_empty() {
+        if self.filters.is_empty() {
             return Err(SubscribeError::NoFilter);
         }
-        let receiver = Receiver::open(self.handle.clone(), names, self.mode);
-        let stream = receiver.stream();
         let properties = std::mem::take(&mut self.properties);
-        let ticket = self
-            .handle
-            .with(|inner| inner.submit(Command::Subscribe { filters, properties, stream }, false))?;
-        let operation = Some(Operation::new(self.handle.clone(), ticket));
-        self.subscription = Some(Subscription { receiver, operation, granted: None });
+        let own = properties.as_properties().subscription_identifiers().next();
+        let divided = own.is_none() && self.handle.with(|inner| inner.may_identify());
+        let groups = if divided { groups(&self.filters) } else { vec![(0..self.filters.len()).collect()] };
+        let mut names: Vec<(Box<str>, u32)> = Vec::with_capacity(self.filters.len());
+        let mut parts = Vec::with_capacity(groups.len());
+        for group in groups {
+            let identifier =
+                own.unwrap_or_else(|| self.handle.with(|inner| inner.inbox.router().identifiers.draw()));
+            let mut filters = FiltersBuf::default();
+            for Filter { filter, options } in group.iter().map(|&index| &self.filters[index]) {
+                let options = options.unwrap_or(self.options);
+                filters
+                    .push(SubscribeFilter { filter, options })
+                    .map_err(|error| SubscribeError::Rejected(sterna_core::SubscribeError::Encode(error)))?;
+                if !names.iter().any(|(name, _)| **name == **filter) {
+                    names.push((filter.as_str().into(), identifier));
+                }
+            }
+            parts.push((group, filters, identifier));
+        }
+        let receiver = Receiver::open(self.handle.clone(), names, self.mode, self.on_full);
+        let stream = receiver.stream();
+        let mut grants = Grants(Vec::with_capacity(parts.len()));
+        for (group, filters, identifier) in parts {
+            let properties = properties.clone();
+            let command = Command::Subscribe { filters, properties, identifier, stream };
+            let (operation, outcome) = match self.handle.with(|inner| inner.submit(command, false)) {
+                Ok(ticket) => (Some(Operation::new(self.handle.clone(), ticket)), None),
+                Err(rejection) if grants.0.is_empty() => return Err(rejection.into()),
+                Err(rejection) => (None, Some(Err(rejection.into()))),
+            };
+            grants.0.push(Part { filters: group, operation, outcome });
+        }
+        self.subscription = Some(Subscription { receiver, grants: Some(grants), granted: None });
         Ok(())
     }
 }
@@ -146,7 +194,7 @@ impl Drop for Subscribing {
     fn drop(&mut self) {
         let Some(mut subscription) = self.subscription.take() else { return };
         subscription.receiver.discard();
-        let accepted = subscription.operation.take().is_none_or(Operation::withdraw);
+        let accepted = subscription.grants.take().is_none_or(Grants::withdraw);
         if accepted {
             let stream = subscription.receiver.stream();
             self.handle.with(|inner| {
@@ -171,7 +219,7 @@ impl Drop for Subscribing {
 #[must_use = "messages of a subscription that nobody reads are unclaimed"]
 pub struct Subscription {
     /// Until the server has answered. Dropped before the stream that it names.
-    operation: Option<Operation>,
+    grants: Option<Grants>,
     receiver: Receiver,
     granted: Option<Result<Granted, SubscribeError>>,
 }
@@ -215,6 +263,11 @@ impl Subscription {
         }
     }
 
+    /// How many of its messages were dropped because the application did not keep up; see [`OnFull`].
+    pub fn dropped(&self) -> u64 {
+        self.receiver.dropped()
+    }
+
     /// Ends the subscription. A filter that another live `Subscription` has too stays subscribed at the server.
     /// Messages that were not taken are acknowledged and dropped.
     pub fn unsubscribe(self) -> Unsubscribing {
@@ -222,19 +275,9 @@ impl Subscription {
     }
 
     fn poll_granted(&mut self, waker: &Waker) -> Poll<Result<Granted, SubscribeError>> {
-        if let Some(operation) = &mut self.operation {
-            let result = match ready!(operation.poll(waker)) {
-                Ok(Answer::Granted(granted)) if granted.reasons.iter().all(|reason| reason.is_error()) => {
-                    Err(SubscribeError::Refused(granted.reasons))
-                }
-                Ok(Answer::Granted(granted)) => Ok(granted),
-                // Tokens are not reused: a subscribe has no other answer.
-                Ok(Answer::Receipt(_)) => Err(sterna_core::OperationError::Closed.into()),
-                Err(Failure::Rejected(rejection)) => Err(rejection.into()),
-                Err(Failure::Failed(error)) => Err(error.into()),
-            };
-            self.operation = None;
-            self.granted = Some(result);
+        if let Some(grants) = &mut self.grants {
+            self.granted = Some(ready!(grants.poll(waker)));
+            self.grants = None;
         }
         Poll::Ready(self.granted.clone().unwrap_or(Err(sterna_core::OperationError::Closed.into())))
     }
@@ -257,7 +300,7 @@ pub struct Messages {
 
 impl Messages {
     pub(crate) fn new(handle: Arc<Handle>, mode: AckMode) -> Self {
-        Self { receiver: Receiver::open(handle, Vec::new(), mode) }
+        Self { receiver: Receiver::open(handle, Vec::new(), mode, OnFull::Wait) }
     }
 
     /// The next message; `None` once the client has closed and everything queued was taken.

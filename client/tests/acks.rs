@@ -96,6 +96,104 @@ fn by_hand_in_any_order_and_only_once() {
 
 // R: SUB-06
 #[test]
+fn a_reason_of_ones_own_at_qos_1_and_2() {
+    let (mut world, client, mut stream) = queued(AckMode::Manual, 0);
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for reason in [ReasonCode::SUCCESS, ReasonCode::NO_MATCHING_SUBSCRIBERS, ReasonCode::NOT_AUTHORIZED] {
+            drop(client.publish("a", "x").qos(qos).send().unwrap());
+            let message = world.finish(stream.next()).unwrap();
+            // What is no reason code of an acknowledgement leaves it to be acknowledged.
+            for wrong in [ReasonCode::GRANTED_QOS_1, ReasonCode::SERVER_BUSY] {
+                let error = message.ack_with(wrong).unwrap_err();
+                assert_eq!(error, AckError::Rejected(sterna_core::AckError::Reason(wrong)));
+            }
+            message.acker().unwrap().ack_with(reason).unwrap();
+        }
+    }
+    let message_of = |error| matches!(error, AckError::Rejected(sterna_core::AckError::Reason(_)));
+    drop(client.publish("a", "x").qos(QoS::AtLeastOnce).send().unwrap());
+    let message = world.finish(stream.next()).unwrap();
+    assert!(
+        message_of(message.reject(ReasonCode::NO_MATCHING_SUBSCRIBERS).unwrap_err()),
+        "that is no refusal"
+    );
+    message.ack().unwrap();
+    world.settle();
+    let reasons = |packet| -> Vec<u8> {
+        let reason = |packet| match packet {
+            Packet::PubAck(ack) | Packet::PubRec(ack) => ack.reason.value(),
+            other => panic!("{other:?}"),
+        };
+        world.received(packet).iter().map(|record| reason(record.packet())).collect()
+    };
+    assert_eq!(reasons(PacketType::PubAck), [0, 0x10, 0x87, 0]);
+    assert_eq!(reasons(PacketType::PubRec), [0, 0x10, 0x87]);
+}
+
+// R: SUB-06
+#[test]
+fn one_owners_unlawful_reason_does_not_count_as_its_word() {
+    let (mut world, client) =
+        World::connected(V5, Options::default(), |builder| builder.ack(AckMode::Manual));
+    let mut streams = [(); 2].map(|()| world.finish(client.subscribe("a").qos(QoS::AtLeastOnce)).unwrap());
+    drop(client.publish("a", "x").qos(QoS::AtLeastOnce).send().unwrap());
+    world.settle();
+    let messages = streams.each_mut().map(|stream| stream.try_next().unwrap());
+    assert!(messages[0].ack_with(ReasonCode::SERVER_BUSY).is_err());
+    messages[0].ack().unwrap();
+    world.settle();
+    assert_eq!(world.acked(), 0);
+    messages[1].ack_with(ReasonCode::NO_MATCHING_SUBSCRIBERS).unwrap();
+    world.settle();
+    assert_eq!(world.acked(), 1);
+}
+
+// R: SUB-06, CON-02
+#[test]
+fn a_reason_on_an_older_connection_is_an_error_and_the_message_stays_to_be_acknowledged() {
+    for version in [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1] {
+        let (mut world, client) =
+            World::connected(version, Options::default(), |builder| builder.ack(AckMode::Manual));
+        let mut stream = world.finish(client.subscribe("a").qos(QoS::ExactlyOnce)).unwrap();
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            drop(client.publish("a", "x").qos(qos).send().unwrap());
+            let message = world.finish(stream.next()).unwrap();
+            for result in [
+                message.ack_with(ReasonCode::NO_MATCHING_SUBSCRIBERS),
+                message.reject(ReasonCode::QUOTA_EXCEEDED),
+            ] {
+                assert_eq!(result, Err(AckError::Rejected(sterna_core::AckError::UnsupportedByVersion)));
+            }
+            message.ack_with(ReasonCode::SUCCESS).unwrap();
+        }
+        world.settle();
+        assert_eq!(world.acked(), 2);
+    }
+}
+
+// R: SUB-06
+#[test]
+fn what_may_have_been_handed_over_before_is_marked() {
+    let (mut world, client) =
+        World::connected(V5, Options::default(), |builder| builder.persistent().ack(AckMode::Manual));
+    let mut stream = world.finish(client.subscribe("a").qos(QoS::AtLeastOnce)).unwrap();
+    drop(client.publish("a", "x").qos(QoS::AtLeastOnce).send().unwrap());
+    assert!(!world.finish(stream.next()).unwrap().redelivered());
+    // The process ends without a word, and without having acknowledged it.
+    world.cut();
+    world.engine = None;
+    drop((stream, client));
+    let (mut again, client) =
+        World::new(V5, Options::default(), |builder| builder.persistent().ack(AckMode::Manual));
+    std::mem::swap(&mut again.broker, &mut world.broker);
+    again.connect_after(100);
+    let mut stream = client.subscribe("a").qos(QoS::AtLeastOnce).send().unwrap();
+    again.finish(client.connect()).unwrap();
+    assert!(again.finish(stream.next()).unwrap().redelivered());
+}
+
+// R: SUB-06
+#[test]
 fn on_receipt_nothing_has_to_be_read() {
     let (world, _client, mut stream) = queued(AckMode::OnReceipt, 3);
     assert_eq!(world.acked(), 3);

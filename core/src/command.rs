@@ -2,6 +2,8 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::fmt;
+
 use bytes::Bytes;
 
 use crate::packet::{Filters, Properties, QoS, ReasonCode, TopicFilters};
@@ -136,6 +138,31 @@ pub struct Subscribe<'a> {
     pub filters: Filters<'a>,
     /// 5.0 properties: Subscription Identifier and User Property.
     pub properties: Properties<'a>,
+    /// A Subscription Identifier, 1 to 268,435,455, that the subscription does without where it cannot be: each time
+    /// it is made, on whatever connection, it is sent if that speaks 5.0 and the server takes identifiers, and left
+    /// out else. Ignored if the properties have one. Default: none.
+    pub identifier: Option<u32>,
+}
+
+impl<'a> Subscribe<'a> {
+    /// Without properties.
+    pub fn new(filters: Filters<'a>) -> Self {
+        Self { filters, properties: Properties::EMPTY, identifier: None }
+    }
+
+    /// With these properties (5.0).
+    #[must_use]
+    pub fn properties(mut self, properties: Properties<'a>) -> Self {
+        self.properties = properties;
+        self
+    }
+
+    /// With this Subscription Identifier where the server takes one.
+    #[must_use]
+    pub fn identifier(mut self, identifier: u32) -> Self {
+        self.identifier = Some(identifier);
+        self
+    }
 }
 
 /// Topic filters to unsubscribe from.
@@ -162,5 +189,60 @@ impl Default for Disconnect<'_> {
     /// Graceful, as a normal disconnection.
     fn default() -> Self {
         Self { at_once: false, reason: ReasonCode::NORMAL_DISCONNECTION, properties: Properties::EMPTY }
+    }
+}
+
+/// Our step of enhanced authentication. The method is the configured one.
+#[derive(Clone, Copy, Default)]
+pub struct Auth<'a> {
+    /// The Authentication Data.
+    pub data: Option<&'a [u8]>,
+    /// Reason String and User Property.
+    pub properties: Properties<'a>,
+}
+
+/// Does not show the data.
+impl fmt::Debug for Auth<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Auth")
+            .field("data", &self.data.map(|_| "<redacted>"))
+            .field("properties", &self.properties)
+            .finish()
+    }
+}
+
+/// What one CONNECT has in the place of what is configured; by default nothing. For what differs from server to server,
+/// or must be fresh for each connection.
+#[derive(Clone, Copy, Default)]
+pub struct ConnectOverrides<'a> {
+    /// Instead of user name and password.
+    pub credentials: Option<Credentials<'a>>,
+    /// Instead of the initial data of enhanced authentication. It has no effect without a configured method.
+    pub authentication_data: Option<&'a [u8]>,
+}
+
+/// Shows no data.
+impl fmt::Debug for ConnectOverrides<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConnectOverrides")
+            .field("credentials", &self.credentials)
+            .field("authentication_data", &self.authentication_data.map(|_| "<redacted>"))
+            .finish()
+    }
+}
+
+/// User name and password of one CONNECT.
+#[derive(Clone, Copy, Default)]
+pub struct Credentials<'a> {
+    /// The user name.
+    pub user_name: Option<&'a str>,
+    /// The password; on 3.x it needs a user name [MQTT-3.1.2-22].
+    pub password: Option<&'a [u8]>,
+}
+
+/// Shows neither.
+impl fmt::Debug for Credentials<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(<redacted>)")
     }
 }

@@ -77,7 +77,7 @@ pub struct Reconnect {
     pub maximum: Duration,
     /// How long a connection must hold before the back-off starts from `initial` again. Default 10 s.
     pub stable_after: Duration,
-    /// How many attempts in a row may fail: 0 turns reconnecting off, `None` (default) never gives up.
+    /// How many attempts in a row may fail (of several servers: how many rounds): 0 turns reconnecting off, `None` (default) never gives up.
     pub attempts: Option<u32>,
     /// How long to go on trying after a loss; `None` (default) never gives up.
     pub total: Option<Duration>,
@@ -148,6 +148,28 @@ pub struct Will {
     pub properties: PropertiesBuf,
 }
 
+/// Enhanced authentication (5.0 §4.12): an exchange of AUTH packets, such as SCRAM.
+///
+/// The application takes part with [`Event::Authenticate`](crate::Event::Authenticate).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authentication {
+    /// The Authentication Method, on which client and server agree by name.
+    pub method: Box<str>,
+    /// The Authentication Data of every CONNECT, unless
+    /// [`handle_connected`](crate::Connection::handle_connected) is given other data.
+    pub data: Option<Box<[u8]>>,
+}
+
+/// Does not show the data.
+impl fmt::Debug for Authentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Authentication")
+            .field("method", &self.method)
+            .field("data", &self.data.as_ref().map(|_| "<redacted>"))
+            .finish()
+    }
+}
+
 /// Everything a [`Connection`](crate::Connection) is configured with. Start from [`Config::new`].
 ///
 /// ```
@@ -185,6 +207,17 @@ pub struct Config {
     pub user_name: Option<Box<str>>,
     /// Password; on 3.x it needs a user name [MQTT-3.1.2-22]. Default none.
     pub password: Option<Box<[u8]>>,
+    /// Enhanced authentication, of 5.0 only: with it there is no falling back to 3.1.1. Default none.
+    pub authentication: Option<Box<Authentication>>,
+    /// How many servers there are to connect to, which share sessions as one cluster does; not zero. An attempt that
+    /// fails moves on to the next at once, and a round of failures is followed by a pause. Default 1.
+    pub servers: u16,
+    /// Try the servers in an order that is drawn from [`Config::seed`], not from first to last. Default off.
+    pub shuffle_servers: bool,
+    /// How many times in a row to follow a server that sends us to another (Use another server and Server moved with a
+    /// Server Reference, 5.0 §4.11). Use another server holds for one connection, Server moved for good once the new
+    /// place has accepted us. Default 0: such a server has refused.
+    pub redirects: u8,
     /// Default none.
     pub will: Option<Box<Will>>,
     /// Further properties of CONNECT: User Property only; the others have fields of their own.
@@ -204,7 +237,7 @@ pub struct Config {
     /// From a PINGREQ to its PINGRESP. Default 10 s.
     pub ping_timeout: Duration,
     /// How long a sent operation may go unanswered before the connection is closed and made again, the only
-    /// lawful resend [MQTT-4.4.0-1]. Default 60 s; zero is off.
+    /// lawful resend [MQTT-4.4.0-1]. A re-authentication may take as long in all. Default 60 s; zero is off.
     pub ack_timeout: Duration,
     /// How long waiting bytes may make no progress. Default 30 s; zero is off.
     pub write_timeout: Duration,
@@ -232,8 +265,13 @@ pub struct Config {
     pub incoming_limit: usize,
     /// How many bytes of incoming messages may wait for the application before reading pauses. Default 1 MiB.
     pub incoming_bytes: usize,
-    /// Up to where reading goes on beyond those two while an operation waits for the server. Default 16 MiB.
+    /// Up to where reading goes on beyond those two while an operation waits for the server, or somebody for messages
+    /// ([`Backlog::starving`](crate::Backlog::starving)). Default 16 MiB.
     pub incoming_reserve: usize,
+    /// How long our receive window may be full for want of one acknowledgement by the application until
+    /// [`Event::AckBlocked`](crate::Event::AckBlocked) names the message. The window is Receive Maximum; 3.x does not
+    /// announce it, and there it is a threshold. Default 10 s; zero is off.
+    pub ack_blocked_after: Duration,
     /// Default: when polled.
     pub acknowledge: Acknowledge,
     /// Report every packet as [`Event::PacketSent`](crate::Event::PacketSent) and
@@ -255,6 +293,10 @@ impl Config {
             keep_alive: 60,
             user_name: None,
             password: None,
+            authentication: None,
+            servers: 1,
+            shuffle_servers: false,
+            redirects: 0,
             will: None,
             user_properties: PropertiesBuf::new(),
             receive_maximum: 1_024,
@@ -278,6 +320,7 @@ impl Config {
             incoming_limit: 4_096,
             incoming_bytes: 1 << 20,
             incoming_reserve: 16 << 20,
+            ack_blocked_after: Duration::from_secs(10),
             acknowledge: Acknowledge::WhenPolled,
             packet_events: false,
         }
@@ -311,7 +354,16 @@ impl Config {
                 return Err(ConfigError::WillProperty(property.id()));
             }
         }
+        if self.servers == 0 {
+            return Err(ConfigError::NoServer);
+        }
         let too_long = |length: usize| length > usize::from(u16::MAX);
+        if let Some(Authentication { method, data }) = self.authentication.as_deref() {
+            let data_too_long = data.as_deref().is_some_and(|data| too_long(data.len()));
+            if too_long(method.len()) || method.contains('\0') || data_too_long {
+                return Err(ConfigError::Authentication);
+            }
+        }
         if self.user_name.as_deref().is_some_and(|name| too_long(name.len()) || name.contains('\0')) {
             return Err(ConfigError::UserName);
         }
@@ -322,7 +374,11 @@ impl Config {
     }
 
     /// The properties of CONNECT; what has the specification's default is left out.
-    pub(crate) fn connect_properties(&self) -> Result<PropertiesBuf, EncodeError> {
+    /// `authentication_data` is instead of the configured.
+    pub(crate) fn connect_properties(
+        &self,
+        authentication_data: Option<&[u8]>,
+    ) -> Result<PropertiesBuf, EncodeError> {
         let mut properties = PropertiesBuf::new();
         if self.session_expiry > 0 {
             properties.push(Property::SessionExpiryInterval(self.session_expiry))?;
@@ -342,6 +398,12 @@ impl Config {
         if !self.request_problem_information {
             properties.push(Property::RequestProblemInformation(false))?;
         }
+        if let Some(authentication) = self.authentication.as_deref() {
+            properties.push(Property::AuthenticationMethod(&authentication.method))?;
+            if let Some(data) = authentication_data.or(authentication.data.as_deref()) {
+                properties.push(Property::AuthenticationData(data))?;
+            }
+        }
         for property in self.user_properties.as_properties() {
             properties.push(property)?;
         }
@@ -355,6 +417,9 @@ impl Config {
         }
         if self.password.is_some() && self.user_name.is_none() {
             return Err(ConfigError::PasswordWithoutUserName);
+        }
+        if self.authentication.is_some() {
+            return Err(ConfigError::UnsupportedByVersion(PropertyId::AuthenticationMethod));
         }
         let will_properties = self.will.as_ref().is_some_and(|will| !will.properties.is_empty());
         if will_properties || !self.user_properties.is_empty() {
@@ -389,7 +454,10 @@ impl fmt::Debug for Config {
             .field("keep_alive", &self.keep_alive)
             .field("user_name", &self.user_name.as_ref().map(|_| "<redacted>"))
             .field("password", &self.password.as_ref().map(|_| "<redacted>"))
+            .field("authentication", &self.authentication)
             .field("will", &self.will)
+            .field("servers", &self.servers)
+            .field("redirects", &self.redirects)
             .field("reconnect", &self.reconnect)
             .finish_non_exhaustive()
     }

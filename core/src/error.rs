@@ -56,6 +56,12 @@ pub enum ConfigError {
     /// Properties exist only in 5.0.
     #[error("{0:?} needs MQTT 5.0")]
     UnsupportedByVersion(PropertyId),
+    /// Longer than 65,535 bytes, or a method with U+0000.
+    #[error("the authentication method or data is longer than 65,535 bytes, or the method contains U+0000")]
+    Authentication,
+    /// There must be a server to connect to.
+    #[error("there is no server to connect to")]
+    NoServer,
 }
 
 /// Something that this connection's server does not take, found before it was sent.
@@ -180,8 +186,9 @@ pub enum OperationError {
     /// It needs 5.0, and the server speaks an older version.
     #[error("needs MQTT 5.0, the connection speaks an older version")]
     UnsupportedByVersion,
-    /// QoS 0: the connection was lost before the transport took it.
-    #[error("the connection was lost before the message was handed to the transport")]
+    /// The connection was lost: for QoS 0 before the transport took the message, for a re-authentication before its
+    /// end.
+    #[error("the connection was lost before the operation completed")]
     Lost,
     /// The server's session ended while the operation was in flight; the server may or may not have taken it.
     #[error("the session ended at the server before the operation was acknowledged")]
@@ -271,9 +278,18 @@ pub enum ProtocolError {
     /// A second CONNACK on one connection.
     #[error("a second CONNACK")]
     SecondConnAck,
-    /// AUTH, although CONNECT had no Authentication Method.
-    #[error("AUTH without enhanced authentication")]
+    /// AUTH or an Authentication Method, although CONNECT had none.
+    #[error("AUTH or an Authentication Method, but CONNECT had no enhanced authentication")]
     UnsolicitedAuth,
+    /// AUTH or CONNACK without the Authentication Method of CONNECT.
+    #[error("not the Authentication Method of CONNECT")]
+    AuthMethod,
+    /// AUTH before CONNACK asks for the next step, and for nothing else.
+    #[error("AUTH with reason code {0} before CONNACK")]
+    AuthReason(ReasonCode),
+    /// AUTH or CONNACK before our answer to the last AUTH, or AUTH without an exchange under way.
+    #[error("{0:?} out of turn in enhanced authentication")]
+    AuthOutOfTurn(PacketType),
     /// Session Present is 1 where no session can be.
     #[error("Session Present is 1, but there is no session here")]
     UnexpectedSession,
@@ -326,6 +342,9 @@ impl ProtocolError {
             Self::BeforeConnAck(_) => "MQTT-3.2.0-1",
             Self::SecondConnAck => "MQTT-3.2.0-2",
             Self::UnsolicitedAuth => "MQTT-4.12.0-6",
+            Self::AuthMethod => "MQTT-4.12.0-5",
+            Self::AuthReason(_) => "MQTT-4.12.0-2",
+            Self::AuthOutOfTurn(_) => "5.0 §4.12",
             Self::UnexpectedSession => {
                 if v5 {
                     "MQTT-3.2.2-4"
@@ -389,6 +408,9 @@ pub enum Cause {
     /// The server broke the specification, and we closed.
     #[error("the server broke the protocol: {0}")]
     Protocol(ProtocolError),
+    /// The application gave enhanced authentication up.
+    #[error("enhanced authentication was given up: {0}")]
+    Authentication(ReasonCode),
     /// The transport failed.
     #[error("{0}")]
     Lost(Lost),
@@ -419,4 +441,37 @@ pub enum DisconnectError {
     /// It cannot be written as a packet.
     #[error(transparent)]
     Encode(EncodeError),
+}
+
+/// Why a step of enhanced authentication was not accepted; nothing was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AuthError {
+    /// CONNECT has no Authentication Method [MQTT-4.12.0-7].
+    #[error("no authentication method is configured")]
+    NotConfigured,
+    /// No step of the application's is due on this network connection.
+    #[error("the server does not wait for this step")]
+    NotExpected,
+    /// A re-authentication needs a connection that is up.
+    #[error("not connected")]
+    Offline,
+    /// Another re-authentication has not ended.
+    #[error("a re-authentication is under way")]
+    InProgress,
+    /// The reason code does not refuse, or is not a client's to send in DISCONNECT.
+    #[error("{0} is not a client's reason to disconnect")]
+    Reason(ReasonCode),
+    /// Besides the data only Reason String and User Property can be given.
+    #[error("{0:?} cannot be set by the application")]
+    Property(PropertyId),
+    /// The server does not take a packet of this size.
+    #[error(transparent)]
+    Limit(ServerLimit),
+    /// It cannot be written as a packet.
+    #[error(transparent)]
+    Encode(EncodeError),
+    /// The client is closing or closed.
+    #[error("the client is closed")]
+    Closed,
 }

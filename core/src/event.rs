@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use crate::error::{Cause, OperationError};
+use crate::message::MessageId;
 use crate::packet::{PacketType, PropertiesBuf, ReasonCode};
 use crate::time::Instant;
 
@@ -37,13 +38,19 @@ impl fmt::Display for Attempt {
 }
 
 /// What the driver has to do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Make a network connection, then call [`handle_connected`](crate::Connection::handle_connected), or
     /// [`handle_disconnected`](crate::Connection::handle_disconnected) if that fails.
     Connect {
         /// The number of the network connection.
         attempt: Attempt,
+        /// Which of the [`Config::servers`](crate::Config::servers), from 0.
+        server: u16,
+        /// Where it has sent us: the server is to be found there instead. It is one server reference (5.0 §4.11),
+        /// whose format is the server's choice: mostly `host` or `host:port`. It comes from the peer: the transport,
+        /// and above all its encryption, stays that of `server`, or its credentials would leak.
+        redirect: Option<Box<str>>,
     },
     /// Write what [`poll_transmit`](crate::Connection::poll_transmit) still gives as far as the transport takes
     /// it at once, close the network connection (or give up making it), then call
@@ -138,10 +145,41 @@ pub enum Event {
         /// What the server answered.
         reason: ReasonCode,
     },
+    /// A step of enhanced authentication is the application's: to be answered with
+    /// [`authenticate`](crate::Connection::authenticate) or
+    /// [`refuse_authentication`](crate::Connection::refuse_authentication). While connecting, the time for that ends
+    /// with [`Config::connect_timeout`](crate::Config::connect_timeout).
+    Authenticate {
+        /// The network connection.
+        attempt: Attempt,
+        /// False: AUTH asks for the next step. True: CONNACK accepts us, and the connection is used once the
+        /// application has confirmed that, after a look at the server's proof if the method has one.
+        accepted: bool,
+        /// The properties of that packet: Authentication Method (the configured one), Authentication Data, Reason
+        /// String, User Property.
+        properties: PropertiesBuf,
+    },
+    /// A re-authentication ended.
+    Reauthenticated {
+        /// The operation.
+        token: Token,
+        /// The properties of the server's AUTH, its last data among them; or why it failed. The server refuses by
+        /// disconnecting.
+        result: Result<PropertiesBuf, OperationError>,
+    },
     /// Incoming QoS 0 messages were dropped, because the reserve for unread messages is full.
     Dropped {
         /// How many since the last such event.
         messages: u64,
+    },
+    /// Our receive window is full, and this message is why: it is the oldest, and the application has not acknowledged it
+    /// for [`Config::ack_blocked_after`](crate::Config::ack_blocked_after). No message of QoS 1 or 2 comes until it does.
+    /// Said once for a message.
+    AckBlocked {
+        /// The message.
+        id: MessageId,
+        /// Its topic name, cut after 1,024 bytes.
+        topic: Box<str>,
     },
     /// A packet was put into the outgoing bytes; only with [`Config::packet_events`](crate::Config::packet_events).
     PacketSent(PacketInfo),

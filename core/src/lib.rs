@@ -11,7 +11,7 @@
 //! ```
 //! use bytes::{Buf, BytesMut};
 //! use sterna_core::{
-//!     Action, Cause, Config, Connection, Disconnect, Event, Instant, Lost, LostKind, Publish, Transmit,
+//!     Action, Cause, Config, ConnectOverrides, Connection, Disconnect, Event, Instant, Lost, LostKind, Publish, Transmit,
 //! };
 //! use sterna_core::packet::QoS;
 //!
@@ -21,8 +21,8 @@
 //!
 //! // The user starts it; the driver makes the network connection and says so.
 //! connection.connect(now);
-//! let Some(Action::Connect { attempt }) = connection.poll_action() else { unreachable!() };
-//! connection.handle_connected(now, attempt);
+//! let Some(Action::Connect { attempt, .. }) = connection.poll_action() else { unreachable!() };
+//! connection.handle_connected(now, attempt, ConnectOverrides::default());
 //!
 //! // Bytes out: the driver writes what there is and reports how much the transport took.
 //! assert!(connection.poll_transmit(now, &mut out));
@@ -86,11 +86,13 @@ pub mod topic;
 
 /// The buffers that [`Connection`] reads from and writes to.
 pub use bytes;
-pub use command::{Data, Disconnect, Publish, Subscribe, Unsubscribe};
-pub use config::{Acknowledge, CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will};
-pub use connection::{Connection, Ingress, State, Statistics, Timer, Transmit};
+pub use command::{Auth, ConnectOverrides, Credentials, Data, Disconnect, Publish, Subscribe, Unsubscribe};
+pub use config::{
+    Acknowledge, Authentication, CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will,
+};
+pub use connection::{Backlog, Connection, Ingress, State, Statistics, Timer, Transmit};
 pub use error::{
-    AckError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError, ProtocolError,
+    AckError, AuthError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError, ProtocolError,
     PublishError, Refusal, ServerLimit, SubscribeError,
 };
 pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Token};

@@ -3,7 +3,7 @@
 use allocation_counter::measure;
 use bytes::{Buf, BufMut, BytesMut};
 use sterna_core::packet::QoS;
-use sterna_core::{Action, Config, Connection, Event, Instant, Publish, Transmit};
+use sterna_core::{Action, Config, ConnectOverrides, Connection, Event, Instant, Publish, Transmit};
 
 const NOW: Instant = Instant::from_micros(1);
 const MESSAGES: u64 = 1_000;
@@ -22,8 +22,8 @@ impl Driven {
     fn connected() -> Self {
         let mut connection = Connection::new(Config::new(1), NOW).unwrap();
         connection.connect(NOW);
-        let Some(Action::Connect { attempt }) = connection.poll_action() else { panic!() };
-        connection.handle_connected(NOW, attempt);
+        let Some(Action::Connect { attempt, .. }) = connection.poll_action() else { panic!() };
+        connection.handle_connected(NOW, attempt, ConnectOverrides::default());
         let (transmit, input) = (Transmit::new(), BytesMut::with_capacity(4_096));
         let mut driven = Self { connection, transmit, input, written: Vec::with_capacity(4_096) };
         driven.write();

@@ -14,10 +14,12 @@ use sterna_core::packet::{
     TopicFiltersBuf, UnsubAck,
 };
 use sterna_core::{
-    Acknowledge, Action, Attempt, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant, Lost,
-    LostKind, Message, MessageId, Publish, State, Subscribe, Token, Transmit, Unsubscribe, VersionPolicy,
+    Acknowledge, Action, Attempt, Auth, Authentication, Backlog, ClientId, Config, ConnectOverrides,
+    Connection, Disconnect, Event, Ingress, Instant, Lost, LostKind, Message, MessageId, Publish, State,
+    Subscribe, Token, Transmit, Unsubscribe, VersionPolicy,
 };
 
+const METHOD: &str = "M";
 const QUEUE_LIMIT: usize = 6;
 const QUEUE_BYTES: usize = 4_000;
 const SEND_BUFFER: usize = 200;
@@ -45,12 +47,14 @@ enum FromServer {
     UnsubAck(u16, usize),
     Publish { qos: QoS, packet_id: u16, duplicate: bool, alias: Option<u16>, topic: bool, size: usize },
     PingResp,
+    Auth { success: bool, right: bool },
     Disconnect,
     Bytes(Vec<u8>),
 }
 
 impl FromServer {
-    fn encode(&self, version: ProtocolVersion, out: &mut Vec<u8>) {
+    /// `method`: there is enhanced authentication.
+    fn encode(&self, version: ProtocolVersion, method: bool, out: &mut Vec<u8>) {
         let v5 = version == ProtocolVersion::V5;
         let mut properties = PropertiesBuf::new();
         let codes = [0; 4];
@@ -60,6 +64,9 @@ impl FromServer {
                 if v5 {
                     push_limits(*limits, &mut properties);
                 }
+                if method {
+                    properties.push(Property::AuthenticationMethod(METHOD)).unwrap();
+                }
                 let (session_present, reason) = (*session_present, ReasonCode::SUCCESS);
                 Packet::ConnAck(ConnAck { session_present, reason, properties: properties.as_properties() })
             }
@@ -68,18 +75,7 @@ impl FromServer {
                 reason: ReasonCode::SERVER_UNAVAILABLE,
                 properties: Properties::EMPTY,
             }),
-            Self::Ack(packet_type, packet_id, refused) => {
-                let refusing = matches!(packet_type, PacketType::PubAck | PacketType::PubRec);
-                let reason =
-                    if *refused && v5 && refusing { ReasonCode::QUOTA_EXCEEDED } else { ReasonCode::SUCCESS };
-                let ack = Ack { packet_id: *packet_id, reason, properties: Properties::EMPTY };
-                match packet_type {
-                    PacketType::PubAck => Packet::PubAck(ack),
-                    PacketType::PubRec => Packet::PubRec(ack),
-                    PacketType::PubRel => Packet::PubRel(ack),
-                    _ => Packet::PubComp(ack),
-                }
-            }
+            Self::Ack(packet_type, packet_id, refused) => ack(*packet_type, *packet_id, *refused && v5),
             Self::SubAck(packet_id, count) => Packet::SubAck(SubAck {
                 packet_id: *packet_id,
                 properties: Properties::EMPTY,
@@ -111,13 +107,35 @@ impl FromServer {
                 })
             }
             Self::PingResp => Packet::PingResp,
-            Self::Disconnect if !v5 => Packet::PingResp,
+            Self::Auth { .. } | Self::Disconnect if !v5 => Packet::PingResp,
+            Self::Auth { success, right } => {
+                let method = if *right { METHOD } else { "other" };
+                properties.push(Property::AuthenticationMethod(method)).unwrap();
+                let reason = if *success { ReasonCode::SUCCESS } else { ReasonCode::CONTINUE_AUTHENTICATION };
+                Packet::Auth(sterna_core::packet::Auth { reason, properties: properties.as_properties() })
+            }
             Self::Disconnect => Packet::Disconnect(sterna_core::packet::Disconnect {
                 reason: ReasonCode::SERVER_SHUTTING_DOWN,
                 properties: Properties::EMPTY,
             }),
         };
         packet.encode(version, PROTOCOL_MAXIMUM_PACKET_SIZE, out).unwrap();
+    }
+}
+
+fn waiting(messages: usize) -> Backlog {
+    Backlog { messages, bytes: messages * 100, ..Backlog::default() }
+}
+
+fn ack(packet_type: PacketType, packet_id: u16, refused: bool) -> Packet<'static> {
+    let refusing = matches!(packet_type, PacketType::PubAck | PacketType::PubRec);
+    let reason = if refused && refusing { ReasonCode::QUOTA_EXCEEDED } else { ReasonCode::SUCCESS };
+    let ack = Ack { packet_id, reason, properties: Properties::EMPTY };
+    match packet_type {
+        PacketType::PubAck => Packet::PubAck(ack),
+        PacketType::PubRec => Packet::PubRec(ack),
+        PacketType::PubRel => Packet::PubRel(ack),
+        _ => Packet::PubComp(ack),
     }
 }
 
@@ -159,6 +177,8 @@ fn from_server() -> impl Strategy<Value = FromServer> {
             }
         ),
         2 => Just(FromServer::PingResp),
+        3 => (prop::bool::weighted(0.4), prop::bool::weighted(0.9))
+            .prop_map(|(success, right)| FromServer::Auth { success, right }),
         1 => Just(FromServer::Disconnect),
         1 => prop::collection::vec(any::<u8>(), 0..20).prop_map(FromServer::Bytes),
     ]
@@ -171,6 +191,8 @@ enum Call {
     Subscribe(bool),
     Unsubscribe,
     Acknowledge(Index, bool),
+    Authenticate(bool),
+    Reauthenticate,
     Connect,
     Reconnect,
     Disconnect(bool),
@@ -192,6 +214,8 @@ fn call() -> impl Strategy<Value = Call> {
         3 => any::<bool>().prop_map(Call::Subscribe),
         2 => Just(Call::Unsubscribe),
         4 => (any::<Index>(), any::<bool>()).prop_map(|(index, refuse)| Call::Acknowledge(index, refuse)),
+        4 => prop::bool::weighted(0.1).prop_map(Call::Authenticate),
+        2 => Just(Call::Reauthenticate),
         2 => Just(Call::Connect),
         1 => Just(Call::Reconnect),
         1 => any::<bool>().prop_map(Call::Disconnect),
@@ -214,6 +238,8 @@ fn lost() -> Lost {
 struct World {
     connection: Connection,
     version: ProtocolVersion,
+    /// Enhanced authentication is on.
+    method: bool,
     now: Instant,
     attempt: Option<Attempt>,
     /// There is a network connection, or one is being made.
@@ -225,7 +251,9 @@ struct World {
 }
 
 impl World {
-    fn new(version: ProtocolVersion, acknowledge: Acknowledge) -> Self {
+    fn new(version: ProtocolVersion, acknowledge: Acknowledge, authenticates: bool) -> Self {
+        let method = authenticates && version == ProtocolVersion::V5;
+        let authentication = Authentication { method: METHOD.into(), data: None };
         let mut config = Config {
             version: VersionPolicy::Only(version),
             client_id: ClientId::Given("anna".into()),
@@ -238,6 +266,9 @@ impl World {
             incoming_reserve: INCOMING_RESERVE,
             packet_events: true,
             acknowledge,
+            authentication: method.then(|| Box::new(authentication)),
+            servers: 2,
+            redirects: 2,
             ..Config::new(1)
         };
         config.reconnect.first = true;
@@ -245,6 +276,7 @@ impl World {
         Self {
             connection: Connection::new(config, now).unwrap(),
             version,
+            method,
             now,
             attempt: None,
             open: false,
@@ -264,25 +296,17 @@ impl World {
                 let result = self.connection.publish(self.now, publish);
                 self.pending.extend(result.ok());
             }
-            Call::Subscribe(wildcard) => {
-                let mut filters = FiltersBuf::new();
-                let filter = if *wildcard { "a/#" } else { "a" };
-                filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
-                let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
-                self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
-            }
-            Call::Unsubscribe => {
-                let mut filters = TopicFiltersBuf::new();
-                filters.push("a").unwrap();
-                let unsubscribe =
-                    Unsubscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
-                self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
-            }
+            Call::Subscribe(wildcard) => self.subscribe(if *wildcard { "a/#" } else { "a" }),
+            Call::Unsubscribe => self.unsubscribe("a"),
             Call::Acknowledge(index, refuse) => {
                 if let Some(id) = (!self.ids.is_empty()).then(|| *index.get(&self.ids)) {
                     let reason = if *refuse { ReasonCode::UNSPECIFIED_ERROR } else { ReasonCode::SUCCESS };
                     let _ = self.connection.acknowledge(self.now, id, reason);
                 }
+            }
+            Call::Authenticate(refuse) => self.authenticate(*refuse),
+            Call::Reauthenticate => {
+                self.pending.extend(self.connection.reauthenticate(self.now, Auth::default()).ok());
             }
             Call::Connect => self.connection.connect(self.now),
             Call::Reconnect => self.connection.reconnect(self.now),
@@ -295,7 +319,7 @@ impl World {
             Call::Down(right) => self.down(*right),
             Call::Input(packet) => {
                 let mut bytes = Vec::new();
-                packet.encode(self.version, &mut bytes);
+                packet.encode(self.version, self.method, &mut bytes);
                 // A driver does not read while it is told to pause.
                 if self.input.len() < 4 * LARGEST {
                     self.input.extend_from_slice(&bytes);
@@ -321,14 +345,37 @@ impl World {
                 let taken: Vec<_> = std::iter::from_fn(take).take(*count).collect();
                 self.ids.extend(taken.iter().filter_map(Message::id));
             }
-            Call::Backlog(messages) => self.connection.handle_backlog(*messages, messages * 100),
+            Call::Backlog(messages) => self.connection.handle_backlog(waiting(*messages)),
         }
         self.check();
     }
 
+    fn subscribe(&mut self, filter: &str) {
+        let mut filters = FiltersBuf::new();
+        filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
+        let subscribe = Subscribe::new(filters.as_filters());
+        self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
+    }
+
+    fn unsubscribe(&mut self, filter: &str) {
+        let mut filters = TopicFiltersBuf::new();
+        filters.push(filter).unwrap();
+        let unsubscribe = Unsubscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
+    }
+
+    fn authenticate(&mut self, refuse: bool) {
+        let attempt = self.connection.attempt();
+        let _ = if refuse {
+            self.connection.refuse_authentication(self.now, attempt, ReasonCode::UNSPECIFIED_ERROR)
+        } else {
+            self.connection.authenticate(self.now, attempt, Auth::default())
+        };
+    }
+
     fn act(&mut self) {
         match self.connection.poll_action() {
-            Some(Action::Connect { attempt }) => {
+            Some(Action::Connect { attempt, .. }) => {
                 assert!(!self.open, "one network connection at a time");
                 self.attempt = Some(attempt);
                 self.open = true;
@@ -344,7 +391,7 @@ impl World {
     fn up(&mut self, right: bool) {
         let Some(attempt) = self.attempt.filter(|_| self.open || !right) else { return };
         if right {
-            self.connection.handle_connected(self.now, attempt);
+            self.connection.handle_connected(self.now, attempt, ConnectOverrides::default());
         } else if !self.open {
             self.connection.handle_disconnected(self.now, attempt, lost());
         }
@@ -365,6 +412,7 @@ impl World {
             match event {
                 Event::Published { token, .. }
                 | Event::Subscribed { token, .. }
+                | Event::Reauthenticated { token, .. }
                 | Event::Unsubscribed { token, .. } => {
                     assert!(self.pending.remove(&token), "{token:?} was resolved twice");
                 }
@@ -402,15 +450,19 @@ proptest! {
     fn no_order_of_calls_does_any_harm(
         version in prop::sample::select(&[ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5][..]),
         explicit in any::<bool>(),
+        authenticates in any::<bool>(),
         calls in prop::collection::vec(call(), 0..150),
     ) {
         let acknowledge = if explicit { Acknowledge::Explicit } else { Acknowledge::WhenPolled };
-        let mut world = World::new(version, acknowledge);
+        let mut world = World::new(version, acknowledge, authenticates);
         for setup in [Call::Connect, Call::Act, Call::Up(true)] {
             world.call(&setup);
         }
         let accepted = FromServer::Accepted { session_present: false, limits: 0 };
         world.call(&Call::Input(accepted));
+        if world.method {
+            world.call(&Call::Authenticate(false));
+        }
         for call in &calls {
             world.call(call);
         }
@@ -423,14 +475,14 @@ fn outcome(
     version: ProtocolVersion,
     pieces: &[&[u8]],
 ) -> (Vec<Event>, Vec<Message>, Vec<u8>, Option<Ingress>) {
-    let mut world = World::new(version, Acknowledge::Explicit);
+    let mut world = World::new(version, Acknowledge::Explicit, false);
     let (connection, now) = (&mut world.connection, world.now);
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce] {
         connection.publish(now, Publish::new("t", "").qos(qos)).unwrap();
     }
     connection.connect(now);
-    let Some(Action::Connect { attempt }) = connection.poll_action() else { panic!() };
-    connection.handle_connected(now, attempt);
+    let Some(Action::Connect { attempt, .. }) = connection.poll_action() else { panic!() };
+    connection.handle_connected(now, attempt, ConnectOverrides::default());
     let mut input = BytesMut::new();
     let mut ingress = None;
     for piece in pieces {
@@ -458,10 +510,10 @@ proptest! {
     ) {
         let mut stream = Vec::new();
         if accepted {
-            FromServer::Accepted { session_present: false, limits: 0 }.encode(version, &mut stream);
+            FromServer::Accepted { session_present: false, limits: 0 }.encode(version, false, &mut stream);
         }
         for packet in &packets {
-            packet.encode(version, &mut stream);
+            packet.encode(version, false, &mut stream);
         }
         let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
         cuts.sort_unstable();

@@ -7,7 +7,8 @@ use core::time::Duration;
 use libfuzzer_sys::fuzz_target;
 use sterna_core::packet::{ProtocolVersion, QoS};
 use sterna_core::{
-    Action, Config, Connection, Instant, Lost, LostKind, Publish, Reconnect, Transmit, VersionPolicy,
+    Action, Config, ConnectOverrides, Connection, Instant, Lost, LostKind, Publish, Reconnect, Transmit,
+    VersionPolicy,
 };
 
 const VERSIONS: [ProtocolVersion; 3] = [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5];
@@ -85,9 +86,9 @@ impl Driver {
             self.transmit.advance(length);
             self.connection.handle_written(self.now, length);
             match self.connection.poll_action() {
-                Some(Action::Connect { attempt }) => {
+                Some(Action::Connect { attempt, .. }) => {
                     self.up = Some(attempt);
-                    self.connection.handle_connected(self.now, attempt);
+                    self.connection.handle_connected(self.now, attempt, ConnectOverrides::default());
                 }
                 Some(Action::Close { .. }) => self.lose(),
                 None => break,

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 use bytes::{Buf, BytesMut};
 use libfuzzer_sys::fuzz_target;
 use sterna_core::{
-    Action, Batch, CleanStart, ClientId, Config, Connection, Instant, Key, Session, StoreOp, Transmit,
+    Action, Batch, CleanStart, ClientId, Config, ConnectOverrides, Connection, Instant, Key, Session,
+    StoreOp, Transmit,
 };
 
 type Disk = BTreeMap<Key, Vec<u8>>;
@@ -47,7 +48,7 @@ fn drive(mut connection: Connection, disk: &mut Disk) {
     let now = Instant::ZERO;
     connection.connect(now);
     let Some(Action::Connect { attempt, .. }) = connection.poll_action() else { return };
-    connection.handle_connected(now, attempt);
+    connection.handle_connected(now, attempt, ConnectOverrides::default());
     connection.handle_input(now, &mut BytesMut::from(ANSWERS));
     let (mut batch, mut out) = (Batch::new(), Transmit::new());
     for _ in 0..4 {

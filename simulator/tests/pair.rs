@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use sterna_core::packet::{FiltersBuf, Properties, ProtocolVersion, QoS, SubscribeFilter, SubscribeOptions};
+use sterna_core::packet::{FiltersBuf, ProtocolVersion, QoS, SubscribeFilter, SubscribeOptions};
 use sterna_core::{
-    Action, Attempt, CleanStart, ClientId, Config, Connection, Disconnect, Event, Ingress, Instant, Lost,
-    LostKind, OperationError, Publish, State, Subscribe, Token, Transmit, VersionPolicy,
+    Action, Attempt, CleanStart, ClientId, Config, ConnectOverrides, Connection, Disconnect, Event, Ingress,
+    Instant, Lost, LostKind, OperationError, Publish, State, Subscribe, Token, Transmit, VersionPolicy,
 };
 use sterna_simulator::broker::{Broker, ConnectionId, Options, Output, Reading, Sessions};
 
@@ -115,7 +115,7 @@ impl Pair {
         let mut filters = FiltersBuf::new();
         let options = SubscribeOptions { qos: QoS::ExactlyOnce, ..SubscribeOptions::default() };
         filters.push(SubscribeFilter { filter: "t/#", options }).unwrap();
-        let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        let subscribe = Subscribe::new(filters.as_filters());
         self.client.subscribe(self.now, subscribe).unwrap();
     }
 
@@ -137,13 +137,13 @@ impl Pair {
     fn drain(&mut self) {
         while let Some(action) = self.client.poll_action() {
             match action {
-                Action::Connect { attempt } => {
+                Action::Connect { attempt, .. } => {
                     if self.choices.below(8) == 0 {
                         self.client.handle_disconnected(self.now, attempt, lost());
                     } else {
                         self.link = Some(attempt);
                         self.broker.connected(self.now, Self::broker_id(attempt));
-                        self.client.handle_connected(self.now, attempt);
+                        self.client.handle_connected(self.now, attempt, ConnectOverrides::default());
                     }
                 }
                 Action::Close { .. } => self.lose(),

@@ -52,6 +52,7 @@ macro_rules! scenarios {
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authentication;
 mod brokers;
 mod cancel;
 mod delivery;
@@ -60,8 +61,10 @@ mod life;
 mod outage;
 mod properties;
 mod refused;
+mod requests;
 mod restart;
 mod routing;
+mod servers;
 mod slow;
 mod tools;
 mod volume;

@@ -7,9 +7,10 @@ use sterna::{ProtocolVersion, QoS, ReasonCode, SubscribeError};
 use sterna_simulator::broker::{Fault, OnSend, Options};
 
 use crate::brokers::{Kind, Setup};
-use crate::tools::{FirstCopies, next, number, text};
+use crate::tools::{EVERY_QOS, FirstCopies, next, number, text};
 
 scenarios!(unsubscribing, overlapping_filters, a_shared_subscription);
+scenarios!(only v5: overlapping_subscriptions_with_identifiers);
 scenarios!(only test_broker: one_filter_of_many_is_refused, a_subscribe_is_refused);
 
 // R: SUB-04
@@ -65,6 +66,43 @@ async fn overlapping_filters(setup: Setup) {
             copies.push(number(&next(stream).await));
         }
         assert_eq!(copies.numbers(), wanted);
+    }
+}
+
+/// Each subscription has an identifier of its own, so that each gets a message once, whether the server sends one copy or
+/// one for each subscription.
+// R: SUB-05
+async fn overlapping_subscriptions_with_identifiers(setup: Setup) {
+    let broker = match setup.kind {
+        Kind::Mosquitto => setup.broker().await,
+        Kind::TestBroker => {
+            setup.test_broker(Options { overlapping_copies: true, ..Options::default() }).await
+        }
+    };
+    let client = broker.connect("reader").await;
+    let mut all = client.subscribe("house/#").qos(QoS::ExactlyOnce).await.expect("granted");
+    let mut lights = client.subscribe("house/+/light").qos(QoS::AtLeastOnce).await.expect("granted");
+    let mut hall = client.subscribe("house/hall/light").await.expect("granted");
+    let mut same = client.subscribe("house/hall/light").qos(QoS::ExactlyOnce).await.expect("granted");
+    let publisher = broker.connect("publisher").await;
+    for n in 0..30 {
+        let topic = ["house/hall/light", "house/attic/light", "house"][n % 3];
+        publisher.publish(topic, n.to_string()).qos(EVERY_QOS[n / 3 % 3]).await.expect("acknowledged");
+    }
+    publisher.publish("house/hall/light", "30").qos(QoS::ExactlyOnce).await.expect("acknowledged");
+    for (stream, wanted) in [
+        (&mut all, (0..=30).collect::<Vec<_>>()),
+        (&mut lights, (0..=30).filter(|n| n % 3 < 2).collect()),
+        (&mut hall, (0..=30).filter(|n| n % 3 == 0).collect()),
+        (&mut same, (0..=30).filter(|n| n % 3 == 0).collect()),
+    ] {
+        let mut numbers = Vec::new();
+        while numbers.len() < wanted.len() {
+            numbers.push(number(&next(stream).await));
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, wanted);
+        assert!(stream.try_next().is_none());
     }
 }
 

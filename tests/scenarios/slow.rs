@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sterna::protocol::packet::PacketType;
-use sterna::{Event, QoS};
+use sterna::{AckMode, Event, OnFull, QoS};
 use sterna_simulator::broker::Options;
 
 use crate::brokers::{Kind, Setup};
@@ -13,6 +13,9 @@ scenarios!(
     a_slow_consumer_holds_nothing_up,
     publishing_in_the_receive_loop,
     many_retained_messages_before_the_suback,
+    a_stream_that_keeps_the_latest,
+    an_unread_stream_beside_one_that_is_awaited,
+    a_message_that_is_never_acknowledged,
 );
 
 /// The stream is full and reading pauses; keep alive and publishing go on, and nothing is lost.
@@ -113,4 +116,84 @@ async fn many_retained_messages_before_the_suback(setup: Setup) {
     }
     assert_eq!(text(&mut one).await, "7", "its message was behind those that nobody had taken");
     assert_eq!(client.statistics().connection.dropped_messages, 0);
+}
+
+/// A stream with a policy of its own loses the oldest, and is nobody's burden.
+// R: SUB-07
+async fn a_stream_that_keeps_the_latest(setup: Setup) {
+    const COUNT: usize = 500;
+    let broker = setup.broker().await;
+    let client = broker.builder("reader").incoming_limit(8, 64 << 10).connect().await.expect("connected");
+    let mut events = client.events();
+    let latest = OnFull::DropOldest { messages: 5, bytes: 64 << 10 };
+    let mut latest = client.subscribe("fast").qos(QoS::AtLeastOnce).on_full(latest).await.expect("granted");
+    let mut end = client.subscribe("end").qos(QoS::AtLeastOnce).await.expect("granted");
+    for n in 0..COUNT {
+        client.publish("fast", n.to_string()).qos(QoS::AtLeastOnce).enqueue().await.expect("accepted");
+    }
+    client.publish("end", "").qos(QoS::AtLeastOnce).await.expect("acknowledged");
+    next(&mut end).await;
+    for n in COUNT - 5..COUNT {
+        assert_eq!(number(&next(&mut latest).await), n);
+    }
+    assert_eq!(latest.dropped(), COUNT as u64 - 5);
+    let mut told = 0;
+    while told < COUNT as u64 - 5 {
+        told += event(&mut events, |event| match event {
+            Event::Lagging { messages, .. } => Some(*messages),
+            _ => None,
+        })
+        .await;
+    }
+}
+
+/// Nothing waits for an operation, and yet what one stream does not read holds back no other's message.
+// R: SUB-07
+async fn an_unread_stream_beside_one_that_is_awaited(setup: Setup) {
+    const COUNT: usize = 3_000;
+    let broker = setup.broker().await;
+    let client = broker.builder("reader").incoming_limit(16, 64 << 10).connect().await.expect("connected");
+    let mut unread = client.subscribe("unread").await.expect("granted");
+    let mut awaited = client.subscribe("awaited").await.expect("granted");
+    let publisher = broker.connect("publisher").await;
+    for n in 0..COUNT {
+        publisher.publish("unread", n.to_string()).await.expect("sent");
+    }
+    publisher.publish("awaited", "here").await.expect("sent");
+    assert_eq!(text(&mut awaited).await, "here");
+    for n in 0..COUNT {
+        assert_eq!(number(&next(&mut unread).await), n, "it is all in the reserve");
+    }
+    assert_eq!(client.statistics().dropped, 0);
+}
+
+/// The message that stops all others is named.
+// R: SUB-07
+async fn a_message_that_is_never_acknowledged(setup: Setup) {
+    let broker = setup.broker().await;
+    let client = broker
+        .builder("reader")
+        .receive_maximum(4)
+        .ack(AckMode::Manual)
+        .ack_blocked_after(Duration::from_millis(200));
+    let client = client.connect().await.expect("connected");
+    let mut events = client.events();
+    let mut stream = client.subscribe("jobs/+").qos(QoS::AtLeastOnce).await.expect("granted");
+    let publisher = broker.connect("publisher").await;
+    for n in 0..10 {
+        publisher.publish(format!("jobs/{n}"), n.to_string()).qos(QoS::AtLeastOnce).await.expect("taken");
+    }
+    let first = next(&mut stream).await;
+    let named = event(&mut events, |event| match event {
+        Event::AckBlocked { id, topic, filters } => Some((*id, topic.clone(), filters.clone())),
+        _ => None,
+    })
+    .await;
+    assert_eq!(named, (first.id().expect("QoS 1"), "jobs/0".into(), vec!["jobs/+".into()].into()));
+    first.ack().expect("owed");
+    for n in 1..10 {
+        let message = next(&mut stream).await;
+        assert_eq!(number(&message), n);
+        message.ack().expect("owed");
+    }
 }

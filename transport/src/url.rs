@@ -113,6 +113,36 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Where this server has sent us: a server reference (5.0 §4.11), as `host`, `host:port` or a URL; an IPv6 address
+    /// may stand without brackets if there is no port. Credentials stay those of this endpoint, and so does the scheme:
+    /// what was meant for an encrypted connection never goes over another.
+    ///
+    /// ```
+    /// use sterna_transport::Endpoint;
+    ///
+    /// let endpoint = Endpoint::parse("mqtt://ann@here:1884")?;
+    /// let other = endpoint.redirected("[2001:db8::2]:1885")?;
+    /// assert_eq!((&*other.host, other.port), ("2001:db8::2", 1885));
+    /// assert_eq!(other.credentials, endpoint.credentials);
+    /// assert!(endpoint.redirected("wss://other").is_err());
+    /// # Ok::<(), sterna_transport::UrlError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`UrlError`]: it does not name a server, or one of another scheme.
+    pub fn redirected(&self, reference: &str) -> Result<Self, UrlError> {
+        let named = if reference.contains("://") {
+            Self::parse(reference)?
+        } else if reference.parse::<std::net::Ipv6Addr>().is_ok() {
+            Self::parse(&format!("mqtt://[{reference}]"))?
+        } else {
+            Self::parse(&format!("mqtt://{reference}"))?
+        };
+        Ok(Self { host: named.host, port: named.port, ..self.clone() })
+    }
+}
+
 impl FromStr for Endpoint {
     type Err = UrlError;
 
@@ -248,6 +278,28 @@ mod tests {
         assert_eq!(Endpoint::parse("http://host"), Err(UrlError::UnknownScheme("http".into())));
         for url in ["", "host", "host:1883", "//host", "://host", "mqtt:host"] {
             assert_eq!(Endpoint::parse(url), Err(UrlError::NoScheme), "{url}");
+        }
+    }
+
+    // R: CON-13
+    #[test]
+    fn a_reference_names_a_place_and_nothing_else() {
+        let endpoint = Endpoint::parse("mqtt://ann:pw@here:1884?clientId=c").unwrap();
+        let place = |reference: &str| {
+            let other = endpoint.redirected(reference).unwrap();
+            assert_eq!((&other.credentials, &other.client_id), (&endpoint.credentials, &endpoint.client_id));
+            other.to_string()
+        };
+        assert_eq!(place("there"), "mqtt://there:1883");
+        assert_eq!(place("10.0.0.1:8883"), "mqtt://10.0.0.1:8883");
+        assert_eq!(place("[::1]:9"), "mqtt://[::1]:9");
+        assert_eq!(place("::1"), "mqtt://[::1]:1883");
+        assert_eq!(place("tcp://there:7/"), "mqtt://there:7");
+        assert_eq!(place("mqtt://bob:other@there?clientId=d"), "mqtt://there:1883");
+        for reference in ["mqtts://there", "ws://there", "http://there", "there:0", "a/b", "::1:x", "a b", ""]
+        {
+            let refused = endpoint.redirected(reference);
+            assert!(refused.is_err() || reference.is_empty(), "{reference}: {refused:?}");
         }
     }
 

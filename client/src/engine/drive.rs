@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Buf;
-use sterna_core::{Action, Attempt, Ingress, Instant, LostKind};
+use sterna_core::{Action, Attempt, ConnectOverrides, Credentials, Ingress, Instant, LostKind};
+
+use sterna_transport::Endpoint;
 
 use super::{Drive, Link, Step, lost};
 use crate::dialler::Dialler;
@@ -36,6 +38,8 @@ impl Drive {
                 break;
             }
         }
+        // What came in time counts.
+        inner.advance_requests(now);
         let step = self.step(inner, now);
         self.release_idle_buffers(now);
         self.deadline = self.next_deadline(inner);
@@ -52,7 +56,13 @@ impl Drive {
                 let attempt = *attempt;
                 self.transmit.clear();
                 self.input.bytes.clear();
-                inner.connection.handle_connected(now, attempt);
+                let data = self.initial_data.take();
+                let credentials = self.endpoint.credentials.as_ref().map(|credentials| Credentials {
+                    user_name: Some(&credentials.user_name),
+                    password: credentials.password.as_deref(),
+                });
+                let overrides = ConnectOverrides { credentials, authentication_data: data.as_deref() };
+                inner.connection.handle_connected(now, attempt, overrides);
                 self.link = Link::Up { attempt };
             }
             Link::Up { .. } => self.feed(inner, now),
@@ -78,8 +88,7 @@ impl Drive {
             return;
         }
         loop {
-            let (messages, bytes) = inner.inbox.backlog();
-            inner.connection.handle_backlog(messages, bytes);
+            inner.connection.handle_backlog(inner.backlog());
             self.paused = inner.connection.handle_input(now, &mut self.input.bytes) == Ingress::Paused;
             // What was paused for messages that nobody wanted goes on.
             if !(inner.drain() && self.paused) {
@@ -110,20 +119,40 @@ impl Drive {
     /// Carries out one action of the connection; whether there was one.
     fn act(&mut self, inner: &mut Inner, now: Instant) -> bool {
         match inner.connection.poll_action() {
-            Some(Action::Connect { attempt }) => {
-                let end = now + self.connect_timeout;
-                self.link = match self.endpoint.host.parse::<IpAddr>() {
-                    Ok(address) => {
-                        let address = SocketAddr::new(address, self.endpoint.port);
-                        Link::Dialling { attempt, dialler: Dialler::new([address], end), asked: false }
+            Some(Action::Connect { attempt, server, redirect }) => {
+                match self.find(server, redirect.as_deref()) {
+                    Ok(endpoint) => self.make_link(now, attempt, endpoint),
+                    Err(detail) => {
+                        self.link = Link::Gone { attempt, lost: lost(LostKind::Resolve, detail) };
+                        self.end_link(inner, now);
                     }
-                    Err(_) => Link::Resolving { attempt, asked: false, end },
-                };
+                }
             }
             Some(Action::Close { attempt }) => self.close_link(inner, now, attempt),
             None => return false,
         }
         true
+    }
+
+    /// The endpoint of a server, or where it has sent us.
+    fn find(&self, server: u16, redirect: Option<&str>) -> Result<Endpoint, String> {
+        let Some(endpoint) = self.endpoints.get(usize::from(server)) else {
+            return Err(format!("there is no server {server}"));
+        };
+        let Some(reference) = redirect else { return Ok(endpoint.clone()) };
+        endpoint.redirected(reference).map_err(|error| format!("server reference `{reference}`: {error}"))
+    }
+
+    fn make_link(&mut self, now: Instant, attempt: Attempt, endpoint: Endpoint) {
+        let end = now + self.connect_timeout;
+        self.link = match endpoint.host.parse::<IpAddr>() {
+            Ok(address) => {
+                let address = SocketAddr::new(address, endpoint.port);
+                Link::Dialling { attempt, dialler: Dialler::new([address], end), asked: false }
+            }
+            Err(_) => Link::Resolving { attempt, asked: false, end },
+        };
+        self.endpoint = endpoint;
     }
 
     fn close_link(&mut self, inner: &mut Inner, now: Instant, closing: Attempt) {
@@ -212,6 +241,6 @@ impl Drive {
             _ => None,
         };
         let connection = inner.connection.poll_timeout().map(|(at, _)| at);
-        [link, connection, self.idle_check].into_iter().flatten().min()
+        [link, connection, inner.requests.next_deadline(), self.idle_check].into_iter().flatten().min()
     }
 }

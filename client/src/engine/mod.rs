@@ -12,6 +12,7 @@ use bytes::{Buf, BytesMut};
 use sterna_core::{Attempt, Instant, Lost, LostKind, Transmit};
 use sterna_transport::{Endpoint, SocketOptions};
 
+use crate::authentication::Authenticator;
 use crate::buffer::ReadBuffer;
 use crate::dialler::Dialler;
 use crate::shared::{Inner, Shared};
@@ -93,12 +94,19 @@ enum Link {
 pub struct Engine {
     shared: Arc<Shared>,
     drive: Drive,
+    authenticator: Option<Box<dyn Authenticator>>,
+    /// A step of the authenticator is due.
+    challenged: bool,
     spare: Vec<Waker>,
 }
 
 /// The engine without its lock.
 struct Drive {
+    endpoints: Vec<Endpoint>,
+    /// Where the present attempt goes.
     endpoint: Endpoint,
+    /// What the authenticator begins the next connection with.
+    initial_data: Option<Vec<u8>>,
     socket: SocketOptions,
     connect_timeout: Duration,
     link: Link,
@@ -118,12 +126,15 @@ struct Drive {
 impl Engine {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        endpoint: Endpoint,
+        endpoints: Vec<Endpoint>,
         socket: SocketOptions,
         connect_timeout: Duration,
+        authenticator: Option<Box<dyn Authenticator>>,
     ) -> Self {
         let drive = Drive {
-            endpoint,
+            endpoint: endpoints[0].clone(),
+            endpoints,
+            initial_data: None,
             socket,
             connect_timeout,
             link: Link::None,
@@ -136,18 +147,38 @@ impl Engine {
             deadline: None,
             paused: false,
         };
-        Self { shared, drive, spare: Vec::new() }
+        Self { shared, drive, authenticator, challenged: false, spare: Vec::new() }
     }
 
     /// Acts on all that happened up to `now` and says what to do next. `now` is the current time, of any origin;
     /// the first one's may be zero, and it never goes back.
     pub fn poll(&mut self, now: Instant) -> Step {
-        let mut inner = self.shared.lock();
-        let step = self.drive.poll(&mut inner, now);
-        let driver = inner.wakers.take(&mut self.spare);
-        drop(inner);
-        driver.into_iter().chain(self.spare.drain(..)).for_each(Waker::wake);
-        step
+        loop {
+            self.authenticate();
+            let mut inner = self.shared.lock();
+            let step = self.drive.poll(&mut inner, now);
+            self.challenged = inner.authentications.is_waiting();
+            let driver = inner.wakers.take(&mut self.spare);
+            drop(inner);
+            driver.into_iter().chain(self.spare.drain(..)).for_each(Waker::wake);
+            // Any other step has to be carried out first; the adapter polls again after it.
+            if !(self.challenged && matches!(step, Step::Transfer { .. })) {
+                return step;
+            }
+        }
+    }
+
+    /// Has the authenticator take the steps that are due. It is foreign code: never under the lock.
+    fn authenticate(&mut self) {
+        if std::mem::take(&mut self.challenged) {
+            while let Some(work) = self.shared.with(Inner::next_authentication) {
+                let verdict = work.carry_out(self.authenticator.as_deref_mut());
+                self.shared.with(|inner| inner.authenticated(&work, verdict));
+            }
+        }
+        if let (Link::Dialled { .. }, Some(authenticator)) = (&self.drive.link, &mut self.authenticator) {
+            self.drive.initial_data = authenticator.start();
+        }
     }
 
     /// When the driver has to be awake again at the latest, as of the last [`poll`](Self::poll).

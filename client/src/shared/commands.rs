@@ -88,8 +88,8 @@ impl Inner {
                         self.completions.forget(token);
                     }
                 }
-                Err(_) => {
-                    self.end_stream_of_front();
+                Err(rejection) => {
+                    self.end_stream_of_front(rejection);
                     self.room.admit(outcome, &mut self.wakers);
                 }
             }
@@ -97,11 +97,11 @@ impl Inner {
     }
 
     /// A subscribe that is not accepted leaves its stream without filters.
-    fn end_stream_of_front(&mut self) {
-        if let Some(Command::Subscribe { filters, stream, .. }) = self.room.front() {
-            for filter in filters.as_filters().iter() {
-                self.inbox.drop_filter(*stream, filter.filter, &mut self.wakers);
-            }
+    fn end_stream_of_front(&mut self, rejection: Rejection) {
+        let Some(Command::Subscribe { filters, stream, .. }) = self.room.front() else { return };
+        let (filters, stream) = (filters.clone(), *stream);
+        for filter in filters.as_filters().iter() {
+            self.lose_filter(stream, filter.filter, rejection.into());
         }
     }
 
@@ -129,10 +129,10 @@ fn execute(connection: &mut Connection, now: Instant, command: &Command) -> Resu
                 properties: properties.as_properties(),
             },
         )?,
-        Command::Subscribe { filters, properties, .. } => connection.subscribe(
-            now,
-            Subscribe { filters: filters.as_filters(), properties: properties.as_properties() },
-        )?,
+        Command::Subscribe { filters, properties, identifier, .. } => {
+            let subscribe = Subscribe::new(filters.as_filters()).properties(properties.as_properties());
+            connection.subscribe(now, subscribe.identifier(*identifier))?
+        }
         Command::Unsubscribe { filters, properties } => connection.unsubscribe(
             now,
             Unsubscribe { filters: filters.as_filters(), properties: properties.as_properties() },

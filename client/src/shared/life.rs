@@ -5,6 +5,7 @@ use std::task::Waker;
 use sterna_core::{Cause, Disconnect, DisconnectError, Lost, LostKind, State};
 
 use super::Inner;
+use crate::error::RequestError;
 
 impl Inner {
     /// Starts connecting, unless it is up or on its way.
@@ -43,6 +44,7 @@ impl Inner {
     pub(crate) fn die(&mut self) {
         self.dead = true;
         self.completions.close(&mut self.wakers);
+        self.authentications.close(&mut self.wakers);
         self.fill_room();
         if self.closed.is_none() {
             self.closings += 1;
@@ -51,6 +53,7 @@ impl Inner {
         }
         self.wakers.others.append(&mut self.watchers);
         self.inbox.wake_all(&mut self.wakers);
+        self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
         self.events.wake(&mut self.wakers);
     }
 

@@ -1,8 +1,10 @@
 //! What the handles and the driver share, behind one lock.
 
+mod authentication;
 mod commands;
 mod life;
 mod reports;
+mod requests;
 mod streams;
 
 use std::collections::HashMap;
@@ -13,10 +15,13 @@ use std::task::Waker;
 
 use sterna_core::{Acknowledge, Cause, CleanStart, Config, ConfigError, Connection, Instant, State, Token};
 
+use self::authentication::Authentications;
+pub(crate) use self::authentication::Work;
 use crate::completion::Completions;
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
 use crate::lock::{Lock, Wakers};
+use crate::requests::Requests;
 use crate::room::{Room, WaitId};
 use crate::router::StreamId;
 
@@ -111,7 +116,9 @@ pub(crate) struct Inner {
     pub(crate) completions: Completions,
     pub(crate) room: Room,
     pub(crate) events: Broadcast,
+    pub(crate) authentications: Authentications,
     pub(crate) wakers: Wakers,
+    pub(crate) requests: Requests,
     subscribing: HashMap<Token, Subscribing>,
     unclaimed: Unclaimed,
     /// What a 3.x session is: persistent or not.
@@ -138,7 +145,11 @@ pub(crate) struct Inner {
 impl Inner {
     /// # Errors
     /// The configuration contradicts itself.
-    pub(crate) fn new(mut config: Config, unclaimed: Unclaimed) -> Result<Self, ConfigError> {
+    pub(crate) fn new(
+        mut config: Config,
+        unclaimed: Unclaimed,
+        requests: Requests,
+    ) -> Result<Self, ConfigError> {
         config.acknowledge = Acknowledge::Explicit;
         let keeps_session = config.clean_start == CleanStart::Never;
         let now = Instant::ZERO;
@@ -149,7 +160,9 @@ impl Inner {
             completions: Completions::default(),
             room: Room::default(),
             events: Broadcast::default(),
+            authentications: Authentications::default(),
             wakers: Wakers::default(),
+            requests,
             subscribing: HashMap::new(),
             unclaimed,
             keeps_session,

@@ -3,8 +3,9 @@
 use sterna_core::packet::ProtocolVersion;
 use sterna_core::{OperationError, Token};
 
-use super::{Inner, Subscribing};
+use super::{Inner, Subscribing, Work};
 use crate::completion::Answer;
+use crate::error::{RequestError, SubscribeError};
 use crate::events::Event;
 use crate::inbox::Unclaimed;
 
@@ -18,6 +19,16 @@ impl Inner {
             any = true;
             let acknowledged = self.inbox.deliver(message, hold, &mut self.wakers);
             self.settle_all(acknowledged);
+        }
+        self.take_responses();
+        let excess = self.connection.poll_excess();
+        if excess > 0 {
+            let dropped = self.inbox.shed(excess);
+            self.connection.handle_dropped(dropped);
+            self.drain_events();
+        }
+        for (filters, messages) in self.inbox.take_lagging() {
+            self.events.send(Event::Lagging { filters, messages }, &mut self.wakers);
         }
         self.fill_room();
         any
@@ -42,9 +53,17 @@ impl Inner {
             Core::Unsubscribed { token, result } => {
                 return self.completions.complete(token, result.map(Answer::Granted), &mut self.wakers);
             }
+            Core::Authenticate { attempt, accepted, properties } => {
+                return self.authentications.push(Work::Answer { attempt, accepted, properties });
+            }
+            Core::Reauthenticated { token, result } => return self.reauthenticated(token, result),
             Core::Connecting { attempt } => Event::Connecting { attempt },
             Core::Connected { attempt, session_present } => {
                 self.connections += 1;
+                self.inbox.forget_copies(None);
+                if !session_present {
+                    self.inbox.router().session_lost();
+                }
                 self.wakers.others.append(&mut self.watchers);
                 Event::Connected { attempt, session_present }
             }
@@ -57,15 +76,22 @@ impl Inner {
                 self.closed = Some(cause.clone());
                 self.wakers.others.append(&mut self.watchers);
                 self.inbox.wake_all(&mut self.wakers);
+                self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
                 Event::Closed { cause }
             }
             Core::Resubscribed { filter, reason } => {
                 if reason.is_error() {
                     for stream in self.inbox.streams_of(&filter) {
-                        self.inbox.drop_filter(stream, &filter, &mut self.wakers);
+                        self.lose_filter(stream, &filter, SubscribeError::Refused(vec![reason]));
                     }
+                } else {
+                    let identified = self.takes_identifiers();
+                    self.inbox.router().confirm(&filter, identified);
                 }
                 Event::Resubscribed { filter, reason }
+            }
+            Core::AckBlocked { id, topic } => {
+                Event::AckBlocked { id, filters: self.inbox.owing(id, &topic), topic }
             }
             Core::Dropped { messages } => Event::Dropped { messages },
             Core::PacketSent(info) => Event::PacketSent(info),
@@ -78,12 +104,33 @@ impl Inner {
     /// A stream loses the filters that the server refused.
     fn handle_subscribed(&mut self, token: Token, result: &Result<sterna_core::Granted, OperationError>) {
         let Some(Subscribing { stream, filters }) = self.subscribing.remove(&token) else { return };
+        self.inbox.forget_copies(Some(stream));
         for (index, filter) in filters.iter().enumerate() {
             let granted = result.as_ref().ok().and_then(|granted| granted.reasons.get(index));
-            if granted.is_none_or(|reason| reason.is_error()) {
-                self.inbox.drop_filter(stream, filter, &mut self.wakers);
+            let error = match (result, granted) {
+                (_, Some(reason)) if reason.is_error() => Some(SubscribeError::Refused(vec![*reason])),
+                (_, Some(_)) => None,
+                (Err(error), None) => Some(error.clone().into()),
+                (Ok(_), None) => Some(OperationError::Closed.into()),
+            };
+            if let Some(error) = error {
+                self.lose_filter(stream, filter, error);
+            } else {
+                let identified = self.takes_identifiers();
+                self.inbox.router().confirm(filter, identified);
             }
         }
+    }
+
+    /// Whether the subscriptions made on this connection have their identifiers.
+    fn takes_identifiers(&self) -> bool {
+        self.connection.server().is_some_and(|server| server.subscription_identifier_available)
+    }
+
+    /// Whether the next ones may have.
+    pub(crate) fn may_identify(&self) -> bool {
+        self.connection.version() == ProtocolVersion::V5
+            && (self.connection.server().is_none() || self.takes_identifiers())
     }
 
     /// The session outlives the connection: what nobody claims today may be claimed tomorrow.

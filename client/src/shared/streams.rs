@@ -3,11 +3,12 @@
 use std::collections::VecDeque;
 
 use sterna_core::packet::ReasonCode;
-use sterna_core::{AckError, Message, MessageId};
+use sterna_core::{AckError, Backlog, Message, MessageId};
 
 use super::Inner;
 use crate::inbox::{AckMode, Reroute};
 use crate::router::StreamId;
+use crate::stream::OnFull;
 
 impl Inner {
     /// One owner of the message is done with it; the last one's word acknowledges it.
@@ -15,6 +16,8 @@ impl Inner {
     /// # Errors
     /// Nothing is owed any more, or the reason code cannot be sent.
     pub(crate) fn settle(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
+        // Before one owner's word is counted.
+        self.connection.check_acknowledgement(reason)?;
         let Some(reason) = self.inbox.settle(id, reason) else { return Ok(()) };
         let result = self.connection.acknowledge(self.now, id, reason);
         self.touch();
@@ -26,6 +29,13 @@ impl Inner {
         for id in ids {
             let _ = self.settle(id, ReasonCode::SUCCESS);
         }
+    }
+
+    /// What waits for the application, and whether somebody waits for messages.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let mut backlog = self.inbox.backlog();
+        backlog.starving |= self.requests.is_waiting();
+        backlog
     }
 
     /// Messages were taken: a driver that holds reading back has to look.
@@ -43,8 +53,13 @@ impl Inner {
     }
 
     /// A new stream of messages. See [`Inbox::open`].
-    pub(crate) fn open_stream(&mut self, filters: Vec<Box<str>>, mode: AckMode) -> StreamId {
-        let (stream, acknowledged) = self.inbox.open(filters, mode);
+    pub(crate) fn open_stream(
+        &mut self,
+        filters: Vec<(Box<str>, u32)>,
+        mode: AckMode,
+        on_full: OnFull,
+    ) -> StreamId {
+        let (stream, acknowledged) = self.inbox.open(filters, mode, on_full);
         self.settle_all(acknowledged);
         stream
     }
@@ -62,7 +77,7 @@ impl Inner {
     /// Takes every filter from `stream`; those that no other stream wants, which are to be unsubscribed.
     pub(crate) fn release_filters(&mut self, stream: StreamId) -> Vec<Box<str>> {
         let mut unwanted = self.inbox.filters(stream).to_vec();
-        unwanted.retain(|filter| self.inbox.drop_filter(stream, filter, &mut self.wakers));
+        unwanted.retain(|filter| self.inbox.leave_filter(stream, filter, &mut self.wakers));
         for filter in &unwanted {
             self.forget_filter(filter);
         }

@@ -51,6 +51,9 @@ pub struct World {
     pub broker: Broker,
     pub engine: Option<Engine>,
     pub now: Instant,
+    /// The names that can be resolved, and those that were asked for, with their ports.
+    pub known: Vec<String>,
+    pub resolved: Vec<String>,
     /// Addresses that the name resolves to, and whether each answers at all, and how.
     pub dialled: Vec<std::net::SocketAddr>,
     pub dead_addresses: usize,
@@ -84,6 +87,8 @@ impl World {
             broker: Broker::new(options),
             engine: bench.0.lock().unwrap().take(),
             now: Instant::from_micros(1_000_000),
+            known: vec!["broker".to_owned()],
+            resolved: Vec::new(),
             dialled: Vec::new(),
             dead_addresses: 0,
             write_limit: usize::MAX,
@@ -177,6 +182,11 @@ impl World {
         }
     }
 
+    /// The network connection at the broker.
+    pub fn connection(&self) -> ConnectionId {
+        self.connection.expect("connected")
+    }
+
     /// What the broker has received of this type.
     pub fn received(&self, packet: PacketType) -> Vec<&Record> {
         self.broker.records().filter(|record| record.packet().packet_type() == packet).collect()
@@ -207,7 +217,12 @@ impl World {
             self.polls += 1;
             match engine.poll(self.now) {
                 Step::Resolve { host, port } => {
-                    assert_eq!((&*host, port), ("broker", 1883));
+                    self.resolved.push(format!("{host}:{port}"));
+                    if !self.known.contains(&host.clone().into()) {
+                        engine.handle_resolved(Err::<Vec<_>, _>("no such host"));
+                        moved = true;
+                        continue;
+                    }
                     let addresses = (0..=self.dead_addresses).map(|n| ([10, 0, 0, n as u8], port).into());
                     engine.handle_resolved(Ok::<_, Infallible>(addresses.collect::<Vec<_>>()));
                 }

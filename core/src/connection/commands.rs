@@ -4,14 +4,16 @@ use alloc::boxed::Box;
 
 use super::Connection;
 use super::queue::{CHAIN_FROM, Control, Request};
+use super::window::Since;
 use crate::command::{Data, Publish, Subscribe, Unsubscribe};
 use crate::error::{AckError, PublishError, ServerLimit, SubscribeError};
 use crate::event::Token;
 use crate::message::MessageId;
 use crate::packet::{
-    self, Ack, EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties, PropertyId,
-    PropertyOwner, ProtocolVersion, QoS, ReasonCode, SubscribeFilter,
+    self, Ack, EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties, PropertiesBuf,
+    Property, PropertyId, PropertyOwner, ProtocolVersion, QoS, ReasonCode, SubscribeFilter,
 };
+use crate::server::Server;
 use crate::topic::{self, TopicError};
 
 impl Connection {
@@ -144,16 +146,17 @@ impl Connection {
 
     pub(super) fn send_subscribe(&mut self, subscribe: Subscribe<'_>) -> Result<Token, SubscribeError> {
         self.check_control()?;
-        let Subscribe { filters, properties } = subscribe;
+        let Subscribe { filters, properties, identifier } = subscribe;
         self.check_subscribe_version(filters.iter(), properties)?;
         if self.phase.is_up() {
             self.check_subscribe_limits(filters.iter(), properties)?;
         }
-        let packet = Packet::Subscribe(packet::Subscribe { packet_id: 1, properties, filters });
-        self.check_control_packet(&packet)?;
+        let identified = self.identified(properties, identifier).map_err(SubscribeError::Encode)?;
+        let packet = packet::Subscribe { packet_id: 1, properties: identified.as_properties(), filters };
+        self.check_control_packet(&Packet::Subscribe(packet))?;
         let token = self.take_token();
-        self.subscriptions.subscribe(token, filters, properties);
-        let request = Request::Subscribe { filters: filters.into(), again: false };
+        self.subscriptions.subscribe(token, filters, properties, identifier);
+        let request = Request::Subscribe { filters: filters.into(), identifier, again: false };
         self.enqueue_control(token, request, properties);
         Ok(token)
     }
@@ -199,6 +202,28 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether the server takes subscription identifiers, as far as it has said.
+    pub(super) fn takes_identifiers(&self) -> bool {
+        let takes = |server: &Server| server.subscription_identifier_available;
+        !self.is_known_to_be_older() && self.server.as_deref().is_none_or(takes)
+    }
+
+    /// The properties of a SUBSCRIBE, with the identifier that it has where the server takes one.
+    pub(super) fn identified(
+        &self,
+        properties: Properties<'_>,
+        identifier: Option<u32>,
+    ) -> Result<PropertiesBuf, EncodeError> {
+        let mut identified = PropertiesBuf::from(properties);
+        if let Some(identifier) = identifier
+            && self.takes_identifiers()
+            && properties.subscription_identifiers().next().is_none()
+        {
+            identified.push(Property::SubscriptionIdentifier(identifier))?;
+        }
+        Ok(identified)
+    }
+
     pub(super) fn check_subscribe_limits<'a>(
         &self,
         filters: impl Iterator<Item = SubscribeFilter<'a>>,
@@ -240,19 +265,25 @@ impl Connection {
     }
 
     pub(super) fn acknowledge_message(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
-        if reason != ReasonCode::SUCCESS {
-            if self.version != ProtocolVersion::V5 {
-                return Err(AckError::UnsupportedByVersion);
-            }
-            if !reason.is_allowed_in(PacketType::PubAck, packet::Sender::Client) {
-                return Err(AckError::Reason(reason));
-            }
-        }
+        self.check_ack_reason(reason)?;
         if self.received.acknowledge(id, reason)? {
             self.store_incoming(id.packet_id);
         }
         self.send_acks();
+        self.watch_window(Since::NextCall);
         Ok(())
+    }
+
+    pub(super) fn check_ack_reason(&self, reason: ReasonCode) -> Result<(), AckError> {
+        if reason == ReasonCode::SUCCESS {
+            return Ok(());
+        }
+        if self.version != ProtocolVersion::V5 {
+            return Err(AckError::UnsupportedByVersion);
+        }
+        // PUBREC has the same ones.
+        let allowed = reason.is_allowed_in(PacketType::PubAck, packet::Sender::Client);
+        if allowed { Ok(()) } else { Err(AckError::Reason(reason)) }
     }
 
     /// Sends every PUBACK and PUBREC whose turn has come.

@@ -26,6 +26,12 @@ impl Connection {
         if self.timers.take_due(Timer::Ack, self.now) {
             self.ack_timed_out();
         }
+        if self.timers.take_due(Timer::AckBlocked, self.now) {
+            self.report_ack_blocked();
+        }
+        if self.timers.take_due(Timer::Authenticate, self.now) {
+            self.authentication_timed_out();
+        }
         if self.write_deadline().is_some_and(|at| at <= self.now) {
             self.fail(Cause::Timeout(Timer::Write));
         }

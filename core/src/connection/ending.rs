@@ -45,11 +45,16 @@ impl Connection {
                 self.phase = self.phase.next(Input::Drain).unwrap_or(self.phase);
             }
             Phase::Connected => self.finish(),
-            Phase::Connecting | Phase::Handshaking if pending && !disconnect.at_once => {}
+            Phase::Connecting | Phase::Handshaking | Phase::Authenticating
+                if pending && !disconnect.at_once => {}
             Phase::Draining | Phase::Closed => {}
             Phase::Flushing if !disconnect.at_once => {}
             Phase::Idle | Phase::Waiting => self.close(Cause::Requested),
-            Phase::Connecting | Phase::Handshaking | Phase::Flushing | Phase::Closing => self.abort(),
+            Phase::Connecting
+            | Phase::Handshaking
+            | Phase::Authenticating
+            | Phase::Flushing
+            | Phase::Closing => self.abort(),
         }
         Ok(())
     }
@@ -77,7 +82,10 @@ impl Connection {
 
     /// Whether anything is left for a graceful end to wait for.
     pub(super) fn has_pending(&self) -> bool {
-        self.in_flight.is_awaited() || !self.queue.is_empty() || !self.unwritten.is_empty()
+        self.in_flight.is_awaited()
+            || !self.queue.is_empty()
+            || !self.unwritten.is_empty()
+            || self.is_reauthenticating()
     }
 
     pub(super) fn finish_if_drained(&mut self) {
@@ -103,6 +111,7 @@ impl Connection {
         // A graceful end may take this long again until its bytes have left.
         self.timers.arm_in(Timer::Drain, self.config.drain_timeout);
         self.timers.disarm(Timer::Ack);
+        self.timers.disarm(Timer::Authenticate);
         let (reason, mut properties) = match &self.ending {
             Some(ending) => (ending.reason, ending.properties.clone()),
             None => (ReasonCode::NORMAL_DISCONNECTION, PropertiesBuf::new()),

@@ -11,6 +11,7 @@ use super::inflight::Stage;
 use super::queue::Request;
 use super::state::{Input, Phase};
 use super::timer::Timer;
+use crate::command::{ConnectOverrides, Credentials};
 use crate::config::{CleanStart, ClientId, VersionPolicy};
 use crate::error::{Cause, OperationError, ProtocolError};
 use crate::event::{Action, Attempt, Event, Granted, Receipt};
@@ -54,6 +55,8 @@ impl Connection {
             self.session.accepted = false;
             self.session.retry_now = false;
             self.backoff.reset();
+            self.servers.restart();
+            self.version = self.servers.version();
         }
         let Some(phase) = self.phase.next(Input::Start) else { return };
         self.phase = phase;
@@ -62,7 +65,8 @@ impl Connection {
         self.timers.disarm(Timer::Reconnect);
         self.timers.arm_in(Timer::Connect, self.config.connect_timeout);
         let attempt = self.attempt;
-        self.act(Action::Connect { attempt });
+        let (server, redirect) = self.servers.target();
+        self.act(Action::Connect { attempt, server, redirect });
         self.report(Event::Connecting { attempt });
     }
 
@@ -76,7 +80,7 @@ impl Connection {
         }
     }
 
-    pub(super) fn transport_up(&mut self, attempt: Attempt) {
+    pub(super) fn transport_up(&mut self, attempt: Attempt, overrides: ConnectOverrides<'_>) {
         if attempt != self.attempt {
             return;
         }
@@ -84,18 +88,18 @@ impl Connection {
         self.phase = phase;
         self.last_sent = self.now;
         self.last_received = self.now;
-        if let Err(error) = self.send_connect() {
+        if let Err(error) = self.send_connect(overrides) {
             self.fail(Cause::Connect(error));
         }
     }
 
-    fn send_connect(&mut self) -> Result<(), packet::EncodeError> {
+    fn send_connect(&mut self, overrides: ConnectOverrides<'_>) -> Result<(), packet::EncodeError> {
         let version = self.version;
         self.clean_start = self.clean_start_flag();
         let config = &self.config;
         let mut properties = PropertiesBuf::new();
         if version == ProtocolVersion::V5 {
-            properties = config.connect_properties()?;
+            properties = config.connect_properties(overrides.authentication_data)?;
         }
         let will = config.will.as_deref().map(|will| packet::Will {
             qos: will.qos,
@@ -103,6 +107,10 @@ impl Connection {
             properties: will.properties.as_properties(),
             topic: &will.topic,
             payload: &will.payload,
+        });
+        let credentials = overrides.credentials.unwrap_or(Credentials {
+            user_name: config.user_name.as_deref(),
+            password: config.password.as_deref(),
         });
         let connect = Connect {
             version,
@@ -112,8 +120,8 @@ impl Connection {
             properties: properties.as_properties(),
             client_id: &self.client_id,
             will,
-            user_name: config.user_name.as_deref(),
-            password: config.password.as_deref(),
+            user_name: credentials.user_name,
+            password: credentials.password,
         };
         let start = self.out.buffer().len();
         connect.encode(PROTOCOL_MAXIMUM_PACKET_SIZE, self.out.buffer())?;
@@ -186,6 +194,7 @@ impl Connection {
             unanswered: 0,
         };
         self.server = Some(Box::new(server));
+        self.servers.accepted();
         if assigned || self.stored_version() != Some(self.version) {
             self.store_header();
         }

@@ -2,11 +2,13 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
+use super::backlog::Room;
 use super::inflight::{InFlight, Stage};
 use super::queue::{Control, Request};
 use super::received::Arrival;
 use super::state::Phase;
 use super::timer::Timer;
+use super::window::Since;
 use super::{Connection, Ingress, MESSAGE_OVERHEAD};
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
@@ -45,7 +47,7 @@ impl Connection {
         if input.len() > self.left_over {
             self.last_received = self.now;
         }
-        self.waiting_before = self.messages.len() + self.backlog.0;
+        self.waiting_before = self.messages.len() + self.backlog.messages + self.backlog.bounded;
         let ingress = self.take_packets(input);
         self.left_over = input.len();
         self.set_paused(ingress == Ingress::Paused);
@@ -55,7 +57,7 @@ impl Connection {
 
     fn take_packets(&mut self, input: &mut BytesMut) -> Ingress {
         while self.reads() {
-            if self.replies_pile_up() {
+            if self.replies_pile_up() || self.is_unconfirmed() {
                 return Ingress::Paused;
             }
             match self.take_packet(input) {
@@ -94,9 +96,10 @@ impl Connection {
     /// Whether this packet may come now, by its type alone.
     fn check_order(&self, packet: PacketType) -> Result<(), ProtocolError> {
         match (self.phase, packet) {
+            (_, PacketType::Auth) if self.config.authentication.is_some() => Ok(()),
             (_, PacketType::Auth) => Err(ProtocolError::UnsolicitedAuth),
-            (Phase::Handshaking, PacketType::ConnAck) => Ok(()),
-            (Phase::Handshaking, packet) => Err(ProtocolError::BeforeConnAck(packet)),
+            (Phase::Handshaking | Phase::Authenticating, PacketType::ConnAck) => Ok(()),
+            (Phase::Handshaking | Phase::Authenticating, packet) => Err(ProtocolError::BeforeConnAck(packet)),
             (_, PacketType::ConnAck) => Err(ProtocolError::SecondConnAck),
             _ => Ok(()),
         }
@@ -126,6 +129,7 @@ impl Connection {
             Packet::PubComp(ack) => self.take_pubcomp(ack)?,
             Packet::PubRel(ack) => {
                 let reason = self.received.release(ack.packet_id)?;
+                self.watch_window(Since::Now);
                 if reason == ReasonCode::SUCCESS {
                     self.forget_incoming(ack.packet_id);
                 }
@@ -144,12 +148,12 @@ impl Connection {
             Packet::Disconnect(disconnect) => {
                 self.closed_by_server(false, disconnect.reason, disconnect.properties);
             }
-            // The decoder refuses what a server must not send; AUTH and PUBLISH were dealt with before.
+            Packet::Auth(auth) => self.take_auth(auth)?,
+            // The decoder refuses what a server must not send; PUBLISH was dealt with before.
             Packet::Connect(_)
             | Packet::Subscribe(_)
             | Packet::Unsubscribe(_)
             | Packet::PingReq
-            | Packet::Auth(_)
             | Packet::Publish(_) => {}
         }
         Ok(())
@@ -158,6 +162,9 @@ impl Connection {
     fn take_connack(&mut self, connack: &ConnAck<'_>) -> Result<(), ProtocolError> {
         if connack.reason.is_error() {
             self.closed_by_server(true, connack.reason, connack.properties);
+            return Ok(());
+        }
+        if self.awaits_confirmation(connack)? {
             return Ok(());
         }
         self.accepted(connack)
@@ -289,7 +296,7 @@ impl Connection {
     fn complete_control(&mut self, control: &Control, granted: Granted, abandoned: bool) {
         let Control { token, .. } = *control;
         match &control.request {
-            Request::Subscribe { filters, again } => {
+            Request::Subscribe { filters, again, .. } => {
                 for (filter, reason) in filters.as_filters().iter().zip(&granted.reasons) {
                     self.subscriptions.answered(token, filter.filter, !reason.is_error());
                     if *again {
@@ -324,7 +331,10 @@ impl Connection {
             Packet::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
         let Packet::Publish(publish) = packet else { return Ok(()) };
         let (qos, packet_id) = (publish.qos, publish.packet_id);
-        let room = self.room_for(size, qos)?;
+        let room = self.room_for(size, qos);
+        if room == Room::Pause {
+            return Err(Refused::Paused);
+        }
         let mut aliased = None;
         if let Some(alias) = publish.properties.topic_alias() {
             aliased = self.aliases.resolve(alias, publish.topic, self.config.topic_alias_maximum)?;
@@ -338,12 +348,16 @@ impl Connection {
                 Some(self.received.arrive(packet_id, qos, duplicate, maximum)?)
             }
         };
+        if arrival.is_some() {
+            let topic = aliased.as_deref().unwrap_or_else(|| message.topic_in(input));
+            self.received.name(packet_id, qos, topic);
+            self.watch_window(Since::Now);
+        }
         self.count_packet(PacketType::Publish, packet_id, size);
         let id = match arrival {
-            None if !room => {
+            None if room == Room::Drop => {
                 input.advance(size);
-                self.dropped += 1;
-                self.statistics.dropped_messages += 1;
+                self.count_dropped(1);
                 return Ok(());
             }
             None => None,
@@ -380,24 +394,6 @@ impl Connection {
         input.split_to(size).freeze()
     }
 
-    /// Whether there is room for a message; a QoS 0 message without room is dropped while operations wait for the
-    /// server, so that their answers can be read.
-    fn room_for(&self, size: usize, qos: QoS) -> Result<bool, Refused> {
-        let messages = self.messages.len() + self.backlog.0;
-        let bytes = self.message_bytes + self.backlog.1;
-        if messages < self.config.incoming_limit && bytes < self.config.incoming_bytes {
-            return Ok(true);
-        }
-        // Messages of QoS 0 wait as well, for the transport: a server may take nothing until it is read.
-        if !self.has_pending() {
-            return Err(Refused::Paused);
-        }
-        if bytes + size + MESSAGE_OVERHEAD <= self.config.incoming_reserve {
-            return Ok(true);
-        }
-        if qos == QoS::AtMostOnce { Ok(false) } else { Err(Refused::Paused) }
-    }
-
     /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
     /// that first wants to write must be read, or both wait for each other.
     pub(super) fn replies_pile_up(&self) -> bool {
@@ -406,7 +402,7 @@ impl Connection {
 
     /// Whether packets are taken in this phase.
     fn reads(&self) -> bool {
-        self.phase == Phase::Handshaking || self.phase.is_up()
+        matches!(self.phase, Phase::Handshaking | Phase::Authenticating) || self.phase.is_up()
     }
 
     /// While we hold reading back, no PINGRESP can come: its time starts anew when we go on.
@@ -418,13 +414,6 @@ impl Connection {
         }
         self.paused = paused;
         self.arm_ping();
-    }
-
-    fn report_dropped(&mut self) {
-        if self.dropped > 0 {
-            let messages = core::mem::take(&mut self.dropped);
-            self.report(Event::Dropped { messages });
-        }
     }
 }
 
@@ -445,6 +434,10 @@ impl Offsets {
             properties: (properties, payload),
             payload,
         }
+    }
+
+    fn topic_in<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
+        &packet[self.topic.0 as usize..self.topic.1 as usize]
     }
 }
 

@@ -20,8 +20,10 @@ impl Connection {
         let was_handshaking = self.phase == Phase::Handshaking;
         let silent_close = was_handshaking && lost.kind == LostKind::Eof;
         let up_since = self.session.up_since.take();
-        if up_since.is_some_and(|since| self.now - since >= self.config.reconnect.stable_after) {
+        let held = up_since.map(|since| self.now - since >= self.config.reconnect.stable_after);
+        if held == Some(true) {
             self.backoff.reset();
+            self.servers.held();
         }
         let finished = self.phase == Phase::Flushing;
         let cause = match self.cause.take() {
@@ -29,11 +31,13 @@ impl Connection {
             None if finished => Cause::Requested,
             None => Cause::Lost(lost),
         };
+        self.end_exchange(&cause);
         self.tear_down();
         if up_since.is_some() {
             self.session.lost_at = Some(self.now);
         }
-        let pause = self.retry_pause(&cause, silent_close);
+        let pause = self.retry_pause(&cause, silent_close, held);
+        self.version = self.servers.version();
         let input = if pause.is_some() { Input::LostRetry } else { Input::LostFinal };
         let retry_at = pause.map(|pause| self.now + pause);
         if let Some(phase) = self.phase.next(input) {
@@ -65,6 +69,7 @@ impl Connection {
         self.left_over = 0;
         self.aliases.clear();
         self.received.disconnected();
+        self.blocking = 0;
         if let Some(persistence) = self.persistence.as_deref_mut() {
             persistence.disconnected();
         }
@@ -93,12 +98,17 @@ impl Connection {
         }
     }
 
-    /// How long to wait before the next attempt; `None`: there is none.
-    fn retry_pause(&mut self, cause: &Cause, silent_close: bool) -> Option<Duration> {
+    /// How long to wait before the next attempt; `None`: there is none. `held`: whether the connection was up for long
+    /// enough to count as stable; `None` if it was never up.
+    fn retry_pause(&mut self, cause: &Cause, silent_close: bool, held: Option<bool>) -> Option<Duration> {
         if self.ending.is_some() {
             return None;
         }
-        if core::mem::take(&mut self.session.retry_now) || self.fall_back(cause, silent_close) {
+        if core::mem::take(&mut self.session.retry_now) {
+            self.servers.lost(true);
+            return Some(Duration::ZERO);
+        }
+        if self.fall_back(cause, silent_close) || self.is_sent_on(cause) {
             return Some(Duration::ZERO);
         }
         let reconnect = &self.config.reconnect;
@@ -108,23 +118,52 @@ impl Connection {
                 (reconnect.retry)(ServerClose::Disconnected(refusal.reason))
             }
             Cause::Connect(_) | Cause::Store(_) => false,
-            Cause::Requested | Cause::Protocol(_) | Cause::Lost(_) | Cause::Timeout(_) => true,
+            Cause::Requested
+            | Cause::Protocol(_)
+            | Cause::Authentication(_)
+            | Cause::Lost(_)
+            | Cause::Timeout(_) => true,
         };
-        if !retries || !(self.session.accepted || reconnect.first) {
+        if !retries {
+            return None;
+        }
+        if let Some(held) = held {
+            // Not where the server itself said that it does not want us, or is not to be trusted.
+            self.servers.lost(held && matches!(cause, Cause::Lost(_) | Cause::Timeout(_)));
+        } else if self.servers.failed() {
+            return Some(Duration::ZERO);
+        }
+        if !(self.session.accepted || reconnect.first) {
             return None;
         }
         self.backoff.next_pause(reconnect, &mut self.random, self.now)
     }
 
-    /// Whether the server does not speak 5.0, and 3.1.1 is to be tried; the version is kept from then on.
+    /// Whether the server does not speak 5.0, and 3.1.1 is to be tried; the version is kept for that server. Not with
+    /// enhanced authentication, which 3.1.1 does not have.
     fn fall_back(&mut self, cause: &Cause, silent_close: bool) -> bool {
         let VersionPolicy::Automatic { on_close } = self.config.version else { return false };
         let refused = matches!(cause, Cause::Refused(refusal)
             if refusal.reason == ReasonCode::UNSUPPORTED_PROTOCOL_VERSION);
-        let falls_back = self.version == ProtocolVersion::V5 && (refused || (on_close && silent_close));
+        let falls_back = self.version == ProtocolVersion::V5
+            && self.config.authentication.is_none()
+            && (refused || (on_close && silent_close));
         if falls_back {
-            self.version = ProtocolVersion::V3_1_1;
+            self.servers.fall_back();
         }
         falls_back
+    }
+
+    /// Whether the server sends us to another, and we follow.
+    fn is_sent_on(&mut self, cause: &Cause) -> bool {
+        let (Cause::Refused(refusal) | Cause::ServerDisconnected(refusal)) = cause else { return false };
+        let permanent = refusal.reason == ReasonCode::SERVER_MOVED;
+        let properties = refusal.properties.as_properties();
+        match properties.server_reference() {
+            Some(references) if permanent || refusal.reason == ReasonCode::USE_ANOTHER_SERVER => {
+                self.servers.redirect(self.config.redirects, permanent, references)
+            }
+            _ => false,
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! The state machine of one client.
 
+mod authentication;
+mod backlog;
 mod commands;
 mod deadlines;
 mod ending;
@@ -7,6 +9,7 @@ mod handshake;
 mod id_table;
 mod inbound;
 mod inflight;
+mod line;
 mod losing;
 mod outbound;
 mod persistence;
@@ -16,12 +19,14 @@ mod received;
 mod reconnect;
 mod restoring;
 mod send_buffer;
+mod servers;
 mod state;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod timer;
 mod topic_alias;
+mod window;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -30,6 +35,7 @@ use core::fmt;
 use bytes::BytesMut;
 use heapless::Deque;
 
+use self::authentication::Exchange;
 use self::ending::Ending;
 use self::handshake::ServerSession;
 use self::inflight::InFlights;
@@ -38,13 +44,16 @@ use self::queue::Queue;
 use self::random::Random;
 use self::received::Received;
 use self::reconnect::Backoff;
+use self::servers::Servers;
 use self::state::Phase;
 use self::subscriptions::Subscriptions;
 use self::timer::Timers;
 use self::topic_alias::IncomingAliases;
-use crate::command::{Disconnect, Publish, Subscribe, Unsubscribe};
+use crate::command::{Auth, ConnectOverrides, Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Acknowledge, ClientId, Config, VersionPolicy};
-use crate::error::{AckError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError};
+use crate::error::{
+    AckError, AuthError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError,
+};
 use crate::event::{Action, Attempt, Event, PacketInfo, Token};
 use crate::message::{Message, MessageId};
 use crate::packet::{PacketType, ProtocolVersion, ReasonCode};
@@ -52,6 +61,7 @@ use crate::server::Server;
 use crate::session::{Batch, PersistId, StoreError};
 use crate::time::Instant;
 
+pub use self::backlog::Backlog;
 pub use self::send_buffer::Transmit;
 pub use self::timer::Timer;
 
@@ -69,7 +79,8 @@ pub enum Ingress {
         /// read takes.
         missing: usize,
     },
-    /// Stop reading. Call again, without new bytes, when messages were taken or bytes were written.
+    /// Stop reading. Call again, without new bytes, when messages were taken, bytes were written, or
+    /// [`Event::Authenticate`] was answered.
     Paused,
 }
 
@@ -146,6 +157,7 @@ pub struct Connection {
 
     // The client
     version: ProtocolVersion,
+    servers: Box<Servers>,
     client_id: Box<str>,
     session: ServerSession,
     subscriptions: Subscriptions,
@@ -160,6 +172,7 @@ pub struct Connection {
     attempt: Attempt,
     server: Option<Box<Server>>,
     cause: Option<Box<Cause>>,
+    exchange: Option<Box<Exchange>>,
     clean_start: bool,
     out: Transmit,
     /// Bytes given to `out`, and taken by the transport, on this connection.
@@ -179,13 +192,17 @@ pub struct Connection {
     // Unread messages
     messages: VecDeque<Message>,
     message_bytes: usize,
-    backlog: (usize, usize),
+    backlog: Backlog,
+    /// How many bytes of it the driver is to drop.
+    excess: usize,
     /// How many messages of earlier reads wait, here and outside.
     waiting_before: usize,
     paused: bool,
     /// How much input was left over for the next call.
     left_over: usize,
     dropped: u64,
+    /// The message that holds our receive window up; 0 is none.
+    blocking: u64,
 }
 
 /// A PINGREQ that was not answered yet.
@@ -211,6 +228,7 @@ impl Connection {
             VersionPolicy::Automatic { .. } => ProtocolVersion::V5,
             VersionPolicy::Only(version) => version,
         };
+        let servers = Box::new(Servers::new(&config, version, &mut random));
         Ok(Self {
             config,
             phase: Phase::Idle,
@@ -223,6 +241,7 @@ impl Connection {
             packet_events: 0,
             statistics: Statistics::default(),
             version,
+            servers,
             client_id,
             session: ServerSession::default(),
             subscriptions: Subscriptions::default(),
@@ -235,6 +254,7 @@ impl Connection {
             attempt: Attempt(0),
             server: None,
             cause: None,
+            exchange: None,
             clean_start: false,
             out: Transmit::new(),
             enqueued: 0,
@@ -248,21 +268,23 @@ impl Connection {
             aliases: IncomingAliases::default(),
             messages: VecDeque::new(),
             message_bytes: 0,
-            backlog: (0, 0),
+            backlog: Backlog::default(),
+            excess: 0,
             waiting_before: 0,
             paused: false,
             left_over: 0,
             dropped: 0,
+            blocking: 0,
         })
     }
 
     // Handlers: what happened outside.
 
     /// The network connection that [`Action::Connect`] asked for is there: CONNECT is sent
-    /// [MQTT-3.1.0-1]. Ignored for another attempt.
-    pub fn handle_connected(&mut self, now: Instant, attempt: Attempt) {
+    /// [MQTT-3.1.0-1], with `overrides` in the place of what is configured. Ignored for another attempt.
+    pub fn handle_connected(&mut self, now: Instant, attempt: Attempt, overrides: ConnectOverrides<'_>) {
         self.observe(now);
-        self.transport_up(attempt);
+        self.transport_up(attempt, overrides);
     }
 
     /// Takes whole packets from the front of `input`, and leaves the rest there for the next call, to which the
@@ -300,11 +322,18 @@ impl Connection {
         self.deadlines();
     }
 
-    /// How many messages, and how many of their bytes, [`poll_message`](Self::poll_message) has handed over that
-    /// still wait for the application. They count against the bounds on incoming messages together with those
-    /// that were not polled. Nothing waits outside unless this says so.
-    pub fn handle_backlog(&mut self, messages: usize, bytes: usize) {
-        self.backlog = (messages, bytes);
+    /// What [`poll_message`](Self::poll_message) has handed over and still waits for the application. It counts
+    /// against the bounds on incoming messages together with what was not polled. Nothing waits outside unless this
+    /// says so.
+    pub fn handle_backlog(&mut self, backlog: Backlog) {
+        self.backlog = backlog;
+    }
+
+    /// The driver dropped so many messages of QoS 0 as [`poll_excess`](Self::poll_excess) asked for: they are
+    /// counted and reported.
+    pub fn handle_dropped(&mut self, messages: u64) {
+        self.count_dropped(messages);
+        self.report_dropped();
     }
 
     // Commands: what the user wants.
@@ -359,13 +388,69 @@ impl Connection {
 
     /// Acknowledges a received QoS 1 or 2 message; needed for each with [`Acknowledge::Explicit`]. Any order will
     /// do: PUBACKs leave in the order of the messages, PUBRECs too. While there is no connection it is remembered,
-    /// and the server's redelivery is answered with it. A `reason` of 0x80 or above refuses the message (5.0).
+    /// and the server's redelivery is answered with it. A `reason` of 0x80 or above refuses the message, and
+    /// another one below tells the server more than Success (5.0).
     ///
     /// # Errors
     /// See [`AckError`]; nothing is sent.
     pub fn acknowledge(&mut self, now: Instant, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
         self.observe_coarse(now);
         self.acknowledge_message(id, reason)
+    }
+
+    /// Whether [`acknowledge`](Self::acknowledge) takes this reason code now: every client-side code of PUBACK and PUBREC
+    /// on 5.0, only Success on older versions.
+    ///
+    /// # Errors
+    /// See [`AckError`]; never `Stale`.
+    pub fn check_acknowledgement(&self, reason: ReasonCode) -> Result<(), AckError> {
+        self.check_ack_reason(reason)
+    }
+
+    /// Answers [`Event::Authenticate`] of the network connection `attempt`: with the next AUTH, or, where the server
+    /// has accepted, by confirming that; `auth` is not sent then. Nothing else is sent or read before
+    /// [MQTT-3.1.2-30].
+    ///
+    /// # Errors
+    /// See [`AuthError`]; nothing is sent.
+    pub fn authenticate(&mut self, now: Instant, attempt: Attempt, auth: Auth<'_>) -> Result<(), AuthError> {
+        self.observe_coarse(now);
+        self.answer_challenge(attempt, &auth)
+    }
+
+    /// Begins a re-authentication on the connection that is up [MQTT-4.12.1-1]; `auth` is its first step. Other packets
+    /// flow on. The server's AUTH is an [`Event::Authenticate`] each, and the end an [`Event::Reauthenticated`]; a
+    /// server that refuses disconnects. It may take [`Config::ack_timeout`] in all, then the connection is made anew.
+    ///
+    /// # Errors
+    /// See [`AuthError`]; nothing is sent.
+    pub fn reauthenticate(&mut self, now: Instant, auth: Auth<'_>) -> Result<Token, AuthError> {
+        self.observe_coarse(now);
+        self.begin_again(&auth)
+    }
+
+    /// Whether a re-authentication can begin now, for who has to compute its first step.
+    ///
+    /// # Errors
+    /// What [`reauthenticate`](Self::reauthenticate) would answer, whatever the step is.
+    pub fn check_reauthenticate(&self) -> Result<(), AuthError> {
+        self.check_again()
+    }
+
+    /// Gives an exchange of the network connection `attempt` up, such as when the server's proof of itself is wrong:
+    /// sends DISCONNECT with `reason` and closes [MQTT-4.12.1-2]. The next attempt follows as after any other fault.
+    /// Lawful while [`Event::Authenticate`] waits for its answer, and as long as the connection is up.
+    ///
+    /// # Errors
+    /// See [`AuthError`]; nothing happens.
+    pub fn refuse_authentication(
+        &mut self,
+        now: Instant,
+        attempt: Attempt,
+        reason: ReasonCode,
+    ) -> Result<(), AuthError> {
+        self.observe_coarse(now);
+        self.refuse_server(attempt, reason)
     }
 
     /// Ends the client with [`Event::Closed`]: gracefully after what is pending, at most
@@ -421,6 +506,13 @@ impl Connection {
         Some(message)
     }
 
+    /// How many bytes of what was handed over must go: the reserve for unread messages is full. The driver, which
+    /// said that so many are [`expendable`](Backlog::expendable), drops the oldest QoS 0 messages where most wait, and
+    /// calls [`handle_dropped`](Self::handle_dropped). To be asked for after the messages were polled.
+    pub fn poll_excess(&mut self) -> usize {
+        core::mem::take(&mut self.excess)
+    }
+
     /// The earliest deadline, and what it is for.
     pub fn poll_timeout(&self) -> Option<(Instant, Timer)> {
         let stored = self.timers.next(self.now);
@@ -438,11 +530,16 @@ impl Connection {
             Phase::Closed if self.is_closing() => State::Disconnecting,
             Phase::Closed => State::Closed,
             _ if self.ending.is_some() => State::Disconnecting,
-            Phase::Connecting | Phase::Handshaking => State::Connecting,
+            Phase::Connecting | Phase::Handshaking | Phase::Authenticating => State::Connecting,
             Phase::Connected => State::Connected,
             Phase::Draining | Phase::Flushing => State::Disconnecting,
             Phase::Closing | Phase::Waiting => State::Reconnecting,
         }
+    }
+
+    /// The number of the network connection, or of the last one.
+    pub fn attempt(&self) -> Attempt {
+        self.attempt
     }
 
     /// What the server announced in its CONNACK; the last server's while there is no connection.

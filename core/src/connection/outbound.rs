@@ -7,7 +7,7 @@ use super::inflight::{Planned, Stage, Window};
 use super::queue::{Control, Record, Request};
 use super::send_buffer::Transmit;
 use super::state::Phase;
-use super::subscriptions::AGAIN;
+use super::subscriptions::{AGAIN, Batch};
 use super::timer::Timer;
 use crate::error::{OperationError, ServerLimit};
 use crate::event::{Event, Receipt, Token};
@@ -31,8 +31,10 @@ impl Connection {
         }
         self.drop_unsupported_subscriptions();
         let largest = self.packet_limit() as usize;
-        for batch in self.subscriptions.take_missing(largest) {
-            let request = Request::Subscribe { filters: batch.filters, again: true };
+        let identifiers = self.takes_identifiers();
+        for batch in self.subscriptions.take_missing(largest, identifiers) {
+            let Batch { filters, identifier, .. } = batch;
+            let request = Request::Subscribe { filters, identifier, again: true };
             let control = Box::new(Control { token: AGAIN, request, properties: batch.properties });
             self.queue.hold(&control);
             self.queue.push_control(control);
@@ -118,11 +120,15 @@ impl Connection {
         let Some(control) = self.queue.control.pop_front() else { return };
         let properties = control.properties.as_properties();
         let (result, limits) = match &control.request {
-            Request::Subscribe { filters, .. } => {
+            Request::Subscribe { filters, identifier, .. } => {
                 let filters = filters.as_filters();
-                let packet = Packet::Subscribe(packet::Subscribe { packet_id, properties, filters });
                 let limits = self.check_subscribe_limits(filters.iter(), properties);
-                (limits.map_or(Ok(()), |()| self.send(&packet)), limits)
+                let sent = limits.map_or(Ok(()), |()| {
+                    let properties = self.identified(properties, *identifier)?;
+                    let properties = properties.as_properties();
+                    self.send(&Packet::Subscribe(packet::Subscribe { packet_id, properties, filters }))
+                });
+                (sent, limits)
             }
             Request::Unsubscribe { filters } => {
                 let filters = filters.as_filters();
@@ -140,7 +146,7 @@ impl Connection {
     }
 
     fn control_failed(&mut self, control: &Control, error: OperationError) {
-        if let Request::Subscribe { filters, again } = &control.request {
+        if let Request::Subscribe { filters, again, .. } = &control.request {
             for SubscribeFilter { filter, .. } in filters.as_filters().iter() {
                 self.subscriptions.answered(control.token, filter, false);
                 if *again {

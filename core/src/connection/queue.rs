@@ -67,6 +67,8 @@ pub(crate) struct Control {
 pub(crate) enum Request {
     Subscribe {
         filters: FiltersBuf,
+        /// Sent where the server takes identifiers.
+        identifier: Option<u32>,
         /// Made by a reconnect, not by the application.
         again: bool,
     },

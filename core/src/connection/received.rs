@@ -1,9 +1,10 @@
 //! The receiving side of QoS 1 and 2: what is owed to the server, and in which order.
 
-use alloc::collections::VecDeque;
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 use super::id_table::IdTable;
+use super::line::Line;
 use crate::error::{AckError, ProtocolError};
 use crate::message::MessageId;
 use crate::packet::{PacketType, QoS, ReasonCode};
@@ -60,9 +61,9 @@ pub(crate) enum Arrival {
 #[derive(Debug)]
 pub(crate) struct Received {
     table: IdTable<Incoming>,
-    /// Packet identifiers in the order of arrival on this connection.
-    pubacks: VecDeque<u16>,
-    pubrecs: VecDeque<u16>,
+    /// In the order of arrival on this connection.
+    pubacks: Line,
+    pubrecs: Line,
     /// How many count against our Receive Maximum on this connection.
     live: u16,
     sequence: u64,
@@ -72,8 +73,8 @@ impl Received {
     pub(crate) fn new() -> Self {
         Self {
             table: IdTable::new(),
-            pubacks: VecDeque::new(),
-            pubrecs: VecDeque::new(),
+            pubacks: Line::default(),
+            pubrecs: Line::default(),
             live: 0,
             sequence: 0,
         }
@@ -156,6 +157,31 @@ impl Received {
         Ok(arrival(MessageId { sequence, packet_id }))
     }
 
+    /// The topic of the message that has just arrived.
+    pub(crate) fn name(&mut self, packet_id: u16, qos: QoS, topic: &[u8]) {
+        let line = if qos == QoS::ExactlyOnce { &mut self.pubrecs } else { &mut self.pubacks };
+        line.name(packet_id, topic);
+    }
+
+    /// While at least `maximum` messages are not acknowledged: the oldest that waits for the application.
+    pub(crate) fn blocking(&self, maximum: u16) -> Option<MessageId> {
+        if self.live < maximum {
+            return None;
+        }
+        let held = |line: &Line| {
+            let packet_id = line.front()?;
+            let entry = self.table.get(packet_id).filter(|entry| entry.stage == Stage::Held)?;
+            Some(MessageId { sequence: entry.sequence, packet_id })
+        };
+        [held(&self.pubacks), held(&self.pubrecs)].into_iter().flatten().min()
+    }
+
+    /// The topic of what [`blocking`](Self::blocking) gave.
+    pub(crate) fn topic_of_blocking(&self, id: MessageId) -> Box<str> {
+        let is_first = |line: &&Line| line.front() == Some(id.packet_id);
+        [&self.pubacks, &self.pubrecs].into_iter().find(is_first).map(Line::front_topic).unwrap_or_default()
+    }
+
     /// The application acknowledges a message: `next_release` may have something to send then. Whether it is not to be
     /// delivered again, whatever happens: a QoS 2 message that was not refused.
     pub(crate) fn acknowledge(&mut self, id: MessageId, reason: ReasonCode) -> Result<bool, AckError> {
@@ -171,12 +197,12 @@ impl Received {
     /// The next PUBACK or PUBREC to send, in order.
     pub(crate) fn next_release(&mut self) -> Option<(PacketType, u16, ReasonCode)> {
         if let Some((packet_id, reason)) = self.front(false) {
-            self.pubacks.pop_front();
+            self.pubacks.pop();
             self.forget(packet_id);
             return Some((PacketType::PubAck, packet_id, reason));
         }
         let (packet_id, reason) = self.front(true)?;
-        self.pubrecs.pop_front();
+        self.pubrecs.pop();
         if reason.is_error() {
             // The identifier is free at once [MQTT-4.3.3-9].
             self.forget(packet_id);
@@ -206,8 +232,8 @@ impl Received {
             entry.live = false;
         }
         self.live = 0;
-        self.pubacks = VecDeque::new();
-        self.pubrecs = VecDeque::new();
+        self.pubacks = Line::default();
+        self.pubrecs = Line::default();
     }
 
     /// The session is gone: nothing is owed for its messages.
@@ -220,16 +246,16 @@ impl Received {
     pub(crate) fn trim(&mut self) {
         self.table.trim();
         if self.pubacks.is_empty() {
-            self.pubacks = VecDeque::new();
+            self.pubacks = Line::default();
         }
         if self.pubrecs.is_empty() {
-            self.pubrecs = VecDeque::new();
+            self.pubrecs = Line::default();
         }
     }
 
     fn front(&self, exactly_once: bool) -> Option<(u16, ReasonCode)> {
         let line = if exactly_once { &self.pubrecs } else { &self.pubacks };
-        let packet_id = *line.front()?;
+        let packet_id = line.front()?;
         match self.table.get(packet_id)?.stage {
             Stage::Acknowledged(reason) => Some((packet_id, reason)),
             Stage::Held | Stage::Received => None,
@@ -237,7 +263,7 @@ impl Received {
     }
 
     fn line_up(&mut self, packet_id: u16, exactly_once: bool) {
-        if exactly_once { &mut self.pubrecs } else { &mut self.pubacks }.push_back(packet_id);
+        if exactly_once { &mut self.pubrecs } else { &mut self.pubacks }.push(packet_id);
     }
 
     fn count(&mut self, maximum: Option<u16>) -> Result<(), ProtocolError> {

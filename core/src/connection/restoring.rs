@@ -39,8 +39,10 @@ impl Connection {
             connection.next_token = connection.next_token.max(header.next_token);
             if let (Some(version), VersionPolicy::Automatic { .. }) =
                 (header.version, connection.config.version)
+                && connection.config.authentication.is_none()
             {
-                connection.version = version;
+                connection.servers.spoke(version);
+                connection.version = connection.servers.version();
             }
             // It was connected: the server may have the session.
             connection.session.known = header.version.is_some();

@@ -10,6 +10,8 @@ pub(crate) enum Phase {
     Connecting,
     /// CONNECT is sent; CONNACK must come.
     Handshaking,
+    /// AUTH or, after an exchange, CONNACK has come, and the application must answer [MQTT-4.12.0-3].
+    Authenticating,
     /// CONNACK has come: packets flow.
     Connected,
     /// As connected, but on the way to a graceful end: nothing new is accepted.
@@ -32,7 +34,11 @@ pub(crate) enum Input {
     Start,
     /// The network connection was made.
     TransportUp,
-    /// A CONNACK with success.
+    /// AUTH asks for the next step of enhanced authentication, or CONNACK for a confirmation.
+    Challenge,
+    /// Our AUTH is sent.
+    Answer,
+    /// A CONNACK with success, and confirmed where that is needed.
     Accepted,
     /// The connection must be closed: the server broke the protocol, refused or disconnected, or a deadline passed.
     Fail,
@@ -53,23 +59,49 @@ pub(crate) enum Input {
 const PHASES: usize = Phase::Closed as usize + 1;
 const INPUTS: usize = Input::LostFinal as usize + 1;
 
+#[cfg(test)]
+pub(super) const ALL_PHASES: [Phase; PHASES] = {
+    use Phase::*;
+    [Idle, Connecting, Handshaking, Authenticating, Connected, Draining, Flushing, Closing, Waiting, Closed]
+};
+
+#[cfg(test)]
+pub(super) const ALL_INPUTS: [Input; INPUTS] = {
+    use Input::*;
+    [
+        Start,
+        TransportUp,
+        Challenge,
+        Answer,
+        Accepted,
+        Fail,
+        Drain,
+        Finish,
+        Flushed,
+        Abort,
+        LostRetry,
+        LostFinal,
+    ]
+};
+
 /// One row a phase, one column an input: the next phase. `None`: the input is ignored there.
 #[rustfmt::skip]
 const TABLE: [[Option<Phase>; INPUTS]; PHASES] = {
-    use Phase::{Closed, Closing, Connected, Connecting, Draining, Flushing, Handshaking, Waiting};
+    use Phase::{Authenticating, Closed, Closing, Connected, Connecting, Draining, Flushing, Handshaking, Waiting};
     #[allow(clippy::unnecessary_wraps)] // Keeps the table narrow.
     const fn to(phase: Phase) -> Option<Phase> { Some(phase) }
     [
-        //                Start           TransportUp      Accepted       Fail         Drain         Finish        Flushed      Abort        LostRetry    LostFinal
-        /* Idle */        [to(Connecting), None,            None,          None,        None,         None,         None,        to(Closed),  None,        None],
-        /* Connecting */  [None,           to(Handshaking), None,          to(Closing), None,         None,         None,        to(Closing), to(Waiting), to(Closed)],
-        /* Handshaking */ [None,           None,            to(Connected), to(Closing), None,         None,         None,        to(Closing), to(Waiting), to(Closed)],
-        /* Connected */   [None,           None,            None,          to(Closing), to(Draining), to(Flushing), None,        to(Closing), to(Waiting), to(Closed)],
-        /* Draining */    [None,           None,            None,          to(Closing), None,         to(Flushing), None,        to(Closing), None,        to(Closed)],
-        /* Flushing */    [None,           None,            None,          to(Closing), None,         None,         to(Closing), to(Closing), None,        to(Closed)],
-        /* Closing */     [None,           None,            None,          None,        None,         None,         None,        None,        to(Waiting), to(Closed)],
-        /* Waiting */     [to(Connecting), None,            None,          None,        None,         None,         None,        to(Closed),  None,        None],
-        /* Closed */      [to(Connecting), None,            None,          None,        None,         None,         None,        None,        None,        None],
+        //                  Start           TransportUp      Challenge           Answer           Accepted       Fail         Drain         Finish        Flushed      Abort        LostRetry    LostFinal
+        /* Idle */          [to(Connecting), None,            None,               None,            None,          None,        None,         None,         None,        to(Closed),  None,        None],
+        /* Connecting */    [None,           to(Handshaking), None,               None,            None,          to(Closing), None,         None,         None,        to(Closing), to(Waiting), to(Closed)],
+        /* Handshaking */   [None,           None,            to(Authenticating), None,            to(Connected), to(Closing), None,         None,         None,        to(Closing), to(Waiting), to(Closed)],
+        /* Authenticating */[None,           None,            None,               to(Handshaking), to(Connected), to(Closing), None,         None,         None,        to(Closing), to(Waiting), to(Closed)],
+        /* Connected */     [None,           None,            None,               None,            None,          to(Closing), to(Draining), to(Flushing), None,        to(Closing), to(Waiting), to(Closed)],
+        /* Draining */      [None,           None,            None,               None,            None,          to(Closing), None,         to(Flushing), None,        to(Closing), None,        to(Closed)],
+        /* Flushing */      [None,           None,            None,               None,            None,          to(Closing), None,         None,         to(Closing), to(Closing), None,        to(Closed)],
+        /* Closing */       [None,           None,            None,               None,            None,          None,        None,         None,         None,        None,        to(Waiting), to(Closed)],
+        /* Waiting */       [to(Connecting), None,            None,               None,            None,          None,        None,         None,         None,        to(Closed),  None,        None],
+        /* Closed */        [to(Connecting), None,            None,               None,            None,          None,        None,         None,         None,        None,        None,        None],
     ]
 };
 
@@ -94,45 +126,93 @@ impl Phase {
 mod tests {
     use super::*;
 
-    const ALL_PHASES: [Phase; PHASES] = [
-        Phase::Idle,
-        Phase::Connecting,
-        Phase::Handshaking,
-        Phase::Connected,
-        Phase::Draining,
-        Phase::Flushing,
-        Phase::Closing,
-        Phase::Waiting,
-        Phase::Closed,
-    ];
+    /// The same table once more, as sentences: what each input does, and where. Everything else is ignored.
+    const TRANSITIONS: &[(Input, &[Phase], Phase)] = {
+        use Input::*;
+        use Phase::*;
+        &[
+            // A client is started when it is at rest.
+            (Start, &[Idle, Waiting, Closed], Connecting),
+            // The hand-shake: network connection, CONNECT, any number of AUTH by turns, CONNACK.
+            (TransportUp, &[Connecting], Handshaking),
+            (Challenge, &[Handshaking], Authenticating),
+            (Answer, &[Authenticating], Handshaking),
+            (Accepted, &[Handshaking, Authenticating], Connected),
+            // A failure closes whatever there is, once.
+            (Fail, &[Connecting, Handshaking, Authenticating, Connected, Draining, Flushing], Closing),
+            // A graceful end drains, sends DISCONNECT, sees it off and closes.
+            (Drain, &[Connected], Draining),
+            (Finish, &[Connected, Draining], Flushing),
+            (Flushed, &[Flushing], Closing),
+            // An end at once closes what there is, or there is nothing to close.
+            (Abort, &[Connecting, Handshaking, Authenticating, Connected, Draining, Flushing], Closing),
+            (Abort, &[Idle, Waiting], Closed),
+            // A loss is retried unless the client is ending.
+            (LostRetry, &[Connecting, Handshaking, Authenticating, Connected, Closing], Waiting),
+            (
+                LostFinal,
+                &[Connecting, Handshaking, Authenticating, Connected, Draining, Flushing, Closing],
+                Closed,
+            ),
+        ]
+    };
+
+    fn expected(phase: Phase, input: Input) -> Option<Phase> {
+        let row = TRANSITIONS.iter().find(|(of, phases, _)| *of == input && phases.contains(&phase));
+        row.map(|(_, _, next)| *next)
+    }
 
     #[test]
-    fn rows_stand_in_the_order_of_the_phases() {
+    fn rows_and_columns_stand_in_their_order() {
         for (index, phase) in ALL_PHASES.into_iter().enumerate() {
             assert_eq!(phase as usize, index);
+        }
+        for (index, input) in ALL_INPUTS.into_iter().enumerate() {
+            assert_eq!(input as usize, index);
+        }
+    }
+
+    #[test]
+    fn every_pair_of_phase_and_input_does_what_is_written_down() {
+        for phase in ALL_PHASES {
+            for input in ALL_INPUTS {
+                assert_eq!(phase.next(input), expected(phase, input), "{phase:?} and {input:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_phase_is_reached_and_left() {
+        for phase in ALL_PHASES {
+            let into = |from: Phase| ALL_INPUTS.iter().any(|input| from.next(*input) == Some(phase));
+            assert!(phase == Phase::Idle || ALL_PHASES.into_iter().any(into), "{phase:?} is never reached");
+            let left = ALL_INPUTS.iter().any(|input| phase.next(*input).is_some_and(|next| next != phase));
+            assert!(left, "{phase:?} is a dead end");
         }
     }
 
     /// Every network connection ends in exactly one loss, and only a loss ends it.
     #[test]
     fn a_transport_is_left_only_by_a_loss() {
-        use Input::{Abort, Accepted, Drain, Fail, Finish, Flushed, Start, TransportUp};
         for phase in ALL_PHASES {
-            for input in [Start, TransportUp, Accepted, Fail, Drain, Finish, Flushed, Abort] {
+            for input in ALL_INPUTS {
+                let lost = matches!(input, Input::LostRetry | Input::LostFinal);
                 if let Some(next) = phase.next(input).filter(|_| phase.has_transport()) {
-                    assert!(next.has_transport(), "{phase:?} loses its transport by {input:?}");
+                    assert_eq!(next.has_transport(), !lost, "{phase:?} and {input:?}");
                 }
             }
             assert_eq!(phase.next(Input::LostFinal).is_some(), phase.has_transport(), "{phase:?}");
-            assert_ne!(phase.next(Input::LostRetry), Some(Phase::Closed));
         }
     }
 
     #[test]
     fn packets_flow_only_after_connack_and_never_after_disconnect() {
         for phase in ALL_PHASES {
-            let up = phase.next(Input::Accepted).is_some_and(Phase::is_up);
-            assert_eq!(up, phase == Phase::Handshaking);
+            for input in ALL_INPUTS {
+                let begins = !phase.is_up() && phase.next(input).is_some_and(Phase::is_up);
+                let shakes = matches!(phase, Phase::Handshaking | Phase::Authenticating);
+                assert_eq!(begins, shakes && input == Input::Accepted, "{phase:?} and {input:?}");
+            }
         }
         assert!(!Phase::Flushing.is_up() && !Phase::Closing.is_up());
     }

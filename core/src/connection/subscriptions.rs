@@ -14,11 +14,15 @@ use crate::packet::{
 pub(crate) const AGAIN: Token = Token(0);
 /// One SUBSCRIBE of a reconnect has at most this many bytes of filters.
 const BATCH_BYTES: usize = 8 << 10;
+/// The most that a Subscription Identifier takes.
+const IDENTIFIER_BYTES: usize = 5;
 
 #[derive(Debug)]
 struct Subscription {
     options: SubscribeOptions,
     properties: PropertiesBuf,
+    /// Sent where the server takes identifiers.
+    identifier: Option<u32>,
     /// The server's session has it.
     confirmed: bool,
     /// The SUBSCRIBE that decides over it: the latest one.
@@ -43,20 +47,29 @@ pub(crate) struct Subscriptions {
 pub(crate) struct Batch {
     pub(crate) filters: FiltersBuf,
     pub(crate) properties: PropertiesBuf,
+    pub(crate) identifier: Option<u32>,
 }
 
 impl Subscriptions {
     /// The application subscribes.
-    pub(crate) fn subscribe(&mut self, token: Token, filters: Filters<'_>, properties: Properties<'_>) {
+    pub(crate) fn subscribe(
+        &mut self,
+        token: Token,
+        filters: Filters<'_>,
+        properties: Properties<'_>,
+        identifier: Option<u32>,
+    ) {
         for SubscribeFilter { filter, options } in filters.iter() {
             let properties = PropertiesBuf::from(properties);
             if let Some(subscription) = self.filters.get_mut(filter) {
                 subscription.options = options;
                 subscription.properties = properties;
+                subscription.identifier = identifier;
                 subscription.operation = Some(token);
             } else {
                 let operation = Some(token);
-                let subscription = Subscription { options, properties, confirmed: false, operation };
+                let subscription =
+                    Subscription { options, properties, identifier, confirmed: false, operation };
                 self.filters.insert(filter.into(), subscription);
             }
         }
@@ -131,9 +144,10 @@ impl Subscriptions {
         dropped
     }
 
-    /// What the session lacks and no waiting operation brings, grouped by properties, in packets of moderate size.
-    pub(crate) fn take_missing(&mut self, largest: usize) -> Vec<Batch> {
-        let mut groups: BTreeMap<&[u8], Vec<FiltersBuf>> = BTreeMap::new();
+    /// What the session lacks and no waiting operation brings, grouped by properties and, if the server takes them,
+    /// `identifiers`, in packets of moderate size.
+    pub(crate) fn take_missing(&mut self, largest: usize, identifiers: bool) -> Vec<Batch> {
+        let mut groups: BTreeMap<(&[u8], Option<u32>), Vec<FiltersBuf>> = BTreeMap::new();
         // What a SUBSCRIBE takes besides filters and properties: headers, identifier and property length.
         let room = largest.saturating_sub(16).min(BATCH_BYTES);
         for (filter, subscription) in &mut self.filters {
@@ -142,8 +156,9 @@ impl Subscriptions {
             }
             subscription.operation = Some(AGAIN);
             let properties = subscription.properties.as_properties().as_bytes();
-            let group = groups.entry(properties).or_default();
-            let size = filter.len() + 3;
+            let identifier = subscription.identifier.filter(|_| identifiers);
+            let group = groups.entry((properties, identifier)).or_default();
+            let size = filter.len() + 3 + identifier.map_or(0, |_| IDENTIFIER_BYTES);
             let fits =
                 |batch: &FiltersBuf| properties.len() + batch.as_filters().as_bytes().len() + size <= room;
             if !group.last().is_some_and(fits) {
@@ -154,9 +169,13 @@ impl Subscriptions {
                 let _ = batch.push(SubscribeFilter { filter, options: subscription.options });
             }
         }
-        let batch = |(properties, filters): (&[u8], Vec<FiltersBuf>)| {
+        let batch = |((properties, identifier), filters): ((&[u8], Option<u32>), Vec<FiltersBuf>)| {
             let properties = PropertiesBuf::from(Properties::from_validated(properties));
-            filters.into_iter().map(move |filters| Batch { filters, properties: properties.clone() })
+            filters.into_iter().map(move |filters| Batch {
+                filters,
+                properties: properties.clone(),
+                identifier,
+            })
         };
         groups.into_iter().flat_map(batch).collect()
     }
@@ -179,12 +198,12 @@ mod tests {
     fn missing(subscriptions: &mut Subscriptions) -> Vec<String> {
         let names =
             |batch: Batch| batch.filters.as_filters().iter().map(|f| f.filter.to_owned()).collect::<Vec<_>>();
-        subscriptions.take_missing(1_000).into_iter().flat_map(names).collect()
+        subscriptions.take_missing(1_000, true).into_iter().flat_map(names).collect()
     }
 
     fn subscribed(names: &[&str]) -> Subscriptions {
         let mut subscriptions = Subscriptions::default();
-        subscriptions.subscribe(Token(1), filters(names).as_filters(), Properties::EMPTY);
+        subscriptions.subscribe(Token(1), filters(names).as_filters(), Properties::EMPTY, None);
         for name in names {
             subscriptions.answered(Token(1), name, true);
         }
@@ -197,7 +216,7 @@ mod tests {
         let mut subscriptions = subscribed(&["a", "b"]);
         assert_eq!(missing(&mut subscriptions), Vec::<String>::new());
         subscriptions.unconfirm(true);
-        subscriptions.subscribe(Token(2), filters(&["c"]).as_filters(), Properties::EMPTY);
+        subscriptions.subscribe(Token(2), filters(&["c"]).as_filters(), Properties::EMPTY, None);
         assert_eq!(missing(&mut subscriptions), ["a", "b"], "c has an operation of its own");
         assert_eq!(missing(&mut subscriptions), Vec::<String>::new(), "they are on their way");
         subscriptions.answered(AGAIN, "a", true);
@@ -220,8 +239,8 @@ mod tests {
     #[test]
     fn the_latest_call_decides() {
         let mut subscriptions = subscribed(&["a"]);
-        subscriptions.subscribe(Token(2), filters(&["a"]).as_filters(), Properties::EMPTY);
-        subscriptions.subscribe(Token(3), filters(&["a"]).as_filters(), Properties::EMPTY);
+        subscriptions.subscribe(Token(2), filters(&["a"]).as_filters(), Properties::EMPTY, None);
+        subscriptions.subscribe(Token(3), filters(&["a"]).as_filters(), Properties::EMPTY, None);
         subscriptions.answered(Token(2), "a", false);
         subscriptions.answered(Token(3), "a", true);
         subscriptions.unconfirm(true);
@@ -245,18 +264,23 @@ mod tests {
         let mut subscriptions = subscribed(&["a", "bb", "c"]);
         let mut properties = PropertiesBuf::new();
         properties.push(Property::SubscriptionIdentifier(5)).unwrap();
-        subscriptions.subscribe(Token(2), filters(&["x", "y"]).as_filters(), properties.as_properties());
+        subscriptions.subscribe(
+            Token(2),
+            filters(&["x", "y"]).as_filters(),
+            properties.as_properties(),
+            None,
+        );
         subscriptions.answered(Token(2), "x", true);
         subscriptions.answered(Token(2), "y", true);
         subscriptions.unconfirm(true);
-        let batches = subscriptions.take_missing(16 + 9);
+        let batches = subscriptions.take_missing(16 + 9, true);
         assert_eq!(
             batches,
             [
-                Batch { filters: filters(&["a", "bb"]), properties: PropertiesBuf::new() },
-                Batch { filters: filters(&["c"]), properties: PropertiesBuf::new() },
-                Batch { filters: filters(&["x"]), properties: properties.clone() },
-                Batch { filters: filters(&["y"]), properties },
+                Batch { filters: filters(&["a", "bb"]), properties: PropertiesBuf::new(), identifier: None },
+                Batch { filters: filters(&["c"]), properties: PropertiesBuf::new(), identifier: None },
+                Batch { filters: filters(&["x"]), properties: properties.clone(), identifier: None },
+                Batch { filters: filters(&["y"]), properties, identifier: None },
             ]
         );
     }

@@ -18,12 +18,16 @@ pub enum Timer {
     Ping,
     /// The oldest operation in flight must have been acknowledged.
     Ack,
+    /// A re-authentication must have ended.
+    Authenticate,
     /// Waiting bytes must have made progress.
     Write,
     /// The next attempt to connect begins.
     Reconnect,
     /// A graceful disconnect waits no longer.
     Drain,
+    /// The oldest message in a full receive window must have been acknowledged by the application.
+    AckBlocked,
 }
 
 impl fmt::Display for Timer {
@@ -33,16 +37,27 @@ impl fmt::Display for Timer {
             Self::KeepAlive => "keep alive",
             Self::Ping => "no PINGRESP",
             Self::Ack => "an operation was not acknowledged",
+            Self::Authenticate => "re-authentication took too long",
             Self::Write => "the transport takes no bytes",
             Self::Reconnect => "reconnect",
             Self::Drain => "draining took too long",
+            Self::AckBlocked => "a message is not acknowledged",
         })
     }
 }
 
-const COUNT: usize = Timer::Drain as usize + 1;
-const ALL: [Timer; COUNT] =
-    [Timer::Connect, Timer::KeepAlive, Timer::Ping, Timer::Ack, Timer::Write, Timer::Reconnect, Timer::Drain];
+const COUNT: usize = Timer::AckBlocked as usize + 1;
+const ALL: [Timer; COUNT] = [
+    Timer::Connect,
+    Timer::KeepAlive,
+    Timer::Ping,
+    Timer::Ack,
+    Timer::Authenticate,
+    Timer::Write,
+    Timer::Reconnect,
+    Timer::Drain,
+    Timer::AckBlocked,
+];
 
 #[derive(Debug, Clone, Copy)]
 enum Deadline {

@@ -19,6 +19,17 @@ impl Broker {
             self.refuse(id, reason, "");
             return;
         }
+        if self.redirects(id) {
+            return;
+        }
+        if self.options.authentication.is_some() {
+            return self.begin_exchange(id, connect);
+        }
+        self.accept(id, connect, Properties::EMPTY);
+    }
+
+    /// Opens the connection; CONNACK has `authenticated` besides its usual properties.
+    pub(super) fn accept(&mut self, id: ConnectionId, connect: &Connect<'_>, authenticated: Properties<'_>) {
         let client =
             if connect.client_id.is_empty() { self.assign_id() } else { ClientId::from(connect.client_id) };
         self.take_over(&client);
@@ -57,7 +68,10 @@ impl Broker {
             delay: will.properties.will_delay_interval().unwrap_or(0),
             due: None,
         });
-        let properties = self.connack_properties(connect, &client, expiry);
+        let mut properties = self.connack_properties(connect, &client, expiry);
+        for property in authenticated {
+            add(&mut properties, property);
+        }
         let properties = properties.as_properties();
         let connack = ConnAck { session_present, reason: ReasonCode::SUCCESS, properties };
         if self.send(id, &Packet::ConnAck(connack)).is_err() {
@@ -71,9 +85,7 @@ impl Broker {
         if !(options.minimum_version..=options.maximum_version).contains(&connect.version) {
             return Err(ReasonCode::UNSUPPORTED_PROTOCOL_VERSION);
         }
-        if connect.properties.authentication_method().is_some() {
-            return Err(ReasonCode::BAD_AUTHENTICATION_METHOD); // [MQTT-4.12.0-1]
-        }
+        self.admits_method(connect)?;
         if !options.credentials.admit(connect.user_name, connect.password) {
             return Err(ReasonCode::BAD_USER_NAME_OR_PASSWORD);
         }

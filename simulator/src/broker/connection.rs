@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use sterna_core::packet::{Connect, PROTOCOL_MAXIMUM_PACKET_SIZE, ProtocolVersion};
 
+use super::authentication::Exchange;
 use super::outbox::Outbox;
 use super::{ClientId, Instant, Options};
 
@@ -13,6 +14,8 @@ use super::{ClientId, Instant, Options};
 pub(super) enum Phase {
     /// CONNECT has not come.
     Opening,
+    /// CONNECT has come, and the exchange of AUTH goes on.
+    Authenticating,
     /// CONNACK is sent.
     Open,
     /// What is in the outbox is still to be sent, nothing more is read or sent.
@@ -41,6 +44,7 @@ pub(super) struct Connection {
     pub(super) maximum_outgoing_aliases: u16,
     /// The Session Expiry Interval of its CONNECT.
     pub(super) session_expiry: u32,
+    pub(super) exchange: Option<Exchange>,
     last_received: Instant,
     /// How long the client may be silent.
     silence: Option<Duration>,
@@ -61,6 +65,7 @@ impl Connection {
             outgoing_aliases: BTreeMap::new(),
             maximum_outgoing_aliases: 0,
             session_expiry: 0,
+            exchange: None,
             last_received: now,
             silence: Some(options.connect_timeout),
         }

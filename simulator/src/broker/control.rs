@@ -2,7 +2,7 @@
 
 use sterna_core::packet::ReasonCode;
 
-use super::{Broker, ClientId, ConnectionId, Fault, FaultId, Instant, Options, Record};
+use super::{Broker, ClientId, ConnectionId, Fault, FaultId, Instant, Options, Record, Redirect};
 
 /// What a restart does to the broker's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +57,13 @@ impl Broker {
     pub fn disconnect(&mut self, now: Instant, id: ConnectionId, reason: ReasonCode) {
         self.advance(now);
         self.fail(id, reason, "");
+        self.settle();
+    }
+
+    /// Ends a 5.0 connection with a DISCONNECT that sends the client to another server.
+    pub fn redirect(&mut self, now: Instant, id: ConnectionId, redirect: &Redirect) {
+        self.advance(now);
+        self.send_on(id, redirect);
         self.settle();
     }
 

@@ -120,9 +120,13 @@ impl Broker {
     }
 
     fn handle_packet(&mut self, id: ConnectionId, packet: &Packet<'_>) {
-        let is_open = self.connections.get(&id).is_some_and(|connection| connection.phase == Phase::Open);
+        let Some(phase) = self.connections.get(&id).map(|connection| connection.phase) else { return };
         match packet {
-            Packet::Connect(connect) if !is_open => self.handle_connect(id, connect),
+            Packet::Auth(auth) => self.handle_auth(id, auth),
+            Packet::Disconnect(_) if phase == Phase::Authenticating => self.close(id),
+            // [MQTT-3.1.2-30]
+            _ if phase == Phase::Authenticating => self.refuse(id, ReasonCode::PROTOCOL_ERROR, "AUTH is due"),
+            Packet::Connect(connect) if phase != Phase::Open => self.handle_connect(id, connect),
             Packet::Publish(publish) => self.handle_publish(id, publish),
             Packet::PubAck(ack) => self.handle_ack(id, PacketType::PubAck, ack),
             Packet::PubRec(ack) => self.handle_ack(id, PacketType::PubRec, ack),
@@ -138,9 +142,6 @@ impl Broker {
             }
             Packet::Connect(_) => {
                 self.fail(id, ReasonCode::PROTOCOL_ERROR, "a second CONNECT [MQTT-3.1.0-2]");
-            }
-            Packet::Auth(_) => {
-                self.fail(id, ReasonCode::PROTOCOL_ERROR, "AUTH without an Authentication Method");
             }
             _ => self.fail(id, ReasonCode::PROTOCOL_ERROR, "a packet that only a server sends"),
         }

@@ -24,6 +24,7 @@
 //! assert_eq!(broker.poll_output(), Some((client, Output::Close)));
 //! ```
 
+mod authentication;
 mod connect;
 mod connection;
 mod control;
@@ -47,6 +48,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 
+pub use authentication::{Authentication, Redirect};
 pub use control::Sessions;
 pub use fault::{Fault, FaultId, OnReceive, OnSend};
 pub use ledger::Entry;

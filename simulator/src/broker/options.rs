@@ -4,6 +4,7 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use super::{Authentication, Redirect};
 use sterna_core::packet::{PROTOCOL_MAXIMUM_PACKET_SIZE, PropertiesBuf, ProtocolVersion, QoS};
 
 /// What a [`Broker`](super::Broker) offers its clients, and the bounds of its memory.
@@ -19,6 +20,11 @@ pub struct Options {
     pub maximum_version: ProtocolVersion,
     /// Who may connect. Default: anybody.
     pub credentials: Credentials,
+    /// The exchange of AUTH packets that every client has to go through, in CONNECT and when it authenticates anew
+    /// (5.0; older clients are refused). Default: none.
+    pub authentication: Option<Authentication>,
+    /// Where 5.0 clients that connect are sent instead. Default: nowhere.
+    pub redirect: Option<Redirect>,
     /// Receive Maximum for what clients publish; 0 counts as 1. Default: 1,024.
     pub receive_maximum: u16,
     /// The largest packet taken from a client, in bytes. Default: 16 MiB.
@@ -88,6 +94,8 @@ impl Default for Options {
             minimum_version: ProtocolVersion::V3_1,
             maximum_version: ProtocolVersion::V5,
             credentials: Credentials::default(),
+            authentication: None,
+            redirect: None,
             receive_maximum: 1024,
             maximum_packet_size: 16 * 1024 * 1024,
             topic_alias_maximum: 16,

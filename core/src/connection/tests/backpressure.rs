@@ -1,6 +1,7 @@
 //! Back-pressure: reading pauses when nothing is awaited, and goes on into the reserve when something is.
 
 use super::*;
+use crate::connection::Backlog;
 
 /// Takes two messages before it pauses, and six more while an operation waits.
 fn limited() -> Config {
@@ -121,13 +122,51 @@ fn a_new_operation_lets_a_paused_connection_read_on() {
 #[test]
 fn what_was_handed_over_and_waits_outside_counts() {
     let mut rig = Rig::connected(limited());
-    rig.connection.handle_backlog(1, 0);
+    rig.connection.handle_backlog(Backlog { messages: 1, ..Backlog::default() });
     assert_eq!(rig.deliver("a", QoS::AtMostOnce, 0, false), MORE);
     assert_eq!(rig.deliver("b", QoS::AtMostOnce, 0, false), Ingress::Paused);
-    rig.connection.handle_backlog(0, 1 << 20);
+    rig.connection.handle_backlog(Backlog { bytes: 1 << 20, ..Backlog::default() });
     assert_eq!(go_on(&mut rig), Ingress::Paused, "by its bytes");
-    rig.connection.handle_backlog(0, 0);
+    rig.connection.handle_backlog(Backlog::default());
     assert_eq!(go_on(&mut rig), MORE);
+}
+
+// R: SUB-07
+#[test]
+fn reading_goes_on_into_the_reserve_for_those_who_wait_for_messages() {
+    let mut rig = Rig::connected(limited());
+    rig.connection.handle_backlog(Backlog { messages: 2, starving: true, ..Backlog::default() });
+    assert_eq!(rig.deliver("t", QoS::AtMostOnce, 0, false), MORE);
+    rig.connection.handle_backlog(Backlog { messages: 2, ..Backlog::default() });
+    assert_eq!(rig.deliver("t", QoS::AtMostOnce, 0, false), Ingress::Paused);
+}
+
+// R: SUB-07
+#[test]
+fn at_the_reserve_older_messages_of_qos_0_make_room() {
+    let mut rig = Rig::connected(limited());
+    let full = Backlog { messages: 100, bytes: 8 * SIZE, starving: true, ..Backlog::default() };
+    rig.connection.handle_backlog(Backlog { expendable: Some(2 * SIZE), ..full });
+    for packet_id in [1, 2] {
+        assert_eq!(rig.deliver("k", QoS::AtLeastOnce, packet_id, false), MORE);
+    }
+    assert_eq!(rig.connection.poll_excess(), 2 * SIZE);
+    assert_eq!(rig.connection.poll_excess(), 0);
+    assert_eq!(rig.topics(), ["k", "k"]);
+    rig.connection.handle_dropped(3);
+    assert_eq!(rig.events(), [Event::Dropped { messages: 3 }]);
+    // What was not handed over must be, before the driver can choose among all.
+    rig.connection.handle_backlog(Backlog { expendable: Some(SIZE), ..full });
+    assert_eq!(rig.deliver("t", QoS::AtMostOnce, 0, false), MORE);
+    assert_eq!(rig.deliver("t", QoS::AtMostOnce, 0, false), Ingress::Paused);
+    assert_eq!((rig.topics().len(), rig.connection.poll_excess()), (1, SIZE - 2));
+    // Nothing can make room any more: QoS 0 is dropped, and QoS 1 pauses.
+    rig.connection.handle_backlog(Backlog { expendable: Some(0), ..full });
+    assert_eq!(go_on(&mut rig), MORE);
+    assert_eq!(rig.deliver("dropped", QoS::AtMostOnce, 0, false), MORE);
+    assert_eq!(rig.deliver("paused", QoS::AtLeastOnce, 3, false), Ingress::Paused);
+    assert_eq!((rig.connection.poll_excess(), rig.topics().len()), (0, 0));
+    assert_eq!(rig.connection.statistics().dropped_messages, 5);
 }
 
 // R: PUB-02

@@ -1,15 +1,20 @@
 //! The state machine under virtual time, against a server that a test scripts packet by packet.
 
+mod authenticating;
 mod backpressure;
 mod connecting;
 mod deadlines;
 mod hostile;
+mod identifiers;
 mod persisting;
+mod phases;
 mod publishing;
 mod receiving;
 mod reconnecting;
 mod reviving;
+mod servers;
 mod subscribing;
+mod window;
 
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -18,7 +23,7 @@ use bytes::{Buf, BytesMut};
 use core::time::Duration;
 
 use super::{Connection, Ingress, State, Transmit};
-use crate::command::{Disconnect, Publish, Subscribe, Unsubscribe};
+use crate::command::{ConnectOverrides, Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Config, VersionPolicy};
 use crate::error::{Cause, Lost, LostKind, OperationError};
 use crate::event::{Action, Attempt, Event, Granted, Receipt, Token};
@@ -137,8 +142,8 @@ impl Rig {
     /// Carries out the `Connect` that must be the only action.
     fn dial(&mut self) -> Attempt {
         let actions = self.actions();
-        let [Action::Connect { attempt }] = actions[..] else { panic!("no Connect in {actions:?}") };
-        self.connection.handle_connected(self.now, attempt);
+        let [Action::Connect { attempt, .. }] = actions[..] else { panic!("no Connect in {actions:?}") };
+        self.connection.handle_connected(self.now, attempt, ConnectOverrides::default());
         attempt
     }
 
@@ -238,7 +243,7 @@ impl Rig {
 
     fn subscribe(&mut self, filters: &[&str]) -> Token {
         let filters = filters_buf(filters, SubscribeOptions::default());
-        let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        let subscribe = Subscribe::new(filters.as_filters());
         self.connection.subscribe(self.now, subscribe).unwrap()
     }
 

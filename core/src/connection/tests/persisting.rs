@@ -385,8 +385,14 @@ fn a_fallen_back_client_remembers_the_version() {
     stored.rig.closed_because();
     stored.rig.accept(false, Properties::EMPTY);
     stored.store();
-    let stored = stored.crash();
+    let mut stored = stored.crash();
     assert_eq!(stored.rig.connection.version(), ProtocolVersion::V3_1_1);
+    stored.rig.connection.connect(stored.rig.now);
+    stored.rig.dial();
+    assert_eq!(stored.rig.sent(), strings(&["Connect 3.1.1 clean=0 me"]));
+    // Which of several servers it was is not known.
+    let several = Stored::on(Config { servers: 2, ..persistent() }, stored.disk);
+    assert_eq!(several.rig.connection.version(), ProtocolVersion::V5);
 }
 
 #[test]

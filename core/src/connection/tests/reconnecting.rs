@@ -405,7 +405,7 @@ fn what_concerns_an_earlier_attempt_is_ignored() {
     let old = rig.connection.attempt;
     rig.reconnect(false);
     rig.connection.handle_disconnected(rig.now, old, eof());
-    rig.connection.handle_connected(rig.now, old);
+    rig.connection.handle_connected(rig.now, old, ConnectOverrides::default());
     assert_eq!(rig.connection.state(), State::Connected);
 }
 

@@ -96,7 +96,7 @@ fn what_the_server_cannot_take_is_told_by_the_call() {
     ] {
         let mut rig = Rig::connected_to(config(), &[property]);
         let filters = filters_buf(&[filter], SubscribeOptions::default());
-        let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        let subscribe = Subscribe::new(filters.as_filters());
         assert_eq!(rig.connection.subscribe(rig.now, subscribe), Err(SubscribeError::Limit(limit)));
         rig.subscribe(&["a"]);
         assert_eq!(rig.sent(), ["Subscribe 1 a"]);
@@ -106,7 +106,7 @@ fn what_the_server_cannot_take_is_told_by_the_call() {
         filters_buf(&["a"], SubscribeOptions::default()),
         properties(&[Property::SubscriptionIdentifier(1)]),
     );
-    let subscribe = Subscribe { filters: filters.as_filters(), properties: set.as_properties() };
+    let subscribe = Subscribe::new(filters.as_filters()).properties(set.as_properties());
     let limit = ServerLimit::SubscriptionIdentifierAvailable;
     assert_eq!(rig.connection.subscribe(rig.now, subscribe), Err(SubscribeError::Limit(limit)));
 }
@@ -130,14 +130,14 @@ fn options_and_identifiers_need_5_0() {
     let mut rig = Rig::connected(config_of(ProtocolVersion::V3_1_1));
     let options = SubscribeOptions { no_local: true, ..SubscribeOptions::default() };
     let filters = filters_buf(&["a"], options);
-    let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+    let subscribe = Subscribe::new(filters.as_filters());
     let result = rig.connection.subscribe(rig.now, subscribe);
     assert!(matches!(result, Err(SubscribeError::UnsupportedByVersion(_))), "{result:?}");
     let (filters, set) = (
         filters_buf(&["a"], SubscribeOptions::default()),
         properties(&[Property::SubscriptionIdentifier(1)]),
     );
-    let subscribe = Subscribe { filters: filters.as_filters(), properties: set.as_properties() };
+    let subscribe = Subscribe::new(filters.as_filters()).properties(set.as_properties());
     let result = rig.connection.subscribe(rig.now, subscribe);
     assert!(matches!(result, Err(SubscribeError::UnsupportedByVersion(_))), "{result:?}");
 }
@@ -169,7 +169,7 @@ fn a_lost_session_is_subscribed_again_with_options_and_identifier() {
     let options = SubscribeOptions { qos: QoS::ExactlyOnce, no_local: true, ..SubscribeOptions::default() };
     let (filters, set) =
         (filters_buf(&["a", "b"], options), properties(&[Property::SubscriptionIdentifier(9)]));
-    let subscribe = Subscribe { filters: filters.as_filters(), properties: set.as_properties() };
+    let subscribe = Subscribe::new(filters.as_filters()).properties(set.as_properties());
     rig.connection.subscribe(rig.now, subscribe).unwrap();
     rig.pump();
     let first = std::mem::take(&mut rig.wire);
@@ -319,7 +319,7 @@ fn the_latest_options_of_a_filter_hold() {
     let mut rig = subscribed(config(), &["a"]);
     let filters =
         filters_buf(&["a"], SubscribeOptions { qos: QoS::ExactlyOnce, ..SubscribeOptions::default() });
-    let subscribe = Subscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+    let subscribe = Subscribe::new(filters.as_filters());
     rig.connection.subscribe(rig.now, subscribe).unwrap();
     rig.sent();
     rig.suback(2, &[2]);

@@ -1,5 +1,6 @@
 //! The model under virtual time, driven with bytes in memory. `Lab` holds the other ends of its connections.
 
+mod authentication;
 mod bounds;
 mod connect;
 mod delivery;
@@ -250,6 +251,7 @@ fn word(packet: &Packet<'_>) -> String {
             let qos = publish.qos as u8;
             (format!("publish q{qos}{id}{duplicate}{retain} {}={payload}", publish.topic), publish.properties)
         }
+        Packet::Auth(auth) => (format!("auth {:02x}", auth.reason.value()), auth.properties),
         Packet::PubAck(ack) => {
             (format!("puback #{} {:02x}", ack.packet_id, ack.reason.value()), ack.properties)
         }
