@@ -231,7 +231,7 @@ impl Client {
             dropped: inner.inbox.dropped(),
             unmatched_responses: inner.requests.unmatched(),
             backlog: inner.inbox.waiting(),
-            backlog_bytes: inner.inbox.backlog().1,
+            backlog_bytes: inner.inbox.backlog().bytes,
             queued: inner.connection.queued(),
             in_flight: inner.connection.in_flight(),
         })
