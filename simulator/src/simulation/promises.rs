@@ -50,6 +50,8 @@ struct Account {
     is_loose: bool,
     /// Reading was held back.
     was_paused: bool,
+    /// The broker lets messages of this publisher wait, or refuses them unheard: a later one may come first.
+    loses_order: bool,
     /// Latest of QoS 0, and of QoS 1 and 2, that the broker took over.
     last_taken: [Option<u32>; 2],
     queued: BTreeMap<(u32, QoS), Queued>,
@@ -199,6 +201,9 @@ impl Promises {
             findings.require(is_lawful, "published twice", || format!("message {number}, {qos:?}"));
             return;
         }
+        if account.loses_order {
+            return;
+        }
         let last = &mut account.last_taken[usize::from(qos != QoS::AtMostOnce)];
         findings.require(last.is_none_or(|last| last < number), "published out of order [MQTT-4.6.0-1]", || {
             format!("message {number} after {last:?}")
@@ -294,6 +299,11 @@ impl Promises {
     /// From now on messages may be acknowledged that the application has not seen.
     pub(super) fn loosen(&mut self, client: usize) {
         self.accounts[client].is_loose = true;
+    }
+
+    /// The broker will not take every message of this publisher in its turn.
+    pub(super) fn lose_order(&mut self, client: usize) {
+        self.accounts[client].loses_order = true;
     }
 
     pub(super) fn paused(&mut self, client: usize) {

@@ -201,6 +201,9 @@ impl World {
             Misdeed::CloseAfterReceived(bytes) => Rule::close_after_received(bytes),
             Misdeed::CloseAfterSent(bytes) => Rule::close_after_sent(bytes),
         };
+        if matches!(misdeed, Misdeed::DiscardReceived(0) | Misdeed::RefusePublish) {
+            self.promises.lose_order(client);
+        }
         let counts_bytes = matches!(misdeed, Misdeed::CloseAfterReceived(_) | Misdeed::CloseAfterSent(_));
         let rule = rule.client(self.setup.clients[client].id.as_str());
         self.broker.add_fault(if counts_bytes { rule } else { rule.after(after).times(times) });
