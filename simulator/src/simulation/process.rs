@@ -421,6 +421,7 @@ impl World {
         }
         let Some(mut application) = self.processes[client].application.take() else { return };
         application.closed(&mut self.surroundings(client));
+        self.wires[client].closed();
         self.trace.note(self.now, "closed", client as u64, String::new);
         let process = &mut self.processes[client];
         process.application = Some(application);

@@ -198,6 +198,13 @@ impl Wire {
         }
     }
 
+    /// The client closed: what its application had acknowledged out of its turn counts as received in its next life.
+    pub(super) fn closed(&mut self) {
+        for incoming in self.incoming.values_mut() {
+            incoming.is_unsure = true;
+        }
+    }
+
     /// The process is gone. With a store it comes back with what was committed, else with nothing.
     pub(super) fn died(&mut self, has_store: bool) {
         self.lost();
@@ -210,9 +217,7 @@ impl Wire {
             self.completed.clear();
         }
         self.forgot_answers = true;
-        for incoming in self.incoming.values_mut() {
-            incoming.is_unsure = true;
-        }
+        self.closed();
     }
 
     /// The clock of the client jumped, or the client did not run: what it measures begins anew.
@@ -310,11 +315,6 @@ impl Wire {
                 self.unlawful(bench, "an answer is waited for too long", detail);
             }
         }
-    }
-
-    /// Whether CONNACK was read and the connection is not ending.
-    pub(super) fn is_open(&self) -> bool {
-        self.connection.as_ref().is_some_and(|connection| connection.phase == Phase::Open)
     }
 
     fn unlawful(&self, bench: &mut Bench<'_>, check: &'static str, detail: String) {
