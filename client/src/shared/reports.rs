@@ -75,6 +75,7 @@ impl Inner {
                 self.closings += 1;
                 self.closed = Some(cause.clone());
                 self.wakers.others.append(&mut self.watchers);
+                self.inbox.forget_held();
                 self.inbox.wake_all(&mut self.wakers);
                 self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
                 Event::Closed { cause }

@@ -289,7 +289,7 @@ impl Application {
         if self.streams.is_empty() {
             return;
         }
-        around.promises.loosen(around.client);
+        around.promises.reroute(around.client);
         let mut stream = self.streams.remove(0);
         self.orphans.append(&mut stream.owed);
         if let (Source::Subscription(subscription), Some(filter), true) =
@@ -331,7 +331,7 @@ impl Application {
     /// The client has closed: streams and what they held are gone.
     pub(super) fn closed(&mut self, around: &mut Surroundings<'_>) {
         around.promises.closed(around.client);
-        around.promises.loosen(around.client);
+        around.promises.reroute(around.client);
         self.has_closed = true;
         self.streams.clear();
     }
@@ -399,7 +399,7 @@ impl Application {
             around.promises.abandoned(number);
         }
         if matches!(task.operation, Operation::Subscribe(..)) {
-            around.promises.loosen(around.client);
+            around.promises.reroute(around.client);
         }
         if let Operation::Subscribe(_, Habits { filter: Some(filter), .. }) = task.operation {
             self.forget(filter);

@@ -48,6 +48,8 @@ struct Account {
     has_closed: bool,
     /// The application let go of streams, or has some that are acknowledged unread.
     is_loose: bool,
+    /// Streams were dropped, and what they had was given to others out of its turn.
+    has_rerouted: bool,
     /// Reading was held back.
     was_paused: bool,
     /// The broker lets messages of this publisher wait, or refuses them unheard: a later one may come first.
@@ -246,7 +248,7 @@ impl Promises {
         findings.require(copies <= most, "delivered twice [MQTT-4.3.3-10]", || {
             format!("c{client}, stream {stream}: message {number} of {qos:?}, {copies} of {most} copies")
         });
-        if *handed > 1 || !in_order {
+        if *handed > 1 || !in_order || account.has_rerouted {
             return;
         }
         let latest = account.latest.entry((stream, qos)).or_default();
@@ -306,6 +308,12 @@ impl Promises {
         self.accounts[client].loses_order = true;
     }
 
+    /// A stream is dropped: what it had goes to others.
+    pub(super) fn reroute(&mut self, client: usize) {
+        self.accounts[client].is_loose = true;
+        self.accounts[client].has_rerouted = true;
+    }
+
     pub(super) fn paused(&mut self, client: usize) {
         self.accounts[client].was_paused = true;
     }
@@ -329,6 +337,7 @@ impl Promises {
         account.handed.clear();
         account.latest.clear();
         account.is_loose = false;
+        account.has_rerouted = false;
         account.has_amnesia |= keeps_session && !has_store;
         if has_store {
             account.from_earlier_lives = account.acknowledged.clone();

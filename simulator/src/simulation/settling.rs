@@ -80,7 +80,11 @@ impl World {
             }
             let restless = (0..self.processes.len()).find(|client| !self.is_at_rest(*client));
             let Some(client) = restless else { return };
-            let goes_on = self.now < end && steps < STEPS && self.step();
+            let mut goes_on = self.now < end && steps < STEPS && self.step();
+            if !goes_on && patience != u64::MAX {
+                self.set_now(patience + 1);
+                goes_on = true;
+            }
             if !goes_on {
                 let detail = self.situation(client);
                 return self.findings.violated(check, detail);

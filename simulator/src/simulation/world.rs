@@ -179,7 +179,7 @@ impl World {
         self.set_now(end.max(self.now));
     }
 
-    fn set_now(&mut self, now: u64) {
+    pub(super) fn set_now(&mut self, now: u64) {
         self.now = now;
         self.findings.now = now;
     }

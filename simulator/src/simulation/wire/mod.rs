@@ -309,7 +309,11 @@ impl Wire {
             }
         }
         if ack_timeout > 0 && !was_paused {
-            let late = |sending: &&Sending| sending.connection == number && now.saturating_sub(sending.sent_at) > ack_timeout;
+            let late = |sending: &&Sending| {
+                // A PUBREL may still wait to be written.
+                let is_sent = !matches!(sending.stage, Stage::Released { sent: false, .. });
+                is_sent && sending.connection == number && now.saturating_sub(sending.sent_at) > ack_timeout
+            };
             if let Some(sending) = self.sending.values().find(late) {
                 let detail = format!("{sending:?}");
                 self.unlawful(bench, "an answer is waited for too long", detail);
