@@ -372,7 +372,8 @@ impl Application {
             let (moved, ended) = self.run_stream(index, around);
             any |= moved;
             if ended {
-                self.streams.remove(index);
+                let mut stream = self.streams.remove(index);
+                self.orphans.append(&mut stream.owed);
             } else {
                 index += 1;
             }

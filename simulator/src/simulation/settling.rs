@@ -152,7 +152,10 @@ impl World {
             return;
         }
         for client in 0..self.processes.len() {
-            let Some(application) = &self.processes[client].application else { continue };
+            // A CONNECT of an earlier process may have arrived late and begun the session that was found.
+            let is_first = self.processes[client].life == 1;
+            let application = self.processes[client].application.as_ref().filter(|_| is_first);
+            let Some(application) = application else { continue };
             let id = &self.setup.clients[client].id;
             let missing = application.filters().find(|filter| !self.broker.has_subscription(id, filter));
             if let Some(filter) = missing {

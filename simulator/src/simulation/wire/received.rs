@@ -102,7 +102,8 @@ impl Wire {
             connection.pubacks.push_back(id);
             return;
         }
-        if incoming.is_received || incoming.is_unsure {
+        // The PUBREC of a message that comes again may have been on its way before, in its turn: it may leave at once.
+        if incoming.is_received || incoming.is_unsure || publish.duplicate {
             *connection.repeats.entry(id).or_default() += 1;
         }
         if !incoming.is_received {
