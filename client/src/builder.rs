@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use sterna_core::packet::PropertiesBuf;
 use sterna_core::{
-    Authentication, CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will,
+    Authentication, CleanStart, ClientId, Config, QueuePolicy, Reconnect, ServerClose, SessionLoss,
+    TopicAliases, VersionPolicy, Will,
 };
 use sterna_transport::{Endpoint, SocketOptions, UrlError};
 
@@ -207,7 +208,8 @@ impl<R: Runtime> ClientBuilder<R> {
     }
 
     /// How many messages of QoS 1 and 2 the server may have unacknowledged towards us (5.0); on 3.x only the threshold of
-    /// [`ack_blocked_after`](Self::ack_blocked_after). Default: 1,024.
+    /// [`ack_blocked_after`](Self::ack_blocked_after). Default: 1,024. A server that exceeds it is disconnected from
+    /// once, and allowed 65,535 from then on.
     pub fn receive_maximum(mut self, receive_maximum: u16) -> Self {
         self.config.receive_maximum = receive_maximum;
         self
@@ -222,6 +224,13 @@ impl<R: Runtime> ClientBuilder<R> {
     /// How many topic aliases the server may use (5.0). Default: 16.
     pub fn topic_alias_maximum(mut self, topic_alias_maximum: u16) -> Self {
         self.config.topic_alias_maximum = topic_alias_maximum;
+        self
+    }
+
+    /// Which messages are sent with a topic alias (5.0), which saves sending their topics again and again. Default:
+    /// those with [`Publishing::topic_alias`](crate::Publishing::topic_alias).
+    pub fn topic_alias(mut self, topic_alias: TopicAliases) -> Self {
+        self.config.topic_alias = topic_alias;
         self
     }
 
@@ -294,6 +303,13 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
+    /// How many topic filters one SUBSCRIBE or UNSUBSCRIBE has at most; a larger set goes out in several, as one does
+    /// that is larger than the server's Maximum Packet Size. Default: 0, no bound.
+    pub fn subscribe_batch(mut self, filters: usize) -> Self {
+        self.config.subscribe_batch = filters;
+        self
+    }
+
     /// Our own bound on messages of QoS 1 and 2 in flight. Default: 1,024.
     pub fn in_flight_limit(mut self, in_flight_limit: u16) -> Self {
         self.config.in_flight_limit = in_flight_limit;
@@ -312,6 +328,21 @@ impl<R: Runtime> ClientBuilder<R> {
     pub fn queue_limit(mut self, operations: usize, bytes: usize) -> Self {
         self.config.queue_limit = operations;
         self.config.queue_bytes = bytes;
+        self
+    }
+
+    /// What happens to a publish for which there is no room: by default it waits. Under every other policy nothing
+    /// waits, and what is dropped ends with [`OperationError::Dropped`](crate::OperationError::Dropped). Subscribing and
+    /// unsubscribing always wait for room.
+    pub fn queue_policy(mut self, queue_policy: QueuePolicy) -> Self {
+        self.config.queue_policy = queue_policy;
+        self
+    }
+
+    /// What becomes of messages in flight when the server has lost the session. Default: QoS 1 is published again, QoS 2
+    /// fails unless its PUBREC has come.
+    pub fn session_loss(mut self, session_loss: SessionLoss) -> Self {
+        self.config.session_loss = session_loss;
         self
     }
 

@@ -56,19 +56,21 @@ fn list(reasons: &[ReasonCode]) -> String {
 
 impl From<Rejection> for SubscribeError {
     fn from(rejection: Rejection) -> Self {
-        Self::Rejected(match rejection {
-            Rejection::Subscribe(error) => error,
-            Rejection::Publish(_) => sterna_core::SubscribeError::Closed,
-        })
+        match rejection {
+            Rejection::Subscribe(error) => Self::Rejected(error),
+            Rejection::Publish(_) => Self::Rejected(sterna_core::SubscribeError::Closed),
+            Rejection::Late => Self::Failed(OperationError::DeadlinePassed),
+        }
     }
 }
 
 impl From<Rejection> for PublishError {
     fn from(rejection: Rejection) -> Self {
-        Self::Rejected(match rejection {
-            Rejection::Publish(error) => error,
-            Rejection::Subscribe(_) => sterna_core::PublishError::Closed,
-        })
+        match rejection {
+            Rejection::Publish(error) => Self::Rejected(error),
+            Rejection::Subscribe(_) => Self::Rejected(sterna_core::PublishError::Closed),
+            Rejection::Late => Self::Failed(OperationError::DeadlinePassed),
+        }
     }
 }
 

@@ -57,8 +57,9 @@ pub use sterna_core::packet::{
     SubscribeOptions,
 };
 pub use sterna_core::{
-    Attempt, AuthError, Authentication, Cause, CleanStart, ClientId, Config, ConfigError, Data, Granted,
-    Instant, Lost, LostKind, MessageId, OperationError, PacketInfo, ProtocolError, Receipt, Reconnect,
-    Refusal, Server, ServerClose, ServerLimit, State, VersionPolicy, Will,
+    AfterPubRec, Attempt, AuthError, Authentication, CancelError, Cause, CleanStart, ClientId, Config,
+    ConfigError, Data, Granted, InDoubt, Instant, Lost, LostKind, MessageId, OperationError, PacketInfo,
+    ProtocolError, QueuePolicy, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionLoss,
+    State, TopicAliases, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::task::{Poll, Waker, ready};
 
-use sterna_core::OperationError;
+use sterna_core::{CancelError, OperationError};
 
 use crate::completion::Answer;
 use crate::room::Rejection;
@@ -34,6 +34,14 @@ impl Operation {
         match self.ticket.take() {
             Some(ticket) => self.handle.with(|inner| inner.forget(ticket)),
             None => true,
+        }
+    }
+
+    /// Ends it, if the connection has accepted it.
+    pub(crate) fn cancel(&self) -> Result<(), CancelError> {
+        match self.ticket {
+            Some(Ticket::Accepted(token)) => self.handle.with(|inner| inner.cancel(token)),
+            Some(Ticket::Waiting(_)) | None => Err(CancelError),
         }
     }
 

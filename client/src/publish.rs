@@ -6,9 +6,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use sterna_core::packet::{Properties, PropertiesBuf, Property, QoS};
-use sterna_core::{Data, OperationError, Publish, Receipt};
+use sterna_core::{CancelError, Data, OperationError, Publish, Receipt};
 
 use crate::completion::Answer;
 use crate::error::{PublishError, Unsent};
@@ -32,6 +33,9 @@ pub struct Publishing<'a> {
     qos: QoS,
     retain: bool,
     properties: PropertiesBuf,
+    topic_alias: Option<u16>,
+    deadline: Option<Duration>,
+    requeue: bool,
     /// What an answer has besides the application's properties.
     correlation: Option<Box<[u8]>>,
     operation: Option<Operation>,
@@ -46,6 +50,9 @@ impl<'a> Publishing<'a> {
             qos: QoS::AtMostOnce,
             retain: false,
             properties: PropertiesBuf::new(),
+            topic_alias: None,
+            deadline: None,
+            requeue: false,
             correlation: None,
             operation: None,
         }
@@ -85,6 +92,30 @@ impl<'a> Publishing<'a> {
         self
     }
 
+    /// Sends it with this topic alias (5.0), besides what the client's
+    /// [`topic_alias`](crate::ClientBuilder::topic_alias) does by itself. With an empty topic the alias stands for
+    /// the topic of the latest publish that had both; no reconnect breaks that, since the topic is sent again
+    /// wherever the server does not know the alias.
+    pub fn topic_alias(mut self, alias: u16) -> Self {
+        self.topic_alias = Some(alias);
+        self
+    }
+
+    /// How long to wait for the outcome, the time in which it waits for room included. Then it ends with
+    /// [`OperationError::DeadlinePassed`]: if it was not sent it never is, and if it was, it is not sent again. Default:
+    /// as long as it takes.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// QoS 0: queue it again if the connection is lost before the transport has taken it, instead of ending with
+    /// [`OperationError::Lost`]. Default: no.
+    pub fn requeue(mut self, requeue: bool) -> Self {
+        self.requeue = requeue;
+        self
+    }
+
     /// Waits only until there is room in the queue, and gives a [`Delivery`] for the rest.
     ///
     /// # Errors
@@ -115,7 +146,16 @@ impl<'a> Publishing<'a> {
             Data::Bytes(bytes) => Data::Bytes(bytes.clone()),
         };
         let properties: Properties<'_> = self.properties.as_properties();
-        Publish { topic: &self.topic, payload, qos: self.qos, retain: self.retain, properties }
+        Publish {
+            topic: &self.topic,
+            payload,
+            qos: self.qos,
+            retain: self.retain,
+            properties,
+            topic_alias: self.topic_alias,
+            deadline: self.deadline,
+            requeue: self.requeue,
+        }
     }
 
     /// Hands it in, at the first poll.
@@ -189,6 +229,17 @@ impl Future for Enqueuing<'_> {
 /// Dropping it, at any time, has no influence on the publish.
 #[derive(Debug)]
 pub struct Delivery(Operation);
+
+impl Delivery {
+    /// Ends the publish with [`OperationError::Cancelled`], which awaiting it gives then. If it was not sent, it never
+    /// is, and its room is free. If it was, the server may have it; it is not sent again.
+    ///
+    /// # Errors
+    /// It has ended already.
+    pub fn cancel(&self) -> Result<(), CancelError> {
+        self.0.cancel()
+    }
+}
 
 impl Future for Delivery {
     type Output = Result<Receipt, PublishError>;

@@ -5,10 +5,11 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use bytes::Bytes;
 use sterna_core::packet::{FiltersBuf, PropertiesBuf, QoS, TopicFiltersBuf};
-use sterna_core::{Data, PublishError, SubscribeError, Token};
+use sterna_core::{Data, Instant, PublishError, SubscribeError, Token};
 
 use crate::lock::{Wakers, register};
 use crate::router::StreamId;
@@ -16,9 +17,25 @@ use crate::router::StreamId;
 /// A command that owns its arguments.
 #[derive(Debug)]
 pub(crate) enum Command {
-    Publish { topic: Box<str>, payload: Bytes, qos: QoS, retain: bool, properties: PropertiesBuf },
-    Subscribe { filters: FiltersBuf, properties: PropertiesBuf, identifier: u32, stream: StreamId },
-    Unsubscribe { filters: TopicFiltersBuf, properties: PropertiesBuf },
+    Publish {
+        topic: Box<str>,
+        payload: Bytes,
+        qos: QoS,
+        retain: bool,
+        properties: PropertiesBuf,
+        topic_alias: Option<u16>,
+        requeue: bool,
+    },
+    Subscribe {
+        filters: FiltersBuf,
+        properties: PropertiesBuf,
+        identifier: u32,
+        stream: StreamId,
+    },
+    Unsubscribe {
+        filters: TopicFiltersBuf,
+        properties: PropertiesBuf,
+    },
 }
 
 impl Command {
@@ -32,6 +49,8 @@ impl Command {
             qos: publish.qos,
             retain: publish.retain,
             properties: publish.properties.into(),
+            topic_alias: publish.topic_alias,
+            requeue: publish.requeue,
         }
     }
 }
@@ -41,6 +60,8 @@ impl Command {
 pub(crate) enum Rejection {
     Publish(PublishError),
     Subscribe(SubscribeError),
+    /// Its deadline passed while it waited for room.
+    Late,
 }
 
 impl Rejection {
@@ -69,15 +90,27 @@ pub(crate) struct WaitId(u64);
 struct Waiter {
     id: WaitId,
     command: Command,
+    deadline: Option<Deadline>,
     waker: Option<Waker>,
     /// Nobody asks for the outcome.
     detached: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Deadline {
+    /// Counts from the driver's next look.
+    In(Duration),
+    At(Instant),
 }
 
 /// See the module.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     waiters: VecDeque<Waiter>,
+    /// Some have a deadline that does not count yet.
+    unsettled: bool,
+    /// No deadline comes before this one.
+    earliest: Option<Instant>,
     next: u64,
     admitted: HashMap<WaitId, Result<Token, Rejection>>,
 }
@@ -87,16 +120,61 @@ impl Room {
         self.waiters.is_empty()
     }
 
-    pub(crate) fn push(&mut self, command: Command, detached: bool) -> WaitId {
+    pub(crate) fn push(&mut self, command: Command, deadline: Option<Duration>, detached: bool) -> WaitId {
         let id = WaitId(self.next);
         self.next += 1;
-        self.waiters.push_back(Waiter { id, command, waker: None, detached });
+        self.unsettled |= deadline.is_some();
+        let deadline = deadline.map(Deadline::In);
+        self.waiters.push_back(Waiter { id, command, deadline, waker: None, detached });
         id
     }
 
     /// The command whose turn it is.
     pub(crate) fn front(&self) -> Option<&Command> {
         self.waiters.front().map(|waiter| &waiter.command)
+    }
+
+    /// How much of its time the command whose turn it is has left.
+    pub(crate) fn front_deadline(&self, now: Instant) -> Option<Duration> {
+        Some(match self.waiters.front()?.deadline? {
+            Deadline::In(deadline) => deadline,
+            Deadline::At(at) => at - now,
+        })
+    }
+
+    /// When the first deadline may pass.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.earliest
+    }
+
+    /// The driver looks: deadlines count from here, and those that have passed end their commands, which are given
+    /// back.
+    pub(crate) fn look(&mut self, now: Instant, wakers: &mut Wakers) -> Vec<Command> {
+        if !self.unsettled && self.earliest.is_none_or(|earliest| earliest > now) {
+            return Vec::new();
+        }
+        self.unsettled = false;
+        self.earliest = None;
+        let mut late = Vec::new();
+        for mut waiter in std::mem::take(&mut self.waiters) {
+            let at = match waiter.deadline {
+                Some(Deadline::In(deadline)) => Some(now + deadline),
+                Some(Deadline::At(at)) => Some(at),
+                None => None,
+            };
+            waiter.deadline = at.map(Deadline::At);
+            if at.is_none_or(|at| at > now) {
+                self.earliest = self.earliest.into_iter().chain(at).min();
+                self.waiters.push_back(waiter);
+                continue;
+            }
+            if !waiter.detached {
+                self.admitted.insert(waiter.id, Err(Rejection::Late));
+                wakers.push(waiter.waker);
+            }
+            late.push(waiter.command);
+        }
+        late
     }
 
     /// What became of it; whether somebody is there to hear.
@@ -109,6 +187,20 @@ impl Room {
             }
             _ => false,
         }
+    }
+
+    /// It was not accepted: gives the command back.
+    pub(crate) fn refuse(
+        &mut self,
+        outcome: Result<Token, Rejection>,
+        wakers: &mut Wakers,
+    ) -> Option<Command> {
+        let waiter = self.waiters.pop_front()?;
+        if !waiter.detached {
+            self.admitted.insert(waiter.id, outcome);
+            wakers.push(waiter.waker);
+        }
+        Some(waiter.command)
     }
 
     pub(crate) fn poll(&mut self, id: WaitId, waker: &Waker) -> Poll<Result<Token, Rejection>> {

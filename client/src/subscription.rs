@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use futures_core::Stream;
 use sterna_core::Granted;
@@ -40,6 +41,7 @@ pub struct Subscribing {
     mode: AckMode,
     on_full: OnFull,
     properties: PropertiesBuf,
+    deadline: Option<Duration>,
     /// Once it was handed in.
     subscription: Option<Subscription>,
 }
@@ -54,6 +56,7 @@ impl Subscribing {
             mode,
             on_full: OnFull::Wait,
             properties: PropertiesBuf::new(),
+            deadline: None,
             subscription: None,
         }
     }
@@ -118,6 +121,14 @@ impl Subscribing {
         self
     }
 
+    /// How long to wait for the server's answer; then it ends with
+    /// [`OperationError::DeadlinePassed`](crate::OperationError::DeadlinePassed), and a reconnect does not subscribe
+    /// again. Default: as long as it takes.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
     /// Hands it over without waiting: the stream exists from now on, and SUBSCRIBE leaves when there is a
     /// connection. So a stream can be there before a client that is started by hand connects, and misses nothing
     /// that the server's session kept for it. [`Subscription::granted`] has the answer later.
@@ -160,7 +171,9 @@ impl Subscribing {
         for (group, filters, identifier) in parts {
             let properties = properties.clone();
             let command = Command::Subscribe { filters, properties, identifier, stream };
-            let (operation, outcome) = match self.handle.with(|inner| inner.submit(command, false)) {
+            let deadline = self.deadline;
+            let submitted = self.handle.with(|inner| inner.submit(command, deadline, false));
+            let (operation, outcome) = match submitted {
                 Ok(ticket) => (Some(Operation::new(self.handle.clone(), ticket)), None),
                 Err(rejection) if grants.0.is_empty() => return Err(rejection.into()),
                 Err(rejection) => (None, Some(Err(rejection.into()))),

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use sterna_core::packet::{PropertiesBuf, TopicFiltersBuf};
 use sterna_core::{Granted, OperationError};
@@ -39,22 +40,35 @@ enum State {
 pub struct Unsubscribing {
     handle: Arc<Handle>,
     properties: PropertiesBuf,
+    deadline: Option<Duration>,
     state: State,
 }
 
 impl Unsubscribing {
     pub(crate) fn filters(handle: Arc<Handle>, filters: Vec<Filter>) -> Self {
-        Self { handle, properties: PropertiesBuf::new(), state: State::Filters(filters) }
+        Self { handle, properties: PropertiesBuf::new(), deadline: None, state: State::Filters(filters) }
     }
 
     pub(crate) fn subscription(receiver: Receiver) -> Self {
         let handle = receiver.handle().clone();
-        Self { handle, properties: PropertiesBuf::new(), state: State::Subscription(receiver) }
+        Self {
+            handle,
+            properties: PropertiesBuf::new(),
+            deadline: None,
+            state: State::Subscription(receiver),
+        }
     }
 
     /// The properties of UNSUBSCRIBE (5.0): User Property.
     pub fn properties(mut self, properties: impl Into<PropertiesBuf>) -> Self {
         self.properties = properties.into();
+        self
+    }
+
+    /// How long to wait for the answer; then it ends with [`OperationError::DeadlinePassed`]. Default: as long as it
+    /// takes.
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
         self
     }
 
@@ -81,8 +95,9 @@ impl Unsubscribing {
             State::Done => return Ok(None),
         };
         let properties = std::mem::take(&mut self.properties);
-        let ticket =
-            handle.with(|inner| inner.submit(Command::Unsubscribe { filters, properties }, false))?;
+        let deadline = self.deadline;
+        let ticket = handle
+            .with(|inner| inner.submit(Command::Unsubscribe { filters, properties }, deadline, false))?;
         Ok(Some(Operation::new(handle, ticket)))
     }
 }
@@ -125,6 +140,6 @@ pub(crate) fn unsubscribe_detached(inner: &mut Inner, filters: &[Box<str>]) {
     if let Ok(filters) = collect(filters.iter().map(|filter| &**filter)) {
         let command = Command::Unsubscribe { filters, properties: PropertiesBuf::new() };
         // A client that is closed needs no unsubscribing.
-        let _ = inner.submit(command, true);
+        let _ = inner.submit(command, None, true);
     }
 }

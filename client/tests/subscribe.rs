@@ -306,3 +306,18 @@ fn a_subscribe_survives_the_loss_of_its_suback() {
     let std::task::Poll::Ready(Err(error)) = poll(&mut subscribe) else { panic!("it hangs") };
     assert_eq!(error, SubscribeError::Failed(OperationError::Closed));
 }
+
+// R: SUB-03
+#[test]
+fn a_large_set_goes_out_in_parts_and_has_one_answer() {
+    let (mut world, client) = World::connected(V5, Options::default(), |builder| builder.subscribe_batch(2));
+    let mut inbox = world.finish(client.subscribe(["a", "b", "c", "d", "e"])).unwrap();
+    assert_eq!(world.received(PacketType::Subscribe).len(), 3);
+    assert_eq!(inbox.reasons(), [ReasonCode::SUCCESS; 5]);
+    for topic in ["a", "e"] {
+        world.finish(client.publish(topic, "x")).unwrap();
+        assert_eq!(world.finish(inbox.next()).unwrap().topic(), topic);
+    }
+    world.finish(inbox.unsubscribe()).unwrap();
+    assert_eq!(world.received(PacketType::Unsubscribe).len(), 3);
+}

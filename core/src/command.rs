@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
+use core::time::Duration;
 
 use crate::packet::{Filters, Properties, QoS, ReasonCode, TopicFilters};
 
@@ -95,6 +96,18 @@ pub struct Publish<'a> {
     pub retain: bool,
     /// 5.0 properties, without Topic Alias. Default: none.
     pub properties: Properties<'a>,
+    /// The topic alias to send it with (5.0), besides what [`Config::topic_alias`](crate::Config::topic_alias) does
+    /// by itself. With an empty topic it stands for the topic of the latest publish that had both, on whatever
+    /// connection that was; the topic itself is sent wherever the server does not know the alias, and no alias above
+    /// the server's maximum ever. Default: none.
+    pub topic_alias: Option<u16>,
+    /// How long the application waits for its outcome, counted from the driver's next call. Then it ends with
+    /// [`DeadlinePassed`](crate::OperationError::DeadlinePassed), as if it were
+    /// [cancelled](crate::Connection::cancel). Default: as long as it takes.
+    pub deadline: Option<Duration>,
+    /// QoS 0: if the connection is lost before the transport has taken the message, it is queued again instead of
+    /// ending with [`Lost`](crate::OperationError::Lost). It is kept until then. Default: no.
+    pub requeue: bool,
 }
 
 impl<'a> Publish<'a> {
@@ -106,6 +119,9 @@ impl<'a> Publish<'a> {
             qos: QoS::AtMostOnce,
             retain: false,
             properties: Properties::EMPTY,
+            topic_alias: None,
+            deadline: None,
+            requeue: false,
         }
     }
 
@@ -129,6 +145,27 @@ impl<'a> Publish<'a> {
         self.properties = properties;
         self
     }
+
+    /// With this topic alias (5.0).
+    #[must_use]
+    pub fn topic_alias(mut self, alias: u16) -> Self {
+        self.topic_alias = Some(alias);
+        self
+    }
+
+    /// With this deadline.
+    #[must_use]
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = Some(deadline);
+        self
+    }
+
+    /// Whether QoS 0 that was not written is queued again when its connection is lost.
+    #[must_use]
+    pub fn requeue(mut self, requeue: bool) -> Self {
+        self.requeue = requeue;
+        self
+    }
 }
 
 /// Topic filters to subscribe to.
@@ -142,12 +179,14 @@ pub struct Subscribe<'a> {
     /// it is made, on whatever connection, it is sent if that speaks 5.0 and the server takes identifiers, and left
     /// out else. Ignored if the properties have one. Default: none.
     pub identifier: Option<u32>,
+    /// As [`Publish::deadline`].
+    pub deadline: Option<Duration>,
 }
 
 impl<'a> Subscribe<'a> {
-    /// Without properties.
+    /// Without properties, identifier and deadline.
     pub fn new(filters: Filters<'a>) -> Self {
-        Self { filters, properties: Properties::EMPTY, identifier: None }
+        Self { filters, properties: Properties::EMPTY, identifier: None, deadline: None }
     }
 
     /// With these properties (5.0).
@@ -172,6 +211,15 @@ pub struct Unsubscribe<'a> {
     pub filters: TopicFilters<'a>,
     /// 5.0 properties: User Property.
     pub properties: Properties<'a>,
+    /// As [`Publish::deadline`].
+    pub deadline: Option<Duration>,
+}
+
+impl<'a> Unsubscribe<'a> {
+    /// From these filters, without properties and deadline.
+    pub fn new(filters: TopicFilters<'a>) -> Self {
+        Self { filters, properties: Properties::EMPTY, deadline: None }
+    }
 }
 
 /// How to end.

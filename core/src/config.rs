@@ -45,6 +45,77 @@ pub enum CleanStart {
     Never,
 }
 
+/// Which outgoing messages have a topic alias (5.0). Whatever is chosen, an alias is never above the server's Topic
+/// Alias Maximum [MQTT-3.2.2-17], and each connection starts without any: messages that wait keep their topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TopicAliases {
+    /// Those with [`Publish::topic_alias`](crate::Publish::topic_alias) only.
+    Manual,
+    /// Also those whose topic has an alias already.
+    Use,
+    /// All: a topic without an alias is given the lowest vacant one, and if there is none, the one that was used
+    /// least recently.
+    Assign,
+}
+
+/// What happens to a publish for which the queue has no room. Only messages that were not sent are ever dropped, with
+/// [`OperationError::Dropped`](crate::OperationError::Dropped); what is in flight, SUBSCRIBE and UNSUBSCRIBE never are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum QueuePolicy {
+    /// It waits in the client until there is room; the state machine itself answers
+    /// [`Full`](crate::PublishError::Full).
+    Wait,
+    /// It is refused with [`Full`](crate::PublishError::Full).
+    Reject,
+    /// The messages that have waited longest are dropped until there is room, for SUBSCRIBE and UNSUBSCRIBE too.
+    DropOldest,
+    /// It is dropped itself.
+    DropNewest,
+    /// Of the messages that wait, each topic has only one, at the bound and below it: a newer one takes the place of the
+    /// older, which is dropped. Beyond the bound, one for another topic is refused with
+    /// [`Full`](crate::PublishError::Full).
+    LatestPerTopic,
+}
+
+/// What becomes of messages in flight when the server has lost the session; see [`SessionLoss`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InDoubt {
+    /// It is published again as a new message: the server may have taken it before, and then it comes twice.
+    PublishAgain,
+    /// It ends with [`SessionLost`](crate::OperationError::SessionLost): the server may have taken it, or not.
+    Fail,
+}
+
+/// What becomes of a message whose PUBREC has come when the server has lost the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AfterPubRec {
+    /// It ends with success: the server had taken it.
+    Succeed,
+    /// It ends with [`SessionLost`](crate::OperationError::SessionLost).
+    Fail,
+}
+
+/// What becomes of messages in flight when the server has lost the session. What was never sent is simply sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SessionLoss {
+    /// QoS 1 without its PUBACK. Default: published again.
+    pub at_least_once: InDoubt,
+    /// QoS 2 without its PUBREC. Default: it fails.
+    pub exactly_once: InDoubt,
+    /// QoS 2 with its PUBREC. Default: success.
+    pub after_pubrec: AfterPubRec,
+}
+
+impl Default for SessionLoss {
+    fn default() -> Self {
+        Self {
+            at_least_once: InDoubt::PublishAgain,
+            exactly_once: InDoubt::Fail,
+            after_pubrec: AfterPubRec::Succeed,
+        }
+    }
+}
+
 /// When an incoming QoS 1 or 2 message is acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Acknowledge {
@@ -222,12 +293,16 @@ pub struct Config {
     pub will: Option<Box<Will>>,
     /// Further properties of CONNECT: User Property only; the others have fields of their own.
     pub user_properties: PropertiesBuf,
-    /// How many QoS 1 and 2 messages the server may have unacknowledged towards us. Default 1,024; not zero.
+    /// How many QoS 1 and 2 messages the server may have unacknowledged towards us. Default 1,024; not zero. A server
+    /// that exceeds it is disconnected from, with 0x93, and allowed all 65,535 from then on: Mosquitto 2.0 counts a QoS 2
+    /// message only until its PUBREC, and would do it again and again. What waits is bounded by `incoming_limit` anyway.
     pub receive_maximum: u16,
     /// The largest packet we take, its header included. Default 268,435,460, the protocol's largest.
     pub maximum_packet_size: u32,
     /// How many topic aliases the server may use. Default 16.
     pub topic_alias_maximum: u16,
+    /// Which of our messages have a topic alias. Default: by hand only.
+    pub topic_alias: TopicAliases,
     /// Asks the server for Response Information. Default off.
     pub request_response_information: bool,
     /// Lets the server send Reason Strings and User Properties with every packet. Default on.
@@ -247,6 +322,9 @@ pub struct Config {
     pub reconnect: Reconnect,
     /// Subscribe again to what the server's session lost. Default on.
     pub resubscribe: bool,
+    /// How many topic filters one SUBSCRIBE or UNSUBSCRIBE has at most: larger ones are split, as they are to fit the
+    /// server's Maximum Packet Size. Default 0, no bound.
+    pub subscribe_batch: usize,
     /// Our own bound on QoS 1 and 2 messages in flight, besides the server's Receive Maximum. Default 1,024; not zero.
     pub in_flight_limit: u16,
     /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes: Mosquitto 2.0
@@ -256,6 +334,10 @@ pub struct Config {
     pub queue_limit: usize,
     /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB.
     pub queue_bytes: usize,
+    /// What happens beyond these two bounds. Default: the client waits.
+    pub queue_policy: QueuePolicy,
+    /// What becomes of messages in flight when the server has lost the session.
+    pub session_loss: SessionLoss,
     /// Queue QoS 0 messages while there is no connection. Default on; off, they end with `Offline`.
     pub queue_qos0: bool,
     /// How many bytes may wait for the transport before publishes are queued instead of encoded; and how many bytes
@@ -302,6 +384,7 @@ impl Config {
             receive_maximum: 1_024,
             maximum_packet_size: PROTOCOL_MAXIMUM_PACKET_SIZE,
             topic_alias_maximum: 16,
+            topic_alias: TopicAliases::Manual,
             request_response_information: false,
             request_problem_information: true,
             connect_timeout: Duration::from_secs(30),
@@ -311,10 +394,13 @@ impl Config {
             drain_timeout: Duration::from_secs(10),
             reconnect: Reconnect::default(),
             resubscribe: true,
+            subscribe_batch: 0,
             in_flight_limit: 1_024,
             exactly_once_limit: 20,
             queue_limit: 65_536,
             queue_bytes: 64 << 20,
+            queue_policy: QueuePolicy::Wait,
+            session_loss: SessionLoss::default(),
             queue_qos0: true,
             send_buffer: 256 << 10,
             incoming_limit: 4_096,

@@ -117,9 +117,12 @@ pub enum PublishError {
     /// The message cannot be written as a packet.
     #[error(transparent)]
     Encode(EncodeError),
-    /// Topic Alias and Subscription Identifier are not the application's to set.
+    /// Subscription Identifier is not the application's to set, and Topic Alias has a field of its own.
     #[error("{0:?} cannot be set by the application")]
     Property(PropertyId),
+    /// An empty topic, and an alias that was given to none before.
+    #[error("topic alias {0} was not given to a topic before")]
+    UnknownAlias(u16),
     /// The connected server does not take it.
     #[error(transparent)]
     Limit(#[from] ServerLimit),
@@ -173,6 +176,11 @@ pub enum AckError {
     Reason(ReasonCode),
 }
 
+/// There is nothing to cancel: the operation is unknown, or has ended already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the operation is not under way")]
+pub struct CancelError;
+
 /// Why an accepted operation ended without success.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -186,6 +194,18 @@ pub enum OperationError {
     /// It needs 5.0, and the server speaks an older version.
     #[error("needs MQTT 5.0, the connection speaks an older version")]
     UnsupportedByVersion,
+    /// The application cancelled it. If it was sent before, the server may have taken it.
+    #[error("the operation was cancelled")]
+    Cancelled,
+    /// Its own deadline passed. If it was sent before, the server may have taken it.
+    #[error("the operation's deadline passed")]
+    DeadlinePassed,
+    /// Its Message Expiry Interval was over before it could be sent.
+    #[error("the message expired before it could be sent")]
+    Expired,
+    /// The queue was full, and by its policy this message was the one to go.
+    #[error("the message was dropped from a full queue")]
+    Dropped,
     /// The connection was lost: for QoS 0 before the transport took the message, for a re-authentication before its
     /// end.
     #[error("the connection was lost before the operation completed")]

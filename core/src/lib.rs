@@ -88,12 +88,13 @@ pub mod topic;
 pub use bytes;
 pub use command::{Auth, ConnectOverrides, Credentials, Data, Disconnect, Publish, Subscribe, Unsubscribe};
 pub use config::{
-    Acknowledge, Authentication, CleanStart, ClientId, Config, Reconnect, ServerClose, VersionPolicy, Will,
+    Acknowledge, AfterPubRec, Authentication, CleanStart, ClientId, Config, InDoubt, QueuePolicy, Reconnect,
+    ServerClose, SessionLoss, TopicAliases, VersionPolicy, Will,
 };
 pub use connection::{Backlog, Connection, Ingress, State, Statistics, Timer, Transmit};
 pub use error::{
-    AckError, AuthError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError, ProtocolError,
-    PublishError, Refusal, ServerLimit, SubscribeError,
+    AckError, AuthError, CancelError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError,
+    ProtocolError, PublishError, Refusal, ServerLimit, SubscribeError,
 };
 pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Token};
 pub use message::{Message, MessageId};

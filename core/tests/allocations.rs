@@ -2,8 +2,11 @@
 
 use allocation_counter::measure;
 use bytes::{Buf, BufMut, BytesMut};
-use sterna_core::packet::QoS;
-use sterna_core::{Action, Config, ConnectOverrides, Connection, Event, Instant, Publish, Transmit};
+use std::time::Duration;
+use sterna_core::packet::{PropertiesBuf, Property, QoS};
+use sterna_core::{
+    Action, Config, ConnectOverrides, Connection, Event, Instant, Publish, TopicAliases, Transmit,
+};
 
 const NOW: Instant = Instant::from_micros(1);
 const MESSAGES: u64 = 1_000;
@@ -20,14 +23,18 @@ struct Driven {
 
 impl Driven {
     fn connected() -> Self {
-        let mut connection = Connection::new(Config::new(1), NOW).unwrap();
+        Self::connected_to(Config::new(1), b"\x20\x03\x00\x00\x00")
+    }
+
+    fn connected_to(config: Config, connack: &[u8]) -> Self {
+        let mut connection = Connection::new(config, NOW).unwrap();
         connection.connect(NOW);
         let Some(Action::Connect { attempt, .. }) = connection.poll_action() else { panic!() };
         connection.handle_connected(NOW, attempt, ConnectOverrides::default());
         let (transmit, input) = (Transmit::new(), BytesMut::with_capacity(4_096));
         let mut driven = Self { connection, transmit, input, written: Vec::with_capacity(4_096) };
         driven.write();
-        driven.read(b"\x20\x03\x00\x00\x00");
+        driven.read(connack);
         while driven.connection.poll_event().is_some() {}
         driven
     }
@@ -132,6 +139,42 @@ fn qos_1_and_2_allocate_nothing_in_the_steady_state() {
     assert_eq!(steady(Driven::receive_qos_1), 0, "receiving QoS 1");
     assert_eq!(steady(Driven::send_qos_2), 0, "sending QoS 2");
     assert_eq!(steady(Driven::receive_qos_2), 0, "receiving QoS 2");
+}
+
+// R: REC-07, REC-08
+#[test]
+fn deadlines_and_expiry_allocate_nothing_either() {
+    let mut properties = PropertiesBuf::new();
+    properties.push(Property::MessageExpiryInterval(60)).unwrap();
+    let allocations = steady(|driven| {
+        let publish = Publish::new("a/b", "hello").qos(QoS::AtLeastOnce).deadline(Duration::from_secs(9));
+        driven.connection.publish(NOW, publish.properties(properties.as_properties())).unwrap();
+        driven.write();
+        let [high, low] = driven.connection.last_packet_id().unwrap().to_be_bytes();
+        driven.read(&[0x40, 2, high, low]);
+        driven.expect_published();
+    });
+    assert_eq!(allocations, 0);
+}
+
+// R: PUB-04
+#[test]
+fn assigned_aliases_allocate_nothing_either() {
+    // Twice as many topics as aliases: every message takes one from another topic.
+    let topics: Vec<String> = (0..32).map(|number| format!("sensor/{number:03}")).collect();
+    let mut config = Config::new(1);
+    config.topic_alias = TopicAliases::Assign;
+    let mut driven = Driven::connected_to(config, b"\x20\x06\x00\x00\x03\x22\x00\x10");
+    let round = |driven: &mut Driven| {
+        for topic in &topics {
+            driven.connection.publish(NOW, Publish::new(topic, "hello")).unwrap();
+            driven.write();
+            driven.expect_published();
+        }
+    };
+    round(&mut driven);
+    round(&mut driven);
+    assert_eq!(measure(|| round(&mut driven)).count_total, 0);
 }
 
 #[test]

@@ -15,8 +15,8 @@ use sterna_core::packet::{
 };
 use sterna_core::{
     Acknowledge, Action, Attempt, Auth, Authentication, Backlog, ClientId, Config, ConnectOverrides,
-    Connection, Disconnect, Event, Ingress, Instant, Lost, LostKind, Message, MessageId, Publish, State,
-    Subscribe, Token, Transmit, Unsubscribe, VersionPolicy,
+    Connection, Disconnect, Event, Ingress, Instant, Lost, LostKind, Message, MessageId, Publish,
+    QueuePolicy, State, Subscribe, Token, TopicAliases, Transmit, Unsubscribe, VersionPolicy,
 };
 
 const METHOD: &str = "M";
@@ -156,6 +156,7 @@ fn push_limits(bits: u8, properties: &mut PropertiesBuf) {
             let _ = properties.push(limit);
         }
     }
+    properties.push(Property::TopicAliasMaximum(2)).unwrap();
 }
 
 fn from_server() -> impl Strategy<Value = FromServer> {
@@ -184,11 +185,35 @@ fn from_server() -> impl Strategy<Value = FromServer> {
     ]
 }
 
+/// What a publish has besides; times are in milliseconds.
+#[derive(Debug, Clone)]
+struct Limits {
+    topic: usize,
+    alias: Option<u16>,
+    deadline: Option<u16>,
+    expiry: Option<u32>,
+    requeue: bool,
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let rarely = |range: std::ops::Range<u16>| prop_oneof![3 => Just(None), 1 => range.prop_map(Some)];
+    (0usize..3, rarely(1..4), rarely(0..3_000), rarely(0..4), prop::bool::weighted(0.3)).prop_map(
+        |(topic, alias, deadline, expiry, requeue)| Limits {
+            topic,
+            alias,
+            deadline,
+            expiry: expiry.map(u32::from),
+            requeue,
+        },
+    )
+}
+
 /// What a user or a driver does.
 #[derive(Debug, Clone)]
 enum Call {
-    Publish { qos: u8, size: usize, retain: bool, valid: bool },
-    Subscribe(bool),
+    Publish { qos: u8, size: usize, retain: bool, valid: bool, limits: Limits },
+    Subscribe(bool, usize, Option<u16>),
+    Cancel(Index),
     Unsubscribe,
     Acknowledge(Index, bool),
     Authenticate(bool),
@@ -209,9 +234,11 @@ enum Call {
 
 fn call() -> impl Strategy<Value = Call> {
     prop_oneof![
-        10 => (0u8..3, 0usize..200, any::<bool>(), prop::bool::weighted(0.9))
-            .prop_map(|(qos, size, retain, valid)| Call::Publish { qos, size, retain, valid }),
-        3 => any::<bool>().prop_map(Call::Subscribe),
+        10 => (0u8..3, 0usize..200, any::<bool>(), prop::bool::weighted(0.9), limits())
+            .prop_map(|(qos, size, retain, valid, limits)| Call::Publish { qos, size, retain, valid, limits }),
+        3 => (any::<bool>(), 1usize..4, prop::option::weighted(0.3, 0u16..3_000))
+            .prop_map(|(wildcard, filters, deadline)| Call::Subscribe(wildcard, filters, deadline)),
+        3 => any::<Index>().prop_map(Call::Cancel),
         2 => Just(Call::Unsubscribe),
         4 => (any::<Index>(), any::<bool>()).prop_map(|(index, refuse)| Call::Acknowledge(index, refuse)),
         4 => prop::bool::weighted(0.1).prop_map(Call::Authenticate),
@@ -235,6 +262,40 @@ fn lost() -> Lost {
     Lost { kind: LostKind::Io, detail: "".into() }
 }
 
+/// Options that change what happens to operations.
+#[derive(Debug, Clone, Copy)]
+struct Choices {
+    queue_policy: QueuePolicy,
+    topic_alias: TopicAliases,
+    subscribe_batch: usize,
+    authenticates: bool,
+}
+
+const PLAIN: Choices = Choices {
+    queue_policy: QueuePolicy::Wait,
+    topic_alias: TopicAliases::Manual,
+    subscribe_batch: 0,
+    authenticates: false,
+};
+
+fn choices() -> impl Strategy<Value = Choices> {
+    let policies =
+        [QueuePolicy::Wait, QueuePolicy::DropOldest, QueuePolicy::DropNewest, QueuePolicy::LatestPerTopic];
+    let aliases = [TopicAliases::Manual, TopicAliases::Use, TopicAliases::Assign];
+    (
+        prop::sample::select(policies.to_vec()),
+        prop::sample::select(aliases.to_vec()),
+        0usize..3,
+        any::<bool>(),
+    )
+        .prop_map(|(queue_policy, topic_alias, subscribe_batch, authenticates)| Choices {
+            queue_policy,
+            topic_alias,
+            subscribe_batch,
+            authenticates,
+        })
+}
+
 struct World {
     connection: Connection,
     version: ProtocolVersion,
@@ -247,14 +308,20 @@ struct World {
     transmit: Transmit,
     input: BytesMut,
     pending: BTreeSet<Token>,
+    /// Re-authentications: they cannot be cancelled.
+    exchanges: BTreeSet<Token>,
     ids: Vec<MessageId>,
 }
 
 impl World {
-    fn new(version: ProtocolVersion, acknowledge: Acknowledge, authenticates: bool) -> Self {
+    fn new(version: ProtocolVersion, acknowledge: Acknowledge, choices: Choices) -> Self {
+        let Choices { queue_policy, topic_alias, subscribe_batch, authenticates } = choices;
         let method = authenticates && version == ProtocolVersion::V5;
         let authentication = Authentication { method: METHOD.into(), data: None };
         let mut config = Config {
+            queue_policy,
+            topic_alias,
+            subscribe_batch,
             version: VersionPolicy::Only(version),
             client_id: ClientId::Given("anna".into()),
             queue_limit: QUEUE_LIMIT,
@@ -283,21 +350,21 @@ impl World {
             transmit: Transmit::new(),
             input: BytesMut::new(),
             pending: BTreeSet::new(),
+            exchanges: BTreeSet::new(),
             ids: Vec::new(),
         }
     }
 
     fn call(&mut self, call: &Call) {
         match call {
-            Call::Publish { qos, size, retain, valid } => {
-                let qos = QoS::try_from(*qos).unwrap();
-                let topic = if *valid { "t" } else { "#" };
-                let publish = Publish::new(topic, vec![1; *size]).qos(qos).retain(*retain);
-                let result = self.connection.publish(self.now, publish);
-                self.pending.extend(result.ok());
+            Call::Publish { qos, size, retain, valid, limits } => {
+                let topic = if *valid { ["t", "u", ""][limits.topic] } else { "#" };
+                let publish = Publish::new(topic, vec![1; *size]).qos(QoS::try_from(*qos).unwrap());
+                self.publish(publish.retain(*retain), limits);
             }
-            Call::Subscribe(wildcard) => self.subscribe(if *wildcard { "a/#" } else { "a" }),
+            Call::Subscribe(wildcard, count, deadline) => self.subscribe(*wildcard, *count, *deadline),
             Call::Unsubscribe => self.unsubscribe("a"),
+            Call::Cancel(index) => self.cancel(*index),
             Call::Acknowledge(index, refuse) => {
                 if let Some(id) = (!self.ids.is_empty()).then(|| *index.get(&self.ids)) {
                     let reason = if *refuse { ReasonCode::UNSPECIFIED_ERROR } else { ReasonCode::SUCCESS };
@@ -306,7 +373,9 @@ impl World {
             }
             Call::Authenticate(refuse) => self.authenticate(*refuse),
             Call::Reauthenticate => {
-                self.pending.extend(self.connection.reauthenticate(self.now, Auth::default()).ok());
+                let token = self.connection.reauthenticate(self.now, Auth::default()).ok();
+                self.pending.extend(token);
+                self.exchanges.extend(token);
             }
             Call::Connect => self.connection.connect(self.now),
             Call::Reconnect => self.connection.reconnect(self.now),
@@ -350,17 +419,47 @@ impl World {
         self.check();
     }
 
-    fn subscribe(&mut self, filter: &str) {
+    fn publish(&mut self, publish: Publish<'_>, limits: &Limits) {
+        let mut properties = PropertiesBuf::new();
+        if let Some(expiry) = limits.expiry.filter(|_| self.version == ProtocolVersion::V5) {
+            properties.push(Property::MessageExpiryInterval(expiry)).unwrap();
+        }
+        let publish = Publish {
+            topic_alias: limits.alias,
+            deadline: limits.deadline.map(|millis| Duration::from_millis(millis.into())),
+            requeue: limits.requeue,
+            properties: properties.as_properties(),
+            ..publish
+        };
+        self.pending.extend(self.connection.publish(self.now, publish).ok());
+    }
+
+    fn subscribe(&mut self, wildcard: bool, count: usize, deadline: Option<u16>) {
         let mut filters = FiltersBuf::new();
-        filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
-        let subscribe = Subscribe::new(filters.as_filters());
+        let names = if wildcard { ["a/#", "b/#", "c/#"] } else { ["a", "b", "c"] };
+        for filter in &names[..count] {
+            filters.push(SubscribeFilter { filter, options: SubscribeOptions::default() }).unwrap();
+        }
+        let deadline = deadline.map(|millis| Duration::from_millis(millis.into()));
+        let subscribe = Subscribe { deadline, ..Subscribe::new(filters.as_filters()) };
         self.pending.extend(self.connection.subscribe(self.now, subscribe).ok());
+    }
+
+    fn cancel(&mut self, index: Index) {
+        let pending: Vec<_> = self.pending.difference(&self.exchanges).copied().collect();
+        if !pending.is_empty() {
+            let token = *index.get(&pending);
+            self.connection.cancel(self.now, token).expect("what has not ended can be cancelled");
+            self.check();
+            assert!(!self.pending.contains(&token), "it ends at once");
+            self.connection.cancel(self.now, token).unwrap_err();
+        }
     }
 
     fn unsubscribe(&mut self, filter: &str) {
         let mut filters = TopicFiltersBuf::new();
         filters.push(filter).unwrap();
-        let unsubscribe = Unsubscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        let unsubscribe = Unsubscribe::new(filters.as_filters());
         self.pending.extend(self.connection.unsubscribe(self.now, unsubscribe).ok());
     }
 
@@ -450,11 +549,11 @@ proptest! {
     fn no_order_of_calls_does_any_harm(
         version in prop::sample::select(&[ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5][..]),
         explicit in any::<bool>(),
-        authenticates in any::<bool>(),
+        choices in choices(),
         calls in prop::collection::vec(call(), 0..150),
     ) {
         let acknowledge = if explicit { Acknowledge::Explicit } else { Acknowledge::WhenPolled };
-        let mut world = World::new(version, acknowledge, authenticates);
+        let mut world = World::new(version, acknowledge, choices);
         for setup in [Call::Connect, Call::Act, Call::Up(true)] {
             world.call(&setup);
         }
@@ -475,7 +574,7 @@ fn outcome(
     version: ProtocolVersion,
     pieces: &[&[u8]],
 ) -> (Vec<Event>, Vec<Message>, Vec<u8>, Option<Ingress>) {
-    let mut world = World::new(version, Acknowledge::Explicit, false);
+    let mut world = World::new(version, Acknowledge::Explicit, PLAIN);
     let (connection, now) = (&mut world.connection, world.now);
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce] {
         connection.publish(now, Publish::new("t", "").qos(qos)).unwrap();

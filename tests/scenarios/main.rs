@@ -58,6 +58,7 @@ mod cancel;
 mod delivery;
 mod hostile;
 mod life;
+mod operations;
 mod outage;
 mod properties;
 mod refused;

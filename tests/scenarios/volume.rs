@@ -10,6 +10,7 @@ scenarios!(
     ten_thousand_at_most_once,
     ten_thousand_at_least_once,
     ten_thousand_exactly_once,
+    a_small_receive_maximum,
     many_tasks_publish,
 );
 
@@ -68,6 +69,35 @@ async fn ten_thousand(setup: Setup, qos: QoS) {
     tokio::join!(publish, receive);
     publisher.publish("many", "the end").qos(qos).await.expect("acknowledged");
     assert_eq!(next(&mut stream).await.text(), Ok("the end"), "nothing came twice");
+}
+
+/// Mosquitto 2.0.11 exceeds a small Receive Maximum when QoS 2 messages wait: the connection is closed for that, but
+/// not again and again.
+// R: SUB-08
+async fn a_small_receive_maximum(setup: Setup) {
+    const COUNT: usize = 500;
+    let broker = setup.broker().await;
+    let subscriber = broker.builder("subscriber").persistent().receive_maximum(5);
+    let subscriber = subscriber.connect().await.expect("connected");
+    let mut stream = subscriber.subscribe("many").qos(QoS::ExactlyOnce).await.expect("granted");
+    let publisher = broker.connect("publisher").await;
+    let publish = async {
+        let mut deliveries = Vec::with_capacity(COUNT);
+        for n in 0..COUNT {
+            let publish = publisher.publish("many", n.to_string()).qos(QoS::ExactlyOnce);
+            deliveries.push(publish.enqueue().await.expect("accepted"));
+        }
+        for delivery in deliveries {
+            delivery.await.expect("acknowledged");
+        }
+    };
+    let receive = async {
+        for n in 0..COUNT {
+            assert_eq!(number(&next(&mut stream).await), n);
+        }
+    };
+    tokio::join!(publish, receive);
+    assert!(subscriber.statistics().connection.reconnects <= 1, "it connects again once, if at all");
 }
 
 // R: PUB-02

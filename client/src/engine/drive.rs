@@ -24,9 +24,8 @@ impl Drive {
     pub(super) fn poll(&mut self, inner: &mut Inner, now: Instant) -> Step {
         inner.driver_awake(now);
         self.report(inner, now);
-        if inner.connection.poll_timeout().is_some_and(|(at, _)| at <= now) {
-            inner.connection.handle_timeout(now);
-        }
+        // Without need it only tells the time, from which deadlines of commands count.
+        inner.connection.handle_timeout(now);
         loop {
             inner.driver_looks();
             if matches!(self.link, Link::Up { .. }) && self.transmit.remaining() < LOW_WATER {
@@ -241,6 +240,7 @@ impl Drive {
             _ => None,
         };
         let connection = inner.connection.poll_timeout().map(|(at, _)| at);
-        [link, connection, inner.requests.next_deadline(), self.idle_check].into_iter().flatten().min()
+        let waits = [inner.room.deadline(), inner.requests.next_deadline()].into_iter().flatten().min();
+        [link, connection, waits, self.idle_check].into_iter().flatten().min()
     }
 }

@@ -1,9 +1,11 @@
 //! Publishing, subscribing and unsubscribing, at once or when there is room.
 
 use std::task::{Poll, Waker};
+use std::time::Duration;
 
 use sterna_core::{
-    Connection, Instant, Publish, PublishError, State, Subscribe, SubscribeError, Token, Unsubscribe,
+    CancelError, Connection, Instant, Publish, PublishError, QueuePolicy, State, Subscribe, SubscribeError,
+    Token, Unsubscribe,
 };
 
 use super::{Inner, Subscribing, Ticket};
@@ -13,10 +15,16 @@ impl Inner {
     /// Publishes, or queues the publish when the connection has no room for it.
     pub(crate) fn publish(&mut self, publish: Publish<'_>) -> Result<Ticket, PublishError> {
         let ending = matches!(self.connection.state(), State::Disconnecting | State::Closed);
-        if self.dead || ending || (self.room.is_empty() && self.has_room()) {
+        let at_once = !self.publishes_wait() || (self.room.is_empty() && self.has_room());
+        if self.dead || ending || at_once {
             return self.try_publish(publish).map(Ticket::Accepted);
         }
-        Ok(Ticket::Waiting(self.room.push(Command::publish(publish), false)))
+        let deadline = publish.deadline;
+        if deadline.is_some() {
+            // The driver counts it.
+            self.touch();
+        }
+        Ok(Ticket::Waiting(self.room.push(Command::publish(publish), deadline, false)))
     }
 
     /// Publishes if there is room now and nobody waits for it.
@@ -24,7 +32,7 @@ impl Inner {
         if self.dead {
             return Err(PublishError::Closed);
         }
-        if !self.room.is_empty() {
+        if self.publishes_wait() && !self.room.is_empty() {
             // Those who wait were first.
             return Err(PublishError::Full);
         }
@@ -37,12 +45,17 @@ impl Inner {
     }
 
     /// A subscribe or unsubscribe. `detached`: nobody asks for its outcome.
-    pub(crate) fn submit(&mut self, command: Command, detached: bool) -> Result<Ticket, Rejection> {
+    pub(crate) fn submit(
+        &mut self,
+        command: Command,
+        deadline: Option<Duration>,
+        detached: bool,
+    ) -> Result<Ticket, Rejection> {
         if self.dead {
             return Err(Rejection::Subscribe(SubscribeError::Closed));
         }
         let first = self.room.is_empty();
-        let id = self.room.push(command, detached);
+        let id = self.room.push(command, deadline, detached);
         if first {
             self.fill_room();
         }
@@ -54,6 +67,16 @@ impl Inner {
             Poll::Ready(outcome) => outcome.map(Ticket::Accepted),
             Poll::Pending => Ok(Ticket::Waiting(id)),
         }
+    }
+
+    /// Cancels what the connection has accepted.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub(crate) fn cancel(&mut self, token: Token) -> Result<(), CancelError> {
+        self.connection.cancel(self.now, token)?;
+        self.touch();
+        Ok(())
     }
 
     /// The future of an operation is gone; whether the connection has accepted it.
@@ -75,7 +98,10 @@ impl Inner {
         {
             let outcome = match self.room.front() {
                 _ if self.dead => Err(Rejection::Publish(PublishError::Closed)),
-                Some(command) => execute(&mut self.connection, self.now, command),
+                Some(command) => {
+                    let deadline = self.room.front_deadline(self.now);
+                    execute(&mut self.connection, self.now, command, deadline)
+                }
                 None => return,
             };
             match outcome {
@@ -89,20 +115,25 @@ impl Inner {
                     }
                 }
                 Err(rejection) => {
-                    self.end_stream_of_front(rejection);
-                    self.room.admit(outcome, &mut self.wakers);
+                    if let Some(command) = self.room.refuse(outcome, &mut self.wakers) {
+                        self.end_stream_of(&command, rejection);
+                    }
                 }
             }
         }
     }
 
     /// A subscribe that is not accepted leaves its stream without filters.
-    fn end_stream_of_front(&mut self, rejection: Rejection) {
-        let Some(Command::Subscribe { filters, stream, .. }) = self.room.front() else { return };
-        let (filters, stream) = (filters.clone(), *stream);
+    pub(super) fn end_stream_of(&mut self, command: &Command, rejection: Rejection) {
+        let Command::Subscribe { filters, stream, .. } = command else { return };
         for filter in filters.as_filters().iter() {
-            self.lose_filter(stream, filter.filter, rejection.into());
+            self.lose_filter(*stream, filter.filter, rejection.into());
         }
+    }
+
+    /// Whether a publish without room waits for it.
+    fn publishes_wait(&self) -> bool {
+        self.connection.config().queue_policy == QueuePolicy::Wait
     }
 
     fn has_room(&self) -> bool {
@@ -117,25 +148,39 @@ impl Inner {
     }
 }
 
-fn execute(connection: &mut Connection, now: Instant, command: &Command) -> Result<Token, Rejection> {
+fn execute(
+    connection: &mut Connection,
+    now: Instant,
+    command: &Command,
+    deadline: Option<Duration>,
+) -> Result<Token, Rejection> {
     Ok(match command {
-        Command::Publish { topic, payload, qos, retain, properties } => connection.publish(
-            now,
-            Publish {
-                topic,
-                payload: payload.clone().into(),
-                qos: *qos,
-                retain: *retain,
-                properties: properties.as_properties(),
-            },
-        )?,
+        Command::Publish { topic, payload, qos, retain, properties, topic_alias, requeue } => connection
+            .publish(
+                now,
+                Publish {
+                    topic,
+                    payload: payload.clone().into(),
+                    qos: *qos,
+                    retain: *retain,
+                    properties: properties.as_properties(),
+                    topic_alias: *topic_alias,
+                    deadline,
+                    requeue: *requeue,
+                },
+            )?,
         Command::Subscribe { filters, properties, identifier, .. } => {
-            let subscribe = Subscribe::new(filters.as_filters()).properties(properties.as_properties());
-            connection.subscribe(now, subscribe.identifier(*identifier))?
+            let subscribe = Subscribe {
+                filters: filters.as_filters(),
+                properties: properties.as_properties(),
+                identifier: Some(*identifier),
+                deadline,
+            };
+            connection.subscribe(now, subscribe)?
         }
         Command::Unsubscribe { filters, properties } => connection.unsubscribe(
             now,
-            Unsubscribe { filters: filters.as_filters(), properties: properties.as_properties() },
+            Unsubscribe { filters: filters.as_filters(), properties: properties.as_properties(), deadline },
         )?,
     })
 }

@@ -22,7 +22,7 @@ use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
 use crate::lock::{Lock, Wakers};
 use crate::requests::Requests;
-use crate::room::{Room, WaitId};
+use crate::room::{Rejection, Room, WaitId};
 use crate::router::StreamId;
 
 /// One client's state.
@@ -192,6 +192,9 @@ impl Inner {
     pub(crate) fn driver_awake(&mut self, now: Instant) {
         self.now = now;
         self.take_driver();
+        for command in self.room.look(now, &mut self.wakers) {
+            self.end_stream_of(&command, Rejection::Late);
+        }
     }
 
     /// The driver looks at everything that commands did up to now.

@@ -96,7 +96,7 @@ impl Inner {
         }
         self.requests.address(id, stream);
         let command = Command::Subscribe { filters, properties: PropertiesBuf::new(), identifier, stream };
-        self.submit(command, true)
+        self.submit(command, None, true)
             .map_err(|rejection| RequestError::Subscribe(SubscribeError::from(rejection)))?;
         let is_there = self.requests.topics.iter().any(|topic| topic.stream == stream);
         Ok(is_there.then_some(stream))

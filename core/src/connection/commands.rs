@@ -3,10 +3,12 @@
 use alloc::boxed::Box;
 
 use super::Connection;
+use super::encoding::Changes;
 use super::queue::{CHAIN_FROM, Control, Request};
 use super::window::Since;
 use crate::command::{Data, Publish, Subscribe, Unsubscribe};
-use crate::error::{AckError, PublishError, ServerLimit, SubscribeError};
+use crate::config::QueuePolicy;
+use crate::error::{AckError, OperationError, PublishError, ServerLimit, SubscribeError};
 use crate::event::Token;
 use crate::message::MessageId;
 use crate::packet::{
@@ -21,6 +23,14 @@ impl Connection {
         if self.is_ending() {
             return Err(PublishError::Closed);
         }
+        match publish.topic_alias {
+            None => self.send_named(publish),
+            Some(alias) => self.send_aliased(publish, alias),
+        }
+    }
+
+    /// A publish whose topic is not left to an alias.
+    pub(super) fn send_named(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         if !publish.properties.is_empty() {
             self.check_publish_properties(publish.properties)?;
         }
@@ -29,19 +39,22 @@ impl Connection {
             self.check_publish_limits(publish.qos, publish.retain)?;
         }
         if publish.qos == QoS::AtMostOnce {
-            if up && self.queue.at_most_once.is_empty() && self.has_send_room() {
+            let keeps = !publish.requeue || self.has_room();
+            if up && self.queue.at_most_once().is_empty() && self.has_send_room() && keeps {
                 return self.send_at_most_once(publish);
             }
             if !up && !self.config.queue_qos0 {
                 return Err(PublishError::Offline);
             }
         }
-        if !self.has_room() {
-            return Err(PublishError::Full);
-        }
         self.check_publish_packet(publish)?;
+        self.drop_same_topic(publish.topic);
+        if !self.make_room() {
+            return self.refuse_publish();
+        }
         let token = self.take_token();
         let record = self.queue.record(publish);
+        self.due.add(token, publish.deadline, publish.properties.message_expiry_interval());
         if record.qos != QoS::AtMostOnce {
             self.store_message(token, &record);
         }
@@ -50,7 +63,49 @@ impl Connection {
         Ok(token)
     }
 
-    /// The quick way: encoded straight into the outgoing bytes, nothing is kept.
+    /// Where only the latest message of a topic is kept, a newer one takes the older one's place.
+    fn drop_same_topic(&mut self, topic: &str) {
+        if self.config.queue_policy == QueuePolicy::LatestPerTopic {
+            self.queue.index_topics();
+            let Some((older, size)) = self.queue.latest(topic) else { return };
+            // None is dropped in vain.
+            if self.queue.len() <= self.config.queue_limit
+                && self.queue.bytes() - size < self.config.queue_bytes
+            {
+                self.drop_waiting(older);
+            }
+        }
+    }
+
+    /// Whether there is room for one more operation, if need be after dropping the oldest messages that wait. None is
+    /// dropped in vain.
+    fn make_room(&mut self) -> bool {
+        if self.has_room() {
+            return true;
+        }
+        let kept = self.queue.bytes() - self.queue.waiting_bytes();
+        let enough = self.queue.control.len() < self.config.queue_limit && kept < self.config.queue_bytes;
+        if self.config.queue_policy != QueuePolicy::DropOldest || !enough {
+            return false;
+        }
+        while !self.has_room() {
+            let Some(oldest) = self.queue.oldest() else { return false };
+            self.drop_waiting(oldest);
+        }
+        true
+    }
+
+    /// There is no room for a publish.
+    fn refuse_publish(&mut self) -> Result<Token, PublishError> {
+        if self.config.queue_policy != QueuePolicy::DropNewest {
+            return Err(PublishError::Full);
+        }
+        let token = self.take_token();
+        self.publish_failed(token, OperationError::Dropped);
+        Ok(token)
+    }
+
+    /// The quick way: encoded straight into the outgoing bytes; nothing is kept, unless that was asked for.
     fn send_at_most_once(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         let packet = packet::Publish {
             duplicate: false,
@@ -65,9 +120,13 @@ impl Connection {
             Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
             _ => None,
         };
-        self.encode_publish(&packet, shared).map_err(Self::publish_error)?;
+        let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
+        self.encode_message(&packet, shared, changes).map_err(Self::publish_error)?;
         let token = self.take_token();
-        self.unwritten.push_back((self.enqueued, token));
+        let record = publish.requeue.then(|| self.queue.record(publish));
+        let interval = publish.properties.message_expiry_interval().filter(|_| publish.requeue);
+        self.due.add(token, publish.deadline, interval);
+        self.await_written(token, record);
         Ok(token)
     }
 
@@ -114,7 +173,7 @@ impl Connection {
     }
 
     /// What the encoder will check when the packet's turn comes.
-    fn check_publish_packet(&self, publish: &Publish<'_>) -> Result<(), PublishError> {
+    fn check_publish_packet(&mut self, publish: &Publish<'_>) -> Result<(), PublishError> {
         topic::validate_name(publish.topic)?;
         let packet = packet::Publish {
             duplicate: false,
@@ -125,7 +184,8 @@ impl Connection {
             properties: publish.properties,
             payload: publish.payload.as_slice(),
         };
-        let (size, limit) = (packet.size(self.version), self.packet_limit());
+        let limit = self.packet_limit();
+        let size = self.smallest_size(&packet, publish.topic_alias.unwrap_or(0), limit);
         if size > u64::from(limit) {
             return Err(Self::publish_error(EncodeError::PacketTooLarge { size, limit }));
         }
@@ -146,15 +206,21 @@ impl Connection {
 
     pub(super) fn send_subscribe(&mut self, subscribe: Subscribe<'_>) -> Result<Token, SubscribeError> {
         self.check_control()?;
-        let Subscribe { filters, properties, identifier } = subscribe;
+        let Subscribe { filters, properties, identifier, deadline } = subscribe;
         self.check_subscribe_version(filters.iter(), properties)?;
         if self.phase.is_up() {
             self.check_subscribe_limits(filters.iter(), properties)?;
         }
         let identified = self.identified(properties, identifier).map_err(SubscribeError::Encode)?;
-        let packet = packet::Subscribe { packet_id: 1, properties: identified.as_properties(), filters };
-        self.check_control_packet(&Packet::Subscribe(packet))?;
+        let identified = identified.as_properties();
+        let packet = packet::Subscribe { packet_id: 1, properties: identified, filters };
+        let largest = filters.iter().map(|filter| filter.filter.len() + 3).max();
+        self.check_control_packet(&Packet::Subscribe(packet), identified, largest)?;
+        if !self.make_room() {
+            return Err(SubscribeError::Full);
+        }
         let token = self.take_token();
+        self.due.add(token, deadline, None);
         self.subscriptions.subscribe(token, filters, properties, identifier);
         let request = Request::Subscribe { filters: filters.into(), identifier, again: false };
         self.enqueue_control(token, request, properties);
@@ -163,23 +229,25 @@ impl Connection {
 
     pub(super) fn send_unsubscribe(&mut self, unsubscribe: Unsubscribe<'_>) -> Result<Token, SubscribeError> {
         self.check_control()?;
-        let Unsubscribe { filters, properties } = unsubscribe;
+        let Unsubscribe { filters, properties, deadline } = unsubscribe;
         if !properties.is_empty() && self.is_known_to_be_older() {
             return Err(SubscribeError::UnsupportedByVersion("a property of UNSUBSCRIBE"));
         }
         let packet = Packet::Unsubscribe(packet::Unsubscribe { packet_id: 1, properties, filters });
-        self.check_control_packet(&packet)?;
+        let largest = filters.iter().map(|filter| filter.len() + 2).max();
+        self.check_control_packet(&packet, properties, largest)?;
+        if !self.make_room() {
+            return Err(SubscribeError::Full);
+        }
         let token = self.take_token();
+        self.due.add(token, deadline, None);
         self.subscriptions.unsubscribe(filters);
         self.enqueue_control(token, Request::Unsubscribe { filters: filters.into() }, properties);
         Ok(token)
     }
 
     fn check_control(&self) -> Result<(), SubscribeError> {
-        if self.is_ending() {
-            return Err(SubscribeError::Closed);
-        }
-        if self.has_room() { Ok(()) } else { Err(SubscribeError::Full) }
+        if self.is_ending() { Err(SubscribeError::Closed) } else { Ok(()) }
     }
 
     pub(super) fn check_subscribe_version<'a>(
@@ -245,20 +313,29 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes the packet once without sending it: SUBSCRIBE and UNSUBSCRIBE are rare.
-    fn check_control_packet(&self, packet: &Packet<'_>) -> Result<(), SubscribeError> {
+    /// Writes the packet once without sending it: SUBSCRIBE and UNSUBSCRIBE are rare. It may be split, so that only
+    /// its largest filter must fit into a packet.
+    fn check_control_packet(
+        &self,
+        packet: &Packet<'_>,
+        properties: Properties<'_>,
+        largest: Option<usize>,
+    ) -> Result<(), SubscribeError> {
         // Before the version is known, everything that 5.0 has is lawful.
-        match packet.encode(self.version, self.packet_limit(), &mut alloc::vec::Vec::new()) {
-            Ok(()) => Ok(()),
-            Err(EncodeError::PacketTooLarge { size, limit }) if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {
-                Err(ServerLimit::MaximumPacketSize { size, limit }.into())
-            }
-            Err(error) => Err(SubscribeError::Encode(error)),
+        match packet.encode(self.version, PROTOCOL_MAXIMUM_PACKET_SIZE, &mut alloc::vec::Vec::new()) {
+            Ok(()) | Err(EncodeError::PacketTooLarge { .. }) => {}
+            Err(error) => return Err(SubscribeError::Encode(error)),
         }
+        let limit = self.packet_limit();
+        let size = packet::list_size(properties, largest.unwrap_or_default(), self.version);
+        if size > u64::from(limit) {
+            return Err(ServerLimit::MaximumPacketSize { size, limit }.into());
+        }
+        Ok(())
     }
 
     fn enqueue_control(&mut self, token: Token, request: Request, properties: Properties<'_>) {
-        let control = Box::new(Control { token, request, properties: properties.into() });
+        let control = Box::new(Control { token, request, properties: properties.into(), part: None });
         self.queue.hold(&control);
         self.queue.push_control(control);
         self.flush();

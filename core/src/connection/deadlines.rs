@@ -11,6 +11,10 @@ use crate::time::Instant;
 
 impl Connection {
     pub(super) fn deadlines(&mut self) {
+        if self.due.next(self.now).is_some_and(|at| at <= self.now) && self.phase != Phase::Closed {
+            self.end_what_is_due();
+            self.completed();
+        }
         if self.timers.take_due(Timer::Connect, self.now) {
             self.fail(Cause::Timeout(Timer::Connect));
         }
@@ -65,7 +69,7 @@ impl Connection {
         // The answer may well be there, behind messages that the application does not read.
         for (token, packet_id, operation) in self.in_flight.overdue(self.attempt, self.now, timeout) {
             self.abandon(packet_id);
-            self.failed(operation, token, OperationError::Stalled);
+            self.given_up(operation, token, OperationError::Stalled);
         }
         if let Some(oldest) = self.in_flight.oldest(self.attempt) {
             self.timers.arm(Timer::Ack, oldest + timeout);
@@ -107,6 +111,8 @@ impl Connection {
         self.queue.trim();
         self.in_flight.trim();
         self.received.trim();
+        self.due.trim();
+        self.scratch = None;
         if let Some(persistence) = self.persistence.as_deref_mut() {
             persistence.trim();
         }

@@ -1,17 +1,17 @@
 //! Ending: on request, because of a failure, and for good.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::vec;
+use alloc::vec::Vec;
 
 use super::Connection;
 use super::state::{Input, Phase};
 use super::timer::Timer;
 use crate::command::Disconnect;
 use crate::config::ClientId;
-use crate::error::{Cause, DisconnectError, OperationError, Refusal};
-use crate::event::{Action, Event, Token};
+use crate::error::{Cause, DisconnectError, OperationError, ProtocolError, Refusal};
+use crate::event::{Action, Event, Receipt, Token};
 use crate::packet::{
     self, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, PropertiesBuf, Property, PropertyId,
     ProtocolVersion, ReasonCode,
@@ -157,6 +157,10 @@ impl Connection {
     /// Closes the connection because of `cause`; the server is told if it broke the protocol.
     pub(super) fn fail(&mut self, cause: Cause) {
         let Some(phase) = self.phase.next(Input::Fail) else { return };
+        if let Cause::Protocol(ProtocolError::ReceiveMaximumExceeded(_)) = cause {
+            // It counts otherwise than we do, and would exceed it again on every connection.
+            self.config.receive_maximum = u16::MAX;
+        }
         if let Cause::Protocol(error) = &cause
             && self.version == ProtocolVersion::V5
             && self.phase != Phase::Flushing
@@ -198,10 +202,9 @@ impl Connection {
             self.drop_messages();
         }
         for control in core::mem::take(&mut self.queue.control) {
-            self.queue.release_control(&control);
-            self.failed(control.operation(), control.token, OperationError::Closed);
+            self.control_ended(&control, Err(OperationError::Closed), true);
         }
-        for (token, record) in core::mem::take(&mut self.queue.at_most_once) {
+        while let Some((token, record)) = self.queue.pop_at_most_once() {
             self.queue.release(record);
             self.publish_failed(token, OperationError::Closed);
         }
@@ -218,7 +221,7 @@ impl Connection {
             self.abandon(packet_id);
             self.publish_failed(token, OperationError::Closed);
         }
-        for (token, record) in core::mem::take(&mut self.queue.acknowledged) {
+        while let Some((token, record)) = self.queue.pop_acknowledged() {
             self.queue.release(record);
             self.publish_failed(token, OperationError::Closed);
         }
@@ -227,18 +230,27 @@ impl Connection {
     /// What the store has goes on when the client is started again, here or in another process.
     fn keep_messages(&mut self) {
         for (token, _) in self.in_flight.awaited() {
-            let error = self.closing_error(token);
-            self.publish_failed(token, error);
+            self.kept(token);
         }
-        let tokens: VecDeque<_> = self.queue.acknowledged.iter().map(|(token, _)| *token).collect();
+        let tokens: Vec<_> = self.queue.acknowledged().tokens().collect();
         for token in tokens {
-            let error = self.closing_error(token);
-            self.publish_failed(token, error);
+            self.kept(token);
         }
     }
 
-    /// Reports the end of an operation that did not succeed.
-    pub(super) fn failed(&mut self, operation: PacketType, token: Token, error: OperationError) {
+    /// Its expiry goes on, unlike the application's waiting.
+    fn kept(&mut self, token: Token) {
+        self.due.remove_deadline(token);
+        let result = Err(self.closing_error(token));
+        self.report(Event::Published { token, result });
+    }
+
+    /// Reports the end of an operation that was sent, and whose answer nobody waits for any longer.
+    pub(super) fn given_up(&mut self, operation: PacketType, token: Token, error: OperationError) {
+        if !self.splits.end(token) {
+            return;
+        }
+        self.due.remove(token);
         match operation {
             PacketType::Subscribe if token == super::subscriptions::AGAIN => {}
             PacketType::Subscribe => self.report(Event::Subscribed { token, result: Err(error) }),
@@ -248,6 +260,12 @@ impl Connection {
     }
 
     pub(super) fn publish_failed(&mut self, token: Token, error: OperationError) {
-        self.report(Event::Published { token, result: Err(error) });
+        self.published(token, Err(error));
+    }
+
+    /// A publish has its outcome.
+    pub(super) fn published(&mut self, token: Token, result: Result<Receipt, OperationError>) {
+        self.due.remove(token);
+        self.report(Event::Published { token, result });
     }
 }

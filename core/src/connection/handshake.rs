@@ -12,7 +12,7 @@ use super::queue::Request;
 use super::state::{Input, Phase};
 use super::timer::Timer;
 use crate::command::{ConnectOverrides, Credentials};
-use crate::config::{CleanStart, ClientId, VersionPolicy};
+use crate::config::{AfterPubRec, CleanStart, ClientId, InDoubt, VersionPolicy};
 use crate::error::{Cause, OperationError, ProtocolError};
 use crate::event::{Action, Attempt, Event, Granted, Receipt};
 use crate::packet::{
@@ -193,6 +193,7 @@ impl Connection {
             up_since: Some(self.now),
             unanswered: 0,
         };
+        self.start_aliases(server.topic_alias_maximum);
         self.server = Some(Box::new(server));
         self.servers.accepted();
         if assigned || self.stored_version() != Some(self.version) {
@@ -217,8 +218,8 @@ impl Connection {
         Ok(())
     }
 
-    /// The server has no session: what was in flight is published again as new, or its fate is unknown [REC-05];
-    /// what was never sent is not concerned.
+    /// The server has no session: what was in flight is published again as new, or its fate is unknown, as
+    /// [`SessionLoss`](crate::SessionLoss) says; what was never sent is not concerned.
     fn lose_session(&mut self) {
         self.forget_received();
         self.received.clear();
@@ -226,7 +227,7 @@ impl Connection {
         for entry in self.in_flight.take_all() {
             match entry.stage {
                 Stage::Abandoned { .. } => self.forget_flight(entry.token),
-                Stage::Published(record) if record.qos == QoS::AtLeastOnce || !entry.sent => {
+                Stage::Published(record) if !entry.sent || self.publishes_again(record.qos) => {
                     self.forget_flight(entry.token);
                     again.push((entry.token, record));
                 }
@@ -239,8 +240,11 @@ impl Connection {
                 Stage::Released { reason, properties, .. } => {
                     self.forget_flight(entry.token);
                     if !entry.abandoned {
-                        let result = Ok(Receipt { reason, properties });
-                        self.report(Event::Published { token: entry.token, result });
+                        let result = match self.config.session_loss.after_pubrec {
+                            AfterPubRec::Succeed => Ok(Receipt { reason, properties }),
+                            AfterPubRec::Fail => Err(OperationError::SessionLost),
+                        };
+                        self.published(entry.token, result);
                     }
                 }
                 Stage::Controlled(control) => self.queue.push_control(control),
@@ -248,9 +252,16 @@ impl Connection {
         }
         // They are older than what waits: the latest first, so that each goes to the front.
         for (token, record) in again.into_iter().rev() {
+            self.due.waits_again(token);
             self.queue.push(token, record);
         }
         self.complete_idle_unsubscribes();
+    }
+
+    fn publishes_again(&self, qos: QoS) -> bool {
+        let loss = &self.config.session_loss;
+        let choice = if qos == QoS::ExactlyOnce { loss.exactly_once } else { loss.at_least_once };
+        choice == InDoubt::PublishAgain
     }
 
     /// A waiting UNSUBSCRIBE has nothing to do in a session that has no subscriptions, unless a SUBSCRIBE before it
@@ -275,9 +286,8 @@ impl Connection {
                         ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => ReasonCode::SUCCESS,
                     };
                     let reasons = vec![reason; filters.iter().count()];
-                    let result = Ok(Granted { reasons, properties: PropertiesBuf::new() });
-                    self.queue.release_control(&control);
-                    self.report(Event::Unsubscribed { token: control.token, result });
+                    let granted = Granted { reasons, properties: PropertiesBuf::new() };
+                    self.control_ended(&control, Ok(granted), true);
                 }
             }
         }

@@ -257,7 +257,7 @@ impl Connection {
             } else {
                 Ok(receipt)
             };
-            self.report(Event::Published { token: entry.token, result });
+            self.published(entry.token, result);
         }
         self.completed();
     }
@@ -279,7 +279,6 @@ impl Connection {
         }
         let Some(entry) = self.in_flight.remove(packet_id, self.attempt) else { return Ok(()) };
         let Stage::Controlled(control) = entry.stage else { return Ok(()) };
-        self.queue.release_control(&control);
         let granted = Granted {
             reasons: if silent {
                 core::iter::repeat_n(ReasonCode::SUCCESS, expected).collect()
@@ -303,19 +302,14 @@ impl Connection {
                         self.report(Event::Resubscribed { filter: filter.filter.into(), reason: *reason });
                     }
                 }
-                if !*again && !abandoned {
-                    self.report(Event::Subscribed { token, result: Ok(granted) });
-                }
-            }
-            Request::Unsubscribe { .. } if !abandoned => {
-                self.report(Event::Unsubscribed { token, result: Ok(granted) });
             }
             Request::Unsubscribe { .. } => {}
         }
+        self.control_ended(control, Ok(granted), !abandoned);
     }
 
     /// An operation completed: others may go.
-    fn completed(&mut self) {
+    pub(super) fn completed(&mut self) {
         if !self.in_flight.is_awaited() {
             self.timers.disarm(Timer::Ack);
         }
@@ -438,15 +432,5 @@ impl Offsets {
 
     fn topic_in<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
         &packet[self.topic.0 as usize..self.topic.1 as usize]
-    }
-}
-
-impl Control {
-    /// How many filters it has.
-    fn filters(&self) -> usize {
-        match &self.request {
-            Request::Subscribe { filters, .. } => filters.as_filters().iter().count(),
-            Request::Unsubscribe { filters } => filters.as_filters().iter().count(),
-        }
     }
 }

@@ -109,6 +109,12 @@ impl InFlights {
         self.ids.last()
     }
 
+    /// Identifiers are handed out from the first one again.
+    #[cfg(test)]
+    pub(crate) fn restart_ids(&mut self) {
+        self.ids = PacketIds::default();
+    }
+
     /// How many messages of this connection are unacknowledged.
     pub(crate) fn window(&self) -> Window {
         self.window
@@ -323,7 +329,7 @@ impl InFlights {
         // No connection has this number: nothing is taken from the window.
         let removed = controls.into_iter().filter_map(|id| self.remove(id, Attempt(0)));
         let mut removed: Vec<_> = removed.collect();
-        removed.sort_unstable_by_key(|entry| entry.token);
+        removed.sort_unstable_by_key(|entry| (entry.token, entry.stage.part()));
         removed
     }
 
@@ -370,6 +376,23 @@ impl InFlights {
         let mut awaited: Vec<_> = awaited.map(|(id, entry)| (entry.token, id)).collect();
         awaited.sort_unstable();
         awaited
+    }
+
+    /// The packet identifier of a message that the application waits for.
+    pub(crate) fn message(&self, token: Token) -> Option<u16> {
+        let is_it =
+            |entry: &InFlight| entry.token == token && !entry.abandoned && entry.stage.qos().is_some();
+        self.table.iter().find(|(_, entry)| is_it(entry)).map(|(id, _)| id)
+    }
+
+    /// The packet identifiers of a SUBSCRIBE or UNSUBSCRIBE, or its parts, that the application waits for.
+    pub(crate) fn controls(&self, token: Token) -> Vec<u16> {
+        let is_it =
+            |entry: &InFlight| entry.token == token && !entry.abandoned && entry.stage.qos().is_none();
+        let mut controls: Vec<_> =
+            self.table.iter().filter(|(_, entry)| is_it(entry)).map(|(id, _)| id).collect();
+        controls.sort_unstable();
+        controls
     }
 
     /// What was sent `timeout` ago and is not answered, in the order of the calls.
@@ -430,6 +453,14 @@ impl Stage {
             Self::Abandoned { qos } => Some(*qos),
             Self::Released { .. } => Some(QoS::ExactlyOnce),
             Self::Controlled(_) => None,
+        }
+    }
+
+    /// Where the part of an operation begins.
+    fn part(&self) -> usize {
+        match self {
+            Self::Published(_) | Self::Released { .. } | Self::Abandoned { .. } => 0,
+            Self::Controlled(control) => control.order().1,
         }
     }
 

@@ -2,11 +2,10 @@
 
 use core::time::Duration;
 
-use super::Connection;
 use super::inflight::Stage;
-use super::queue::Request;
 use super::state::{Input, Phase};
 use super::timer::Timer;
+use super::{Connection, Unwritten};
 use crate::config::{ServerClose, VersionPolicy};
 use crate::error::{Cause, Lost, LostKind, OperationError};
 use crate::event::{Attempt, Event};
@@ -74,24 +73,27 @@ impl Connection {
             persistence.disconnected();
         }
         self.subscriptions.disconnected();
-        for (_, token) in core::mem::take(&mut self.unwritten) {
-            self.publish_failed(token, OperationError::Lost);
+        for Unwritten { token, record, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
+            if let Some(record) = record {
+                self.due.waits_again(token);
+                self.queue.push(token, record);
+            } else if !withdrawn {
+                self.publish_failed(token, OperationError::Lost);
+            }
         }
         for entry in self.in_flight.disconnected().into_iter().rev() {
             let Stage::Controlled(control) = entry.stage else { continue };
-            let again = matches!(control.request, Request::Subscribe { again: true, .. });
             if entry.abandoned {
                 self.subscriptions.abandoned(entry.token);
             }
-            if entry.abandoned || again {
-                self.queue.release_control(&control);
+            if entry.abandoned || control.is_again() {
+                self.control_ended(&control, Err(OperationError::Closed), false);
             } else {
                 self.queue.push_control(control);
             }
         }
         // What a reconnect had queued is found missing again.
-        let again = |request: &Request| matches!(request, Request::Subscribe { again: true, .. });
-        while self.queue.control.front().is_some_and(|control| again(&control.request)) {
+        while self.queue.control.front().is_some_and(|control| control.is_again()) {
             if let Some(control) = self.queue.control.pop_front() {
                 self.queue.release_control(&control);
             }

@@ -4,6 +4,8 @@ mod authentication;
 mod backlog;
 mod commands;
 mod deadlines;
+mod due;
+mod encoding;
 mod ending;
 mod handshake;
 mod id_table;
@@ -12,6 +14,7 @@ mod inflight;
 mod line;
 mod losing;
 mod outbound;
+mod outgoing_aliases;
 mod persistence;
 mod queue;
 mod random;
@@ -20,13 +23,16 @@ mod reconnect;
 mod restoring;
 mod send_buffer;
 mod servers;
+mod splitting;
 mod state;
 mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod timer;
 mod topic_alias;
+mod waiting;
 mod window;
+mod withdrawing;
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -36,15 +42,18 @@ use bytes::BytesMut;
 use heapless::Deque;
 
 use self::authentication::Exchange;
+use self::due::Due;
 use self::ending::Ending;
 use self::handshake::ServerSession;
 use self::inflight::InFlights;
+use self::outgoing_aliases::OutgoingAliases;
 use self::persistence::Persistence;
-use self::queue::Queue;
+use self::queue::{Queue, Record};
 use self::random::Random;
 use self::received::Received;
 use self::reconnect::Backoff;
 use self::servers::Servers;
+use self::splitting::Splits;
 use self::state::Phase;
 use self::subscriptions::Subscriptions;
 use self::timer::Timers;
@@ -52,11 +61,11 @@ use self::topic_alias::IncomingAliases;
 use crate::command::{Auth, ConnectOverrides, Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Acknowledge, ClientId, Config, VersionPolicy};
 use crate::error::{
-    AckError, AuthError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError,
+    AckError, AuthError, CancelError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError,
 };
 use crate::event::{Action, Attempt, Event, PacketInfo, Token};
 use crate::message::{Message, MessageId};
-use crate::packet::{PacketType, ProtocolVersion, ReasonCode};
+use crate::packet::{PacketType, PropertiesBuf, ProtocolVersion, ReasonCode};
 use crate::server::Server;
 use crate::session::{Batch, PersistId, StoreError};
 use crate::time::Instant;
@@ -163,6 +172,8 @@ pub struct Connection {
     subscriptions: Subscriptions,
     next_token: u64,
     queue: Queue,
+    splits: Splits,
+    due: Due,
     in_flight: InFlights,
     received: Received,
     persistence: Option<Box<Persistence>>,
@@ -182,12 +193,16 @@ pub struct Connection {
     replies: u64,
     /// When the transport last made progress, while it has bytes to take.
     writing_since: Option<Instant>,
-    /// QoS 0 messages, and where each ends among the bytes enqueued.
-    unwritten: VecDeque<(u64, Token)>,
+    /// QoS 0 messages among the bytes enqueued, in the order of the calls.
+    unwritten: VecDeque<Unwritten>,
     ping: Option<Ping>,
     last_sent: Instant,
     last_received: Instant,
     aliases: IncomingAliases,
+    /// Once one is wanted.
+    outgoing_aliases: Option<Box<OutgoingAliases>>,
+    /// The properties of the message that is being encoded, where they are not those of its call.
+    scratch: Option<Box<PropertiesBuf>>,
 
     // Unread messages
     messages: VecDeque<Message>,
@@ -203,6 +218,18 @@ pub struct Connection {
     dropped: u64,
     /// The message that holds our receive window up; 0 is none.
     blocking: u64,
+}
+
+/// A QoS 0 message that the transport has not taken.
+#[derive(Debug)]
+struct Unwritten {
+    /// Where it ends among the bytes enqueued.
+    end: u64,
+    token: Token,
+    /// The message itself, if it is to be queued again should the connection be lost.
+    record: Option<Record>,
+    /// The application was told of its end already.
+    withdrawn: bool,
 }
 
 /// A PINGREQ that was not answered yet.
@@ -247,6 +274,8 @@ impl Connection {
             subscriptions: Subscriptions::default(),
             next_token: subscriptions::AGAIN.0 + 1,
             queue: Queue::default(),
+            splits: Splits::default(),
+            due: Due::default(),
             in_flight: InFlights::new(),
             received: Received::new(),
             persistence: None,
@@ -266,6 +295,8 @@ impl Connection {
             last_sent: now,
             last_received: now,
             aliases: IncomingAliases::default(),
+            outgoing_aliases: None,
+            scratch: None,
             messages: VecDeque::new(),
             message_bytes: 0,
             backlog: Backlog::default(),
@@ -384,6 +415,18 @@ impl Connection {
     ) -> Result<Token, SubscribeError> {
         self.observe_coarse(now);
         self.send_unsubscribe(unsubscribe)
+    }
+
+    /// Ends an operation with [`OperationError::Cancelled`](crate::OperationError::Cancelled), at once. What was not
+    /// sent is gone. What was sent is not sent again, whatever the server does with it; its packet identifier stays
+    /// reserved until the acknowledgement or the end of the session, and a QoS 2 exchange is brought to its end. A
+    /// subscribe that is cancelled is not made again by a reconnect. The cost grows with what is in flight.
+    ///
+    /// # Errors
+    /// The token is not that of a publish, subscribe or unsubscribe that is under way; nothing happened.
+    pub fn cancel(&mut self, now: Instant, token: Token) -> Result<(), CancelError> {
+        self.observe_coarse(now);
+        self.cancel_operation(token)
     }
 
     /// Acknowledges a received QoS 1 or 2 message; needed for each with [`Acknowledge::Explicit`]. Any order will
@@ -518,7 +561,9 @@ impl Connection {
         let stored = self.timers.next(self.now);
         let keep_alive = self.keep_alive_deadline().map(|at| (at, Timer::KeepAlive));
         let write = self.write_deadline().map(|at| (at, Timer::Write));
-        [stored, keep_alive, write].into_iter().flatten().min()
+        let due = self.due.next(self.now).filter(|_| self.phase != Phase::Closed);
+        let due = due.map(|at| (at, Timer::Operation));
+        [stored, keep_alive, write, due].into_iter().flatten().min()
     }
 
     // What can be read at any time.
@@ -582,17 +627,20 @@ impl Connection {
         self.queue.len()
     }
 
-    /// Whether bytes, actions, events, messages or changes of the store wait to be polled. After a publish that was only queued there are
-    /// none: a driver that sleeps until its deadline need not be woken for it.
+    /// Whether bytes, actions, events, messages or changes of the store wait to be polled, or a deadline was set that
+    /// counts from the driver's next call. After a publish that was only queued there is nothing: a driver that sleeps
+    /// until its deadline need not be woken for it.
     pub fn has_output(&self) -> bool {
         !(self.out.is_empty()
             && self.actions.is_empty()
             && self.events.is_empty()
             && self.messages.is_empty())
             || self.persistence.as_deref().is_some_and(Persistence::has_output)
+            || self.due.is_unsettled()
     }
 
-    /// Whether there is room for one more operation; without it commands answer `Full`.
+    /// Whether there is room for one more operation; without it commands answer `Full`, or
+    /// [`Config::queue_policy`] says what goes.
     pub fn has_room(&self) -> bool {
         self.queue.len() < self.config.queue_limit && self.queue.bytes() < self.config.queue_bytes
     }
@@ -603,6 +651,7 @@ impl Connection {
     fn observe(&mut self, now: Instant) {
         self.observe_coarse(now);
         self.timers.settle(self.now);
+        self.due.settle(self.now);
     }
 
     /// A command: its time may be an old one.

@@ -2,13 +2,14 @@
 
 use alloc::boxed::Box;
 
-use super::Connection;
+use super::encoding::Changes;
 use super::inflight::{Planned, Stage, Window};
 use super::queue::{Control, Record, Request};
 use super::send_buffer::Transmit;
 use super::state::Phase;
 use super::subscriptions::{AGAIN, Batch};
 use super::timer::Timer;
+use super::{Connection, Unwritten};
 use crate::error::{OperationError, ServerLimit};
 use crate::event::{Event, Receipt, Token};
 use crate::packet::{
@@ -35,7 +36,8 @@ impl Connection {
         for batch in self.subscriptions.take_missing(largest, identifiers) {
             let Batch { filters, identifier, .. } = batch;
             let request = Request::Subscribe { filters, identifier, again: true };
-            let control = Box::new(Control { token: AGAIN, request, properties: batch.properties });
+            let properties = batch.properties;
+            let control = Box::new(Control { token: AGAIN, request, properties, part: None });
             self.queue.hold(&control);
             self.queue.push_control(control);
         }
@@ -59,6 +61,7 @@ impl Connection {
 
     /// Sends whatever may go, oldest call first.
     pub(super) fn flush(&mut self) {
+        self.end_what_is_due();
         self.admit();
         while self.phase.is_up() && self.has_send_room() && self.send_next() {}
         self.finish_if_drained();
@@ -71,13 +74,14 @@ impl Connection {
         }
         // What is planned and was given up does not take room.
         self.in_flight.next_planned();
-        while let Some((_, record)) = self.queue.acknowledged.front() {
+        while let Some((_, record)) = self.queue.acknowledged().front() {
             if !self.fits(self.in_flight.planned_window(), record.qos) {
                 return;
             }
             let Some(packet_id) = self.in_flight.free_id() else { return };
-            let Some((token, record)) = self.queue.acknowledged.pop_front() else { return };
+            let Some((token, record)) = self.queue.pop_acknowledged() else { return };
             let stored_by = self.store_flight(token, packet_id, StoredStage::Published);
+            self.due.enter(token, packet_id);
             self.in_flight.admit(packet_id, token, self.now, record, stored_by);
         }
     }
@@ -87,15 +91,15 @@ impl Connection {
         // While every packet identifier is in use, QoS 0 and what has an identifier go on.
         let has_id = self.in_flight.has_free_id();
         let control = self.queue.control.front().filter(|_| has_id).map(|control| control.token);
-        let at_most_once = self.queue.at_most_once.front().map(|(token, _)| *token);
+        let at_most_once = self.queue.at_most_once().front().map(|(token, _)| token);
         let planned = self.in_flight.next_planned();
         let acknowledged = match planned {
             // A message is never sent before an earlier one that is to be sent again, or waits for the store.
             Some((planned, stored_by)) => self.is_stored(stored_by).then_some((planned.token, planned.qos)),
             None if self.persistence.is_some() => None,
             None => {
-                let front = self.queue.acknowledged.front().filter(|_| has_id);
-                front.map(|(token, record)| (*token, record.qos))
+                let front = self.queue.acknowledged().front().filter(|_| has_id);
+                front.map(|(token, record)| (token, record.qos))
             }
         };
         let acknowledged = acknowledged.filter(|(_, qos)| self.fits(self.in_flight.window(), *qos));
@@ -117,31 +121,52 @@ impl Connection {
 
     fn send_control(&mut self) {
         let Some(packet_id) = self.in_flight.free_id() else { return };
-        let Some(control) = self.queue.control.pop_front() else { return };
-        let properties = control.properties.as_properties();
-        let (result, limits) = match &control.request {
-            Request::Subscribe { filters, identifier, .. } => {
+        let Some(mut control) = self.queue.control.pop_front() else { return };
+        if let Err(limit) = self.check_control_limits(&control) {
+            self.control_failed(&control, OperationError::Limit(limit));
+            return;
+        }
+        let identified = match self.identified_control(&control) {
+            Ok(identified) => identified,
+            Err(error) => return self.control_failed(&control, operation_error(error)),
+        };
+        self.split_control(&mut control, identified.as_properties());
+        let properties = identified.as_properties();
+        let result = self.send(&match &control.request {
+            Request::Subscribe { filters, .. } => {
                 let filters = filters.as_filters();
-                let limits = self.check_subscribe_limits(filters.iter(), properties);
-                let sent = limits.map_or(Ok(()), |()| {
-                    let properties = self.identified(properties, *identifier)?;
-                    let properties = properties.as_properties();
-                    self.send(&Packet::Subscribe(packet::Subscribe { packet_id, properties, filters }))
-                });
-                (sent, limits)
+                Packet::Subscribe(packet::Subscribe { packet_id, properties, filters })
             }
             Request::Unsubscribe { filters } => {
                 let filters = filters.as_filters();
-                let packet = Packet::Unsubscribe(packet::Unsubscribe { packet_id, properties, filters });
-                (self.send(&packet), Ok(()))
+                Packet::Unsubscribe(packet::Unsubscribe { packet_id, properties, filters })
             }
-        };
-        let error = limits.err().map(OperationError::Limit).or(result.err().map(operation_error));
-        if let Some(error) = error {
-            self.control_failed(&control, error);
-        } else {
-            let token = control.token;
-            self.in_flight.insert(packet_id, token, self.attempt, self.now, Stage::Controlled(control));
+        });
+        match result {
+            Ok(()) => {
+                let token = control.token;
+                self.in_flight.insert(packet_id, token, self.attempt, self.now, Stage::Controlled(control));
+            }
+            Err(error) => self.control_failed(&control, operation_error(error)),
+        }
+    }
+
+    /// The properties that it is sent with on this connection.
+    fn identified_control(&self, control: &Control) -> Result<PropertiesBuf, EncodeError> {
+        match &control.request {
+            Request::Subscribe { identifier, .. } => {
+                self.identified(control.properties.as_properties(), *identifier)
+            }
+            Request::Unsubscribe { .. } => Ok(control.properties.clone()),
+        }
+    }
+
+    fn check_control_limits(&self, control: &Control) -> Result<(), ServerLimit> {
+        match &control.request {
+            Request::Subscribe { filters, .. } => {
+                self.check_subscribe_limits(filters.as_filters().iter(), control.properties.as_properties())
+            }
+            Request::Unsubscribe { .. } => Ok(()),
         }
     }
 
@@ -156,24 +181,36 @@ impl Connection {
                 }
             }
         }
-        self.queue.release_control(control);
-        self.failed(control.operation(), control.token, error);
+        self.control_ended(control, Err(error), true);
     }
 
     fn send_queued_at_most_once(&mut self) {
-        let Some((token, record)) = self.queue.at_most_once.pop_front() else { return };
-        match self.send_record(&record, 0, false) {
-            Ok(()) => self.unwritten.push_back((self.enqueued, token)),
-            Err(error) => self.publish_failed(token, error),
+        let Some((token, record)) = self.queue.pop_at_most_once() else { return };
+        match self.send_record(token, &record, 0, false) {
+            Ok(()) if record.requeue => self.await_written(token, Some(record)),
+            Ok(()) => {
+                self.queue.release(record);
+                self.await_written(token, None);
+            }
+            Err(error) => {
+                self.queue.release(record);
+                self.publish_failed(token, error);
+            }
         }
-        self.queue.release(record);
+    }
+
+    /// A QoS 0 message was encoded: it completes when the transport has taken it.
+    pub(super) fn await_written(&mut self, token: Token, record: Option<Record>) {
+        self.due.sent(token, None);
+        self.unwritten.push_back(Unwritten { end: self.enqueued, token, record, withdrawn: false });
     }
 
     fn send_queued(&mut self) {
         let Some(packet_id) = self.in_flight.free_id() else { return };
-        let Some((token, record)) = self.queue.acknowledged.pop_front() else { return };
-        match self.send_record(&record, packet_id, false) {
+        let Some((token, record)) = self.queue.pop_acknowledged() else { return };
+        match self.send_record(token, &record, packet_id, false) {
             Ok(()) => {
+                self.due.sent(token, Some(packet_id));
                 let stage = Stage::Published(record);
                 self.in_flight.insert(packet_id, token, self.attempt, self.now, stage);
             }
@@ -192,12 +229,15 @@ impl Connection {
         // Taken out while it is sent, since sending needs the rest of the connection.
         let stage = core::mem::replace(&mut entry.stage, Stage::Abandoned { qos });
         let Stage::Published(record) = stage else { return };
-        let result = self.send_record(&record, packet_id, duplicate);
+        let result = self.send_record(token, &record, packet_id, duplicate);
         if let Some(entry) = self.in_flight.table.get_mut(packet_id) {
             entry.stage = Stage::Published(record);
         }
         match result {
-            Ok(()) => self.in_flight.sent(self.attempt, self.now),
+            Ok(()) => {
+                self.due.sent(token, Some(packet_id));
+                self.in_flight.sent(self.attempt, self.now);
+            }
             Err(error) => {
                 self.give_up(packet_id);
                 self.publish_failed(token, error);
@@ -207,7 +247,7 @@ impl Connection {
 
     /// A message in flight is not sent any more. Its identifier stays reserved if the server may know it from an
     /// earlier connection.
-    fn give_up(&mut self, packet_id: u16) {
+    pub(super) fn give_up(&mut self, packet_id: u16) {
         let Some(entry) = self.in_flight.table.get(packet_id) else { return };
         let (token, sent) = (entry.token, entry.sent);
         if sent {
@@ -233,13 +273,15 @@ impl Connection {
     /// Encodes a kept message against the limits of the current connection.
     fn send_record(
         &mut self,
+        token: Token,
         record: &Record,
         packet_id: u16,
         duplicate: bool,
     ) -> Result<(), OperationError> {
         let packet = record.packet(packet_id, duplicate);
         self.check_publish_limits(record.qos, record.retain).map_err(OperationError::Limit)?;
-        self.encode_publish(&packet, record.shared()).map_err(operation_error)
+        let changes = Changes { alias: record.alias, expiry: self.due.remaining(token, self.now) };
+        self.encode_message(&packet, record.shared(), changes).map_err(operation_error)
     }
 
     /// Encodes a packet other than PUBLISH and CONNECT.
@@ -290,11 +332,15 @@ impl Connection {
         self.statistics.bytes_sent += bytes;
         self.last_sent = self.now;
         self.writing_since = (self.unsent() > 0).then_some(self.now);
-        while let Some((_, token)) = self.unwritten.front().filter(|(end, _)| *end <= self.written) {
-            let token = *token;
-            self.unwritten.pop_front();
-            let receipt = Receipt { reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() };
-            self.report(Event::Published { token, result: Ok(receipt) });
+        while self.unwritten.front().is_some_and(|message| message.end <= self.written) {
+            let Some(Unwritten { token, record, withdrawn, .. }) = self.unwritten.pop_front() else { break };
+            if let Some(record) = record {
+                self.queue.release(record);
+            }
+            if !withdrawn {
+                let receipt = Receipt { reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() };
+                self.published(token, Ok(receipt));
+            }
         }
         self.arm_ping();
         self.flush();

@@ -1,10 +1,11 @@
 //! Operations that wait to be sent, in the order of the calls, bounded by count and bytes.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+use super::waiting::Waiting;
 use crate::command::{Data, Publish};
 use crate::event::Token;
 use crate::packet::{self, FiltersBuf, Properties, PropertiesBuf, QoS, TopicFiltersBuf};
@@ -24,6 +25,10 @@ pub(crate) struct Record {
     bytes: Vec<u8>,
     topic_length: u16,
     properties_length: u32,
+    /// The topic alias that was given by hand, or zero.
+    pub(crate) alias: u16,
+    /// QoS 0 that is queued again if its connection is lost before it was written.
+    pub(crate) requeue: bool,
     shared: Option<Bytes>,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
@@ -36,18 +41,22 @@ impl Record {
 
     /// The packet to send; its payload is `shared` when there is one.
     pub(crate) fn packet(&self, packet_id: u16, duplicate: bool) -> packet::Publish<'_> {
-        let (topic, rest) = self.bytes.split_at(usize::from(self.topic_length));
+        let rest = &self.bytes[usize::from(self.topic_length)..];
         let (properties, payload) = rest.split_at(self.properties_length as usize);
         packet::Publish {
             duplicate,
             qos: self.qos,
             retain: self.retain,
-            // It was a `str` when it was kept.
-            topic: core::str::from_utf8(topic).unwrap_or_default(),
+            topic: self.topic(),
             packet_id,
             properties: Properties::from_validated(properties),
             payload: self.shared.as_deref().unwrap_or(payload),
         }
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        // It was a `str` when it was kept.
+        core::str::from_utf8(&self.bytes[..usize::from(self.topic_length)]).unwrap_or_default()
     }
 
     pub(crate) fn shared(&self) -> Option<&Bytes> {
@@ -61,6 +70,8 @@ pub(crate) struct Control {
     pub(crate) token: Token,
     pub(crate) request: Request,
     pub(crate) properties: PropertiesBuf,
+    /// A part of an operation: the index of its first filter there.
+    pub(crate) part: Option<usize>,
 }
 
 #[derive(Debug)]
@@ -88,13 +99,19 @@ impl Control {
     }
 }
 
+/// The message that waits for each topic.
+#[derive(Debug, Default)]
+struct Latest(BTreeMap<Box<str>, Token>);
+
 /// What waits to be sent. Three queues, since QoS 0 overtakes what waits for the in-flight window, and SUBSCRIBE
 /// and UNSUBSCRIBE never wait for it [MQTT-3.3.4-8]; the tokens keep the order of the calls among them.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pub(crate) control: VecDeque<Box<Control>>,
-    pub(crate) at_most_once: VecDeque<(Token, Record)>,
-    pub(crate) acknowledged: VecDeque<(Token, Record)>,
+    at_most_once: Waiting,
+    acknowledged: Waiting,
+    /// The message that waits for each topic, where only the latest is kept.
+    latest: Option<Box<Latest>>,
     /// Bytes of all that waits here or is in flight.
     bytes: usize,
     spare: Vec<Vec<u8>>,
@@ -129,6 +146,8 @@ impl Queue {
             bytes,
             topic_length: publish.topic.len() as u16,
             properties_length: publish.properties.as_bytes().len() as u32,
+            alias: publish.topic_alias.unwrap_or(0),
+            requeue: publish.requeue && publish.qos == QoS::AtMostOnce,
             shared,
             qos: publish.qos,
             retain: publish.retain,
@@ -156,17 +175,91 @@ impl Queue {
         self.bytes -= control.size();
     }
 
-    /// Puts a message into its queue, by its token: at the end, unless it was sent before and its session is lost.
-    pub(crate) fn push(&mut self, token: Token, record: Record) {
-        let queue =
-            if record.qos == QoS::AtMostOnce { &mut self.at_most_once } else { &mut self.acknowledged };
-        let at = queue.partition_point(|(other, _)| *other < token);
-        queue.insert(at, (token, record));
+    /// From now on `latest` knows the message that waits for each topic.
+    pub(crate) fn index_topics(&mut self) {
+        self.latest.get_or_insert_default();
     }
 
-    /// Puts a SUBSCRIBE or UNSUBSCRIBE into its queue, by its token.
+    /// The message that waits for this topic and its size, if [`index_topics`](Self::index_topics) was called.
+    pub(crate) fn latest(&self, topic: &str) -> Option<(Token, usize)> {
+        let token = *self.latest.as_deref()?.0.get(topic)?;
+        let record = self.acknowledged.get(token).or_else(|| self.at_most_once.get(token))?;
+        Some((token, record.size()))
+    }
+
+    /// QoS 0.
+    pub(crate) fn at_most_once(&self) -> &Waiting {
+        &self.at_most_once
+    }
+
+    /// QoS 1 and 2.
+    pub(crate) fn acknowledged(&self) -> &Waiting {
+        &self.acknowledged
+    }
+
+    /// The oldest message that waits.
+    pub(crate) fn oldest(&self) -> Option<Token> {
+        let fronts = [self.at_most_once.front(), self.acknowledged.front()];
+        fronts.into_iter().flatten().map(|(token, _)| token).min()
+    }
+
+    /// The bytes of all messages that wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.at_most_once.bytes() + self.acknowledged.bytes()
+    }
+
+    /// Puts a message into its queue, by its token.
+    pub(crate) fn push(&mut self, token: Token, record: Record) {
+        if let Some(Latest(latest)) = self.latest.as_deref_mut() {
+            match latest.get_mut(record.topic()) {
+                Some(known) => *known = token.max(*known),
+                None => drop(latest.insert(record.topic().into(), token)),
+            }
+        }
+        let waiting =
+            if record.qos == QoS::AtMostOnce { &mut self.at_most_once } else { &mut self.acknowledged };
+        waiting.push(token, record);
+    }
+
+    /// Takes the oldest message of QoS 0.
+    pub(crate) fn pop_at_most_once(&mut self) -> Option<(Token, Record)> {
+        let (token, record) = self.at_most_once.pop_front()?;
+        self.left(token, &record);
+        Some((token, record))
+    }
+
+    /// Takes the oldest message of QoS 1 or 2.
+    pub(crate) fn pop_acknowledged(&mut self) -> Option<(Token, Record)> {
+        let (token, record) = self.acknowledged.pop_front()?;
+        self.left(token, &record);
+        Some((token, record))
+    }
+
+    /// Takes a message out of its turn.
+    pub(crate) fn remove(&mut self, token: Token) -> Option<Record> {
+        let record = self.acknowledged.remove(token).or_else(|| self.at_most_once.remove(token))?;
+        self.left(token, &record);
+        Some(record)
+    }
+
+    fn left(&mut self, token: Token, record: &Record) {
+        if let Some(Latest(latest)) = self.latest.as_deref_mut()
+            && latest.get(record.topic()) == Some(&token)
+        {
+            latest.remove(record.topic());
+        }
+    }
+
+    /// Takes a SUBSCRIBE or UNSUBSCRIBE with all its parts.
+    pub(crate) fn take_controls(&mut self, token: Token) -> Vec<Control> {
+        let start = self.control.partition_point(|control| control.token < token);
+        let end = self.control.partition_point(|control| control.token <= token);
+        self.control.drain(start..end).map(|control| *control).collect()
+    }
+
+    /// Puts a SUBSCRIBE or UNSUBSCRIBE into its queue, by its token and part.
     pub(crate) fn push_control(&mut self, control: Box<Control>) {
-        let at = self.control.partition_point(|other| other.token <= control.token);
+        let at = self.control.partition_point(|other| other.order() <= control.order());
         self.control.insert(at, control);
     }
 
@@ -176,12 +269,8 @@ impl Queue {
         if self.control.is_empty() {
             self.control = VecDeque::new();
         }
-        if self.at_most_once.is_empty() {
-            self.at_most_once = VecDeque::new();
-        }
-        if self.acknowledged.is_empty() {
-            self.acknowledged = VecDeque::new();
-        }
+        self.at_most_once.trim();
+        self.acknowledged.trim();
     }
 }
 
@@ -221,7 +310,31 @@ mod tests {
             let record = queue.record(&Publish::new("t", "").qos(QoS::ExactlyOnce));
             queue.push(Token(token), record);
         }
-        let order: Vec<_> = queue.acknowledged.iter().map(|(token, _)| token.0).collect();
+        let order: Vec<_> = queue.acknowledged().tokens().map(|token| token.0).collect();
         assert_eq!(order, [5, 6, 7]);
+    }
+
+    // R: REC-07
+    #[test]
+    fn any_message_can_be_taken_out() {
+        let mut queue = Queue::default();
+        for token in 0..1_000 {
+            let qos = if token % 2 == 0 { QoS::AtMostOnce } else { QoS::AtLeastOnce };
+            let record = queue.record(&Publish::new("t", "").qos(qos));
+            queue.push(Token(token), record);
+        }
+        for token in (0..1_000).filter(|token| token % 10 != 9 && token % 10 != 8).rev() {
+            let record = queue.remove(Token(token)).unwrap();
+            queue.release(record);
+            assert!(queue.remove(Token(token)).is_none());
+        }
+        assert_eq!((queue.len(), queue.oldest()), (200, Some(Token(8))));
+        let mut left = Vec::new();
+        while let Some((token, record)) = queue.pop_acknowledged() {
+            left.push(token.0);
+            queue.release(record);
+        }
+        assert_eq!(left, (0..100).map(|ten| ten * 10 + 9).collect::<Vec<_>>());
+        assert_eq!(queue.bytes(), queue.waiting_bytes());
     }
 }

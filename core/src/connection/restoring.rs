@@ -1,6 +1,7 @@
 //! A client begins with what a store has of its session.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use super::Connection;
 use super::inflight::Stage;
@@ -51,6 +52,7 @@ impl Connection {
         for token in session.unsent() {
             let Some(record) = connection.restored_record(&session, token) else { continue };
             connection.queue.push(Token(token), record);
+            connection.restore_expiry(&session, token, None);
         }
         for (token, flight) in &session.flights {
             connection.restore_flight(&session, *token, *flight);
@@ -90,5 +92,17 @@ impl Connection {
             }
         };
         self.in_flight.restore(flight.packet_id, Token(token), self.now, stage);
+        self.restore_expiry(session, token, Some(flight.packet_id));
+    }
+
+    /// A message's expiry goes on over the time that no process was there, if that is known. `sent`: the packet
+    /// identifier that it may have been sent with.
+    fn restore_expiry(&mut self, session: &Session, token: u64, sent: Option<u16>) {
+        let Some(message) = session.message(token) else { return };
+        let Some(interval) = message.properties.message_expiry_interval() else { return };
+        let day = session.wall_clock_micros().filter(|_| message.accepted_at > 0);
+        let passed = day.map_or(0, |day| day.saturating_sub(message.accepted_at));
+        let left = Duration::from_secs(u64::from(interval)).saturating_sub(Duration::from_micros(passed));
+        self.due.restore(Token(token), interval, self.now + left, sent);
     }
 }

@@ -25,6 +25,8 @@ struct Subscription {
     identifier: Option<u32>,
     /// The server's session has it.
     confirmed: bool,
+    /// It was granted once: withdrawing a later SUBSCRIBE does not end it.
+    granted: bool,
     /// The SUBSCRIBE that decides over it: the latest one.
     operation: Option<Token>,
 }
@@ -68,8 +70,14 @@ impl Subscriptions {
                 subscription.operation = Some(token);
             } else {
                 let operation = Some(token);
-                let subscription =
-                    Subscription { options, properties, identifier, confirmed: false, operation };
+                let subscription = Subscription {
+                    options,
+                    properties,
+                    identifier,
+                    confirmed: false,
+                    granted: false,
+                    operation,
+                };
                 self.filters.insert(filter.into(), subscription);
             }
         }
@@ -90,6 +98,7 @@ impl Subscriptions {
         }
         if granted {
             subscription.confirmed = true;
+            subscription.granted = true;
             subscription.operation = None;
         } else {
             self.filters.remove(filter);
@@ -116,6 +125,17 @@ impl Subscriptions {
                 subscription.operation = None;
             }
         }
+    }
+
+    /// The application does not want this SUBSCRIBE any more: what was granted before stays desired.
+    pub(crate) fn withdrawn(&mut self, token: Token) {
+        self.filters.retain(|_, subscription| {
+            let decides = subscription.operation == Some(token);
+            if decides {
+                subscription.operation = None;
+            }
+            !decides || subscription.granted
+        });
     }
 
     /// The client ends: operations that did not complete change nothing any more.

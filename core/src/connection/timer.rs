@@ -12,22 +12,24 @@ use crate::time::Instant;
 pub enum Timer {
     /// The attempt to connect must have its CONNACK.
     Connect,
-    /// A PINGREQ is due.
-    KeepAlive,
     /// The PINGRESP must have come.
     Ping,
     /// The oldest operation in flight must have been acknowledged.
     Ack,
     /// A re-authentication must have ended.
     Authenticate,
-    /// Waiting bytes must have made progress.
-    Write,
     /// The next attempt to connect begins.
     Reconnect,
     /// A graceful disconnect waits no longer.
     Drain,
     /// The oldest message in a full receive window must have been acknowledged by the application.
     AckBlocked,
+    /// A PINGREQ is due.
+    KeepAlive,
+    /// Waiting bytes must have made progress.
+    Write,
+    /// A message expires, or an operation's own deadline passes.
+    Operation,
 }
 
 impl fmt::Display for Timer {
@@ -41,19 +43,19 @@ impl fmt::Display for Timer {
             Self::Write => "the transport takes no bytes",
             Self::Reconnect => "reconnect",
             Self::Drain => "draining took too long",
+            Self::Operation => "an operation took too long",
             Self::AckBlocked => "a message is not acknowledged",
         })
     }
 }
 
+/// Those that are stored here come first: the others follow from other times.
 const COUNT: usize = Timer::AckBlocked as usize + 1;
 const ALL: [Timer; COUNT] = [
     Timer::Connect,
-    Timer::KeepAlive,
     Timer::Ping,
     Timer::Ack,
     Timer::Authenticate,
-    Timer::Write,
     Timer::Reconnect,
     Timer::Drain,
     Timer::AckBlocked,

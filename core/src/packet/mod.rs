@@ -372,6 +372,13 @@ impl<'a> Head<'a> {
     }
 }
 
+/// What a SUBSCRIBE or UNSUBSCRIBE takes whose filters take `list` bytes.
+pub(crate) fn list_size(properties: Properties<'_>, list: usize, version: ProtocolVersion) -> u64 {
+    let properties = if version == ProtocolVersion::V5 { properties.encoded_length() } else { 0 };
+    let length = 2 + properties + list;
+    length as u64 + 1 + wire::integer_length(u32::try_from(length).unwrap_or(u32::MAX)) as u64
+}
+
 /// Checks a topic filter that came in. 3.x knows no shared subscriptions.
 fn check_filter(filter: &str, version: ProtocolVersion) -> Result<(), DecodeError> {
     let checked = match version {

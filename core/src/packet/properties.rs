@@ -232,6 +232,26 @@ impl PropertiesBuf {
         Ok(())
     }
 
+    /// Becomes `original` with a topic alias, and with this message expiry interval in place of its own. Its
+    /// allocation is used again.
+    pub(crate) fn rewrite(&mut self, original: Properties<'_>, alias: Option<u16>, expiry: Option<u32>) {
+        self.bytes.clear();
+        // What was valid before is valid again.
+        if let Some(alias) = alias {
+            let _ = self.push(Property::TopicAlias(alias));
+        }
+        let Some(expiry) = expiry else {
+            self.bytes.extend_from_slice(original.bytes);
+            return;
+        };
+        for property in original {
+            let _ = self.push(match property {
+                Property::MessageExpiryInterval(_) => Property::MessageExpiryInterval(expiry),
+                property => property,
+            });
+        }
+    }
+
     /// The set.
     pub fn as_properties(&self) -> Properties<'_> {
         Properties { bytes: &self.bytes }

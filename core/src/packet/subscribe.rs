@@ -269,6 +269,11 @@ impl FiltersBuf {
         self.bytes.is_empty()
     }
 
+    /// Keeps the first `bytes`, which end behind a filter; gives the rest.
+    pub(crate) fn split_off(&mut self, bytes: usize) -> Self {
+        Self { bytes: self.bytes.split_off(bytes) }
+    }
+
     /// The list.
     pub fn as_filters(&self) -> Filters<'_> {
         Filters { bytes: &self.bytes }

@@ -1,5 +1,6 @@
 //! The state machine under virtual time, against a server that a test scripts packet by packet.
 
+mod aliases;
 mod authenticating;
 mod backpressure;
 mod connecting;
@@ -9,12 +10,16 @@ mod identifiers;
 mod persisting;
 mod phases;
 mod publishing;
+mod queueing;
 mod receiving;
 mod reconnecting;
 mod reviving;
 mod servers;
+mod session_loss;
+mod splitting;
 mod subscribing;
 mod window;
+mod withdrawing;
 
 use std::string::{String, ToString};
 use std::vec::Vec;
@@ -252,7 +257,7 @@ impl Rig {
         for filter in filters {
             list.push(filter).unwrap();
         }
-        let unsubscribe = Unsubscribe { filters: list.as_filters(), properties: Properties::EMPTY };
+        let unsubscribe = Unsubscribe::new(list.as_filters());
         self.connection.unsubscribe(self.now, unsubscribe).unwrap()
     }
 
@@ -310,18 +315,24 @@ fn properties(list: &[Property<'_>]) -> PropertiesBuf {
     properties
 }
 
+fn number(name: &str, number: Option<u32>) -> String {
+    number.map_or(String::new(), |number| format!("{name}{number}"))
+}
+
 /// A packet as one line: what matters to the tests, its type first.
 fn describe(packet: &Packet<'_>) -> String {
     let kind = packet.packet_type();
     let ack = |ack: &Ack<'_>| format!("{kind:?} {} {:#04x}", ack.packet_id, ack.reason.value());
     match packet {
         Packet::Publish(publish) => format!(
-            "Publish {} q{}{}{} {}",
+            "Publish {} q{}{}{} {}{}{}",
             publish.packet_id,
             publish.qos as u8,
             if publish.duplicate { " dup" } else { "" },
             if publish.retain { " retain" } else { "" },
-            publish.topic
+            publish.topic,
+            number(" alias=", publish.properties.topic_alias().map(u32::from)),
+            number(" expiry=", publish.properties.message_expiry_interval())
         ),
         Packet::PubAck(packet)
         | Packet::PubRec(packet)

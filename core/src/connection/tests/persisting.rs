@@ -403,3 +403,101 @@ fn without_a_store_nothing_is_to_be_stored() {
     assert_eq!(rig.connection.poll_persist(&mut batch), None);
     assert_eq!(rig.sent(), strings(&["Publish 1 q2 a"]));
 }
+
+// R: PUB-05, STO-02
+#[test]
+fn a_message_that_was_cancelled_in_flight_keeps_its_identifier_over_a_restart() {
+    let mut stored = Stored::connected(persistent());
+    let [sent, released] =
+        [stored.rig.publish("a", QoS::AtLeastOnce), stored.rig.publish("b", QoS::ExactlyOnce)];
+    stored.store();
+    stored.rig.sent();
+    stored.rig.ack(PacketType::PubRec, 2, ReasonCode::SUCCESS);
+    for token in [sent, released] {
+        stored.rig.connection.cancel(stored.rig.now, token).unwrap();
+    }
+    stored.store();
+    assert_eq!(stored.keys(), [Key::Flight(sent.0), Key::Flight(released.0)], "the messages are gone");
+    let mut stored = stored.crash();
+    stored.connect(true);
+    assert_eq!(stored.rig.sent(), strings(&["PubRel 2 0x00"]), "nothing is resent");
+    assert_eq!(stored.rig.connection.in_flight(), 2);
+    stored.rig.publish("c", QoS::AtLeastOnce);
+    assert_eq!(stored.sent_before_and_after(), (vec![], strings(&["Publish 3 q1 c"])));
+    for (packet, packet_id) in [(PacketType::PubAck, 1), (PacketType::PubComp, 2), (PacketType::PubAck, 3)] {
+        stored.rig.ack(packet, packet_id, ReasonCode::SUCCESS);
+    }
+    stored.store();
+    assert_eq!(stored.keys(), []);
+}
+
+// R: PUB-05, REC-07, STO-02
+#[test]
+fn a_message_that_ends_before_it_was_sent_leaves_no_record() {
+    let config = Config {
+        queue_limit: 1,
+        queue_policy: crate::config::QueuePolicy::DropOldest,
+        in_flight_limit: 1,
+        ..persistent()
+    };
+    let mut stored = Stored::connected(config);
+    let admitted = stored.rig.publish("a", QoS::AtLeastOnce);
+    let dropped = stored.rig.publish("b", QoS::AtLeastOnce);
+    stored.take();
+    let waiting = stored.rig.publish("c", QoS::AtLeastOnce);
+    for token in [admitted, waiting] {
+        stored.rig.connection.cancel(stored.rig.now, token).unwrap();
+    }
+    let cancelled = || Err(OperationError::Cancelled);
+    let outcomes = [(dropped, Err(OperationError::Dropped)), (admitted, cancelled()), (waiting, cancelled())];
+    assert_eq!(stored.rig.outcomes(), outcomes);
+    assert_eq!(stored.sent_before_and_after(), (vec![], vec![]));
+    assert_eq!((stored.keys(), stored.rig.connection.in_flight()), (vec![], 0));
+}
+
+/// Restarts with the time of day that many seconds after 1970.
+fn restart(stored: &Stored, day: u64) -> Rig {
+    let mut session = Session::new().wall_clock(seconds(day));
+    for (key, record) in &stored.disk {
+        session.load(*key, record).unwrap();
+    }
+    let mut rig = Rig::new(persistent());
+    rig.connection = Connection::restore(persistent(), session, rig.now).unwrap();
+    rig
+}
+
+// R: REC-07, STO-02
+#[test]
+fn message_expiry_goes_on_while_no_process_is_there() {
+    let mut stored = Stored::new(persistent());
+    stored.rig = restart(&stored, 1_000);
+    stored.rig.connection.connect(stored.rig.now);
+    stored.rig.accept(false, Properties::EMPTY);
+    stored.rig.connection.handle_timeout(stored.rig.now);
+    let list = properties(&[Property::MessageExpiryInterval(60)]);
+    let publish = Publish::new("sent", "").qos(QoS::AtLeastOnce).properties(list.as_properties());
+    let sent = stored.rig.connection.publish(stored.rig.now, publish).unwrap();
+    stored.store();
+    assert_eq!(stored.rig.sent(), strings(&["Publish 1 q1 sent expiry=60"]));
+    stored.rig.lose();
+    let publish = Publish::new("waits", "").qos(QoS::AtLeastOnce).properties(list.as_properties());
+    let waits = stored.rig.connection.publish(stored.rig.now, publish).unwrap();
+    stored.store();
+
+    for (day, expected) in [(1_020, " expiry=40"), (990, "")] {
+        let mut rig = restart(&stored, day);
+        rig.connection.connect(rig.now);
+        rig.accept(true, Properties::EMPTY);
+        let again = rig.sent();
+        let expected = if expected.is_empty() { " expiry=60" } else { expected };
+        assert_eq!(again, [format!("Publish 1 q1 dup sent{expected}")], "the other waits for its record");
+    }
+    let mut rig = restart(&stored, 1_060);
+    rig.connection.handle_timeout(rig.now);
+    assert_eq!(rig.outcomes(), [(waits, Err(OperationError::Expired))]);
+    rig.connection.connect(rig.now);
+    rig.accept(true, Properties::EMPTY);
+    assert_eq!(rig.sent(), ["Publish 1 q1 dup sent expiry=1"]);
+    rig.ack(PacketType::PubAck, 1, ReasonCode::SUCCESS);
+    assert_eq!(rig.outcomes(), [(sent, Ok(0))]);
+}

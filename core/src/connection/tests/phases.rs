@@ -174,7 +174,7 @@ const CALLS: &[(&str, Call)] = &[
     ("unsubscribe", |walk| {
         let mut filters = TopicFiltersBuf::new();
         filters.push("a").unwrap();
-        let unsubscribe = Unsubscribe { filters: filters.as_filters(), properties: Properties::EMPTY };
+        let unsubscribe = Unsubscribe::new(filters.as_filters());
         walk.pending.extend(walk.rig.connection.unsubscribe(walk.rig.now, unsubscribe).ok());
     }),
     ("reauthenticate", |walk| {
@@ -196,7 +196,7 @@ const CALLS: &[(&str, Call)] = &[
             messages: 1_000_000,
             bytes: 1 << 30,
             ..Backlog::default()
-        })
+        });
     }),
     ("CONNACK", |walk| input(walk, b"\x20\x13\x00\x00\x10\x15\x00\x0dSCRAM-SHA-256")),
     ("CONNACK without a method", |walk| input(walk, b"\x20\x03\x00\x00\x00")),

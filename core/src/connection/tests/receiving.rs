@@ -235,6 +235,32 @@ fn more_than_the_receive_maximum_is_an_error() {
 
 // R: SUB-08
 #[test]
+fn a_server_that_exceeds_the_receive_maximum_does_not_do_it_for_ever() {
+    let mut rig = Rig::connected(Config { receive_maximum: 1, ..explicit() });
+    rig.deliver("t", QoS::ExactlyOnce, 1, false);
+    rig.deliver("t", QoS::ExactlyOnce, 2, false);
+    rig.expect(&[PacketType::Disconnect]);
+    rig.closed_because();
+    rig.next_deadline(seconds(60));
+    rig.dial();
+    rig.pump();
+    // CONNECT's properties: Session Expiry Interval and Topic Alias Maximum, no Receive Maximum.
+    let length = rig.wire[12];
+    assert_eq!(rig.wire[13..][..usize::from(length)], *b"\x11\0\0\x0e\x10\x22\0\x10");
+    rig.sent();
+    rig.send(&Packet::ConnAck(ConnAck {
+        session_present: true,
+        reason: ReasonCode::SUCCESS,
+        properties: Properties::EMPTY,
+    }));
+    for packet_id in 1..=3 {
+        rig.deliver("t", QoS::ExactlyOnce, packet_id, packet_id == 1);
+    }
+    assert_eq!((rig.actions(), rig.messages().len()), (vec![], 3));
+}
+
+// R: SUB-08
+#[test]
 fn the_receive_maximum_counts_for_each_connection() {
     let mut rig = Rig::connected(Config { receive_maximum: 1, ..explicit() });
     rig.deliver("a", QoS::AtLeastOnce, 1, false);

@@ -1,0 +1,129 @@
+//! Operations that end before the server has answered: cancelled, dropped, expired, or too late for the application.
+
+use super::Connection;
+use super::due::Kind;
+use super::state::Phase;
+use crate::error::{CancelError, OperationError};
+use crate::event::Token;
+use crate::packet::{PacketType, QoS};
+
+/// What may be withdrawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Only what was not sent.
+    Unsent,
+    /// Also what was sent: its packet identifier stays reserved.
+    Sent,
+}
+
+impl Connection {
+    pub(super) fn cancel_operation(&mut self, token: Token) -> Result<(), CancelError> {
+        if !self.withdraw(token, Reach::Sent, OperationError::Cancelled) {
+            return Err(CancelError);
+        }
+        self.completed();
+        Ok(())
+    }
+
+    /// Ends what has expired, or whose deadline has come.
+    pub(super) fn end_what_is_due(&mut self) {
+        // What a store keeps for the next start expires then.
+        while self.phase != Phase::Closed
+            && let Some((token, kind)) = self.due.take(self.now)
+        {
+            match kind {
+                Kind::Expiry => self.withdraw(token, Reach::Unsent, OperationError::Expired),
+                Kind::Deadline => self.withdraw(token, Reach::Sent, OperationError::DeadlinePassed),
+            };
+        }
+    }
+
+    /// A message that waits makes room for another.
+    pub(super) fn drop_waiting(&mut self, token: Token) {
+        self.withdraw_waiting(token, OperationError::Dropped);
+    }
+
+    /// Ends an operation with `error`; whether there was one to end.
+    fn withdraw(&mut self, token: Token, reach: Reach, error: OperationError) -> bool {
+        self.withdraw_waiting(token, error.clone())
+            || reach == Reach::Sent && self.withdraw_unwritten(token, error.clone())
+            || self.withdraw_in_flight(token, reach, error.clone())
+            || reach == Reach::Sent && self.withdraw_control(token, error)
+    }
+
+    /// A message that waits is not sent: the one place where one leaves before its turn.
+    fn withdraw_waiting(&mut self, token: Token, error: OperationError) -> bool {
+        let Some(record) = self.queue.remove(token) else { return false };
+        if record.qos != QoS::AtMostOnce {
+            self.forget_message(token);
+        }
+        self.queue.release(record);
+        self.publish_failed(token, error);
+        true
+    }
+
+    /// A message that has its packet identifier: what was not sent leaves no trace, what was keeps its identifier.
+    fn withdraw_in_flight(&mut self, token: Token, reach: Reach, error: OperationError) -> bool {
+        let Some(packet_id) = self.message_in_flight(token) else { return false };
+        let Some(entry) = self.in_flight.table.get(packet_id) else { return false };
+        if entry.sent && reach == Reach::Unsent {
+            return false;
+        }
+        self.give_up(packet_id);
+        self.publish_failed(token, error);
+        true
+    }
+
+    /// QoS 0 that the transport has not taken: its bytes leave nevertheless.
+    fn withdraw_unwritten(&mut self, token: Token, error: OperationError) -> bool {
+        let Ok(at) = self.unwritten.binary_search_by_key(&token, |message| message.token) else {
+            return false;
+        };
+        if core::mem::replace(&mut self.unwritten[at].withdrawn, true) {
+            return false;
+        }
+        if let Some(record) = self.unwritten[at].record.take() {
+            self.queue.release(record);
+        }
+        self.publish_failed(token, error);
+        true
+    }
+
+    /// A SUBSCRIBE or UNSUBSCRIBE, with all its parts.
+    fn withdraw_control(&mut self, token: Token, error: OperationError) -> bool {
+        if self.splits.is_ended(token) {
+            return false;
+        }
+        let waiting = self.queue.take_controls(token);
+        let sent = self.in_flight.controls(token);
+        let first = sent.first().and_then(|packet_id| self.in_flight.table.get(*packet_id));
+        let operation = match (waiting.first(), first) {
+            (Some(control), _) => control.operation(),
+            (None, Some(entry)) => entry.stage.operation(),
+            (None, None) => return false,
+        };
+        self.given_up(operation, token, error);
+        for packet_id in sent {
+            self.abandon(packet_id);
+        }
+        for control in waiting {
+            self.control_ended(&control, Err(OperationError::Cancelled), false);
+        }
+        if operation == PacketType::Subscribe {
+            self.subscriptions.withdrawn(token);
+        }
+        true
+    }
+
+    /// The packet identifier of a message that the application waits for.
+    fn message_in_flight(&self, token: Token) -> Option<u16> {
+        let is_it = |packet_id: &u16| {
+            self.in_flight
+                .table
+                .get(*packet_id)
+                .is_some_and(|entry| entry.token == token && !entry.abandoned && entry.stage.qos().is_some())
+        };
+        let known = self.due.packet_id(token).filter(is_it);
+        known.or_else(|| self.in_flight.message(token))
+    }
+}
