@@ -24,6 +24,7 @@
 //!
 //! # Features
 //! - `tokio` (default): the adapter for the tokio runtime.
+//! - `store-redb`: `RedbStore`, which keeps a session in a file. It needs Rust 1.90.
 #![forbid(unsafe_code)]
 
 pub use sterna_client::*;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use sterna_core::packet::PropertiesBuf;
 use sterna_core::{
-    Authentication, CleanStart, ClientId, Config, QueuePolicy, Reconnect, ServerClose, SessionLoss,
+    Authentication, CleanStart, ClientId, Config, QueuePolicy, Reconnect, ServerClose, Session, SessionLoss,
     TopicAliases, VersionPolicy, Will,
 };
 use sterna_transport::{Endpoint, SocketOptions, UrlError};
@@ -18,6 +18,7 @@ use crate::error::ConnectError;
 use crate::inbox::{AckMode, Unclaimed};
 use crate::requests::Requests;
 use crate::shared::{Handle, Inner, Shared};
+use crate::store::Store;
 
 /// What an adapter gives: something that drives an [`Engine`].
 pub trait Runtime {
@@ -29,6 +30,12 @@ pub trait Runtime {
     fn seed(&self) -> u64 {
         use std::hash::{BuildHasher, RandomState};
         RandomState::new().hash_one(std::process::id())
+    }
+
+    /// The time of day since 1970, if it is known: messages in a store go on expiring while nobody runs. The default
+    /// takes it from the operating system.
+    fn wall_clock(&self) -> Option<Duration> {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()
     }
 
     /// Has `engine` driven until it is finished, without waiting for that.
@@ -50,6 +57,7 @@ pub struct ClientBuilder<R> {
     socket: SocketOptions,
     ack: AckMode,
     unclaimed: Unclaimed,
+    store: Option<Box<dyn Store>>,
     response_prefix: Box<str>,
     request_limit: usize,
 }
@@ -78,6 +86,7 @@ impl<R: Runtime> ClientBuilder<R> {
             socket: SocketOptions::default(),
             ack: AckMode::default(),
             unclaimed: Unclaimed::default(),
+            store: None,
             response_prefix: "sterna/response".into(),
             request_limit: 1_024,
         }
@@ -163,6 +172,26 @@ impl<R: Runtime> ClientBuilder<R> {
     /// 3.x this is Clean Session 0; on 5.0 it lasts for [`session_expiry`](Self::session_expiry).
     pub fn persistent(self) -> Self {
         self.clean_start(CleanStart::Never)
+    }
+
+    /// Keeps the session where it outlives the process: publishes of QoS 1 and 2 that were accepted and stored are
+    /// sent by the next client with this store, and QoS 2 messages are handed over once, up to the hand-over itself.
+    /// Default: none, the session lives as long as the client.
+    ///
+    /// This implies [`persistent`](Self::persistent); call [`clean_start`](Self::clean_start) after it for anything
+    /// else. A random client identifier is drawn once and found again in the store. No thread of an async runtime
+    /// waits for the disk, except that [`build`](Self::build) and [`connect`](Self::connect) call
+    /// [`Store::load`] where they are called; `RedbStore` has read its file by then.
+    pub fn store(mut self, store: impl Store) -> Self {
+        self.store = Some(Box::new(store));
+        self.persistent()
+    }
+
+    /// Whether messages that are not acknowledged when the client closes are removed from the store instead of kept:
+    /// they end as `Closed`, as without a store. Default: they are kept.
+    pub fn discard_on_close(mut self, discard: bool) -> Self {
+        self.config.discard_on_close = discard;
+        self
     }
 
     /// Session Expiry Interval (5.0), rounded down to seconds; [`Duration::MAX`] never expires. Default: 1 h.
@@ -456,20 +485,38 @@ impl<R: Runtime> ClientBuilder<R> {
     /// ```
     ///
     /// # Errors
-    /// [`ConnectError`]: the URL or the options are wrong, or there is no runtime.
+    /// [`ConnectError`]: the URL or the options are wrong, there is no runtime, or the store is not this client's.
     pub fn build(mut self) -> Result<Client, ConnectError> {
         let endpoints = self.endpoints?;
         // More than anybody has; the rest would never have its turn.
         self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
         self.config.validate()?;
         let connect_timeout = self.config.connect_timeout;
+        let session = self.store.as_deref_mut().map(load).transpose()?;
+        let session = session.map(|session| match self.runtime.wall_clock() {
+            Some(since_epoch) => session.wall_clock(since_epoch),
+            None => session,
+        });
         let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
-        let shared = Shared::new(Inner::new(self.config, self.unclaimed, requests)?);
+        let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests)?);
         let handle = Handle::new(shared.clone());
-        let engine = Engine::new(shared, endpoints, self.socket, connect_timeout, self.authenticator);
+        let engine =
+            Engine::new(shared, endpoints, self.socket, connect_timeout, self.authenticator, self.store);
         self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
         Ok(Client::new(handle, self.ack))
     }
+}
+
+fn load(store: &mut dyn Store) -> Result<Session, ConnectError> {
+    let mut session = Session::new();
+    let mut loaded = Ok(());
+    store.load(&mut |key, record| {
+        if loaded.is_ok() {
+            loaded = session.load(key, record);
+        }
+    })?;
+    loaded?;
+    Ok(session)
 }
 
 impl<R> fmt::Debug for ClientBuilder<R> {
@@ -480,6 +527,7 @@ impl<R> fmt::Debug for ClientBuilder<R> {
             .field("socket", &self.socket)
             .field("ack", &self.ack)
             .field("unclaimed", &self.unclaimed)
+            .field("store", &self.store)
             .field("response_prefix", &self.response_prefix)
             .field("request_limit", &self.request_limit)
             .finish_non_exhaustive()

@@ -10,7 +10,7 @@ use crate::events::Events;
 use crate::filter::IntoFilters;
 use crate::inbox::AckMode;
 use crate::lifecycle::{Connecting, Disconnecting};
-use crate::publish::Publishing;
+use crate::publish::{Delivery, Pending, Publishing};
 use crate::request::Requesting;
 use crate::shared::Handle;
 use crate::subscription::{Messages, Subscribing};
@@ -183,6 +183,18 @@ impl Client {
         self.handle.with(crate::shared::Inner::reconnect);
     }
 
+    /// The publishes that the store has from an earlier run, in the order in which they were accepted: once they are
+    /// asked for, later calls give none. They are sent in any case; until they are asked for, their outcomes are kept.
+    pub fn pending(&self) -> Vec<Pending> {
+        let restored = self.handle.with(crate::shared::Inner::take_restored);
+        let deliver = |message: crate::shared::Restored| Pending {
+            topic: message.topic,
+            qos: message.qos,
+            delivery: Delivery::restored(self.handle.clone(), message.token),
+        };
+        restored.into_iter().map(deliver).collect()
+    }
+
     /// Authenticates anew on the connection that is up (5.0), with the authenticator of
     /// [`authentication`](crate::ClientBuilder::authentication): such as before a token expires. Messages flow on.
     ///
@@ -210,7 +222,7 @@ impl Client {
 
     /// Where the client stands.
     pub fn state(&self) -> State {
-        self.handle.with(|inner| inner.connection.state())
+        self.handle.with(|inner| inner.state())
     }
 
     /// What the server announced in its CONNACK: the present connection's, or the last one's.

@@ -17,9 +17,18 @@ pub(crate) enum Answer {
 
 type Outcome = Result<Answer, OperationError>;
 
+/// Whether the store has an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Storing {
+    /// It never will: there is none, or it is none of the operations that are stored.
+    Never,
+    Pending,
+    Stored,
+}
+
 #[derive(Debug)]
 enum Entry {
-    Waiting(Option<Waker>),
+    Waiting { waker: Option<Waker>, storing: Storing },
     Done(Outcome),
 }
 
@@ -48,8 +57,16 @@ impl Hasher for TokenHasher {
 pub(crate) struct Completions(HashMap<Token, Entry, BuildHasherDefault<TokenHasher>>);
 
 impl Completions {
-    pub(crate) fn expect(&mut self, token: Token) {
-        self.0.insert(token, Entry::Waiting(None));
+    pub(crate) fn expect(&mut self, token: Token, storing: Storing) {
+        self.0.insert(token, Entry::Waiting { waker: None, storing });
+    }
+
+    /// The store has it.
+    pub(crate) fn stored(&mut self, token: Token, wakers: &mut Wakers) {
+        if let Some(Entry::Waiting { waker, storing }) = self.0.get_mut(&token) {
+            *storing = Storing::Stored;
+            wakers.push(waker.take());
+        }
     }
 
     /// Nobody waits any more.
@@ -59,7 +76,7 @@ impl Completions {
 
     pub(crate) fn complete(&mut self, token: Token, outcome: Outcome, wakers: &mut Wakers) {
         if let Some(entry) = self.0.get_mut(&token)
-            && let Entry::Waiting(waker) = std::mem::replace(entry, Entry::Done(outcome))
+            && let Entry::Waiting { waker, .. } = std::mem::replace(entry, Entry::Done(outcome))
         {
             wakers.push(waker);
         }
@@ -67,7 +84,7 @@ impl Completions {
 
     pub(crate) fn poll(&mut self, token: Token, waker: &Waker) -> Poll<Outcome> {
         match self.0.get_mut(&token) {
-            Some(Entry::Waiting(slot)) => {
+            Some(Entry::Waiting { waker: slot, .. }) => {
                 register(slot, waker);
                 return Poll::Pending;
             }
@@ -80,12 +97,26 @@ impl Completions {
         }
     }
 
-    /// The client is gone: all that still wait end so.
+    /// Until it is stored, or ends without that. Its outcome stays.
+    pub(crate) fn poll_stored(&mut self, token: Token, waker: &Waker) -> Poll<Result<(), OperationError>> {
+        Poll::Ready(match self.0.get_mut(&token) {
+            Some(Entry::Waiting { storing: Storing::Pending, waker: slot }) => {
+                register(slot, waker);
+                return Poll::Pending;
+            }
+            Some(Entry::Waiting { .. } | Entry::Done(Ok(_) | Err(OperationError::Kept))) => Ok(()),
+            Some(Entry::Done(Err(error))) => Err(error.clone()),
+            None => Err(OperationError::Closed),
+        })
+    }
+
+    /// The client is gone: all that still wait end so. What the store has stays there.
     pub(crate) fn close(&mut self, wakers: &mut Wakers) {
         for entry in self.0.values_mut() {
-            if let Entry::Waiting(waker) = entry {
+            if let Entry::Waiting { waker, storing } = entry {
                 wakers.push(waker.take());
-                *entry = Entry::Done(Err(OperationError::Closed));
+                let kept = *storing == Storing::Stored;
+                *entry = Entry::Done(Err(if kept { OperationError::Kept } else { OperationError::Closed }));
             }
         }
     }

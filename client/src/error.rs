@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use sterna_core::packet::ReasonCode;
 use sterna_core::topic::TopicError;
-use sterna_core::{Cause, ConfigError, OperationError};
+use sterna_core::{Cause, ConfigError, OperationError, RestoreError, SessionError, StoreError};
 use sterna_transport::UrlError;
 
+use crate::operation::Failure;
 use crate::publish::Publishing;
 use crate::room::Rejection;
 
@@ -52,6 +53,15 @@ pub enum SubscribeError {
 
 fn list(reasons: &[ReasonCode]) -> String {
     reasons.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl From<Failure> for PublishError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Rejected(rejection) => rejection.into(),
+            Failure::Failed(error) => error.into(),
+        }
+    }
 }
 
 impl From<Rejection> for SubscribeError {
@@ -136,12 +146,27 @@ pub enum ConnectError {
     /// The options contradict each other.
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// The store does not give its records.
+    #[error("the store cannot be read: {0}")]
+    Store(#[from] StoreError),
+    /// The store's records cannot be used by this client; they are as they were.
+    #[error("the stored session cannot be used: {0}")]
+    Session(#[from] SessionError),
     /// The runtime cannot run the client.
     #[error("{0}")]
     Runtime(Arc<dyn std::error::Error + Send + Sync>),
     /// The client gave up, or was closed.
     #[error("{0}")]
     Closed(Cause),
+}
+
+impl From<RestoreError> for ConnectError {
+    fn from(error: RestoreError) -> Self {
+        match error {
+            RestoreError::Config(error) => Self::Config(error),
+            RestoreError::Session(error) => Self::Session(error),
+        }
+    }
 }
 
 /// Why a disconnect was not graceful.

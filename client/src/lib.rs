@@ -30,6 +30,7 @@ mod requests;
 mod room;
 mod router;
 mod shared;
+mod store;
 mod stream;
 mod subscription;
 mod unsubscribe;
@@ -37,7 +38,7 @@ mod unsubscribe;
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
-pub use engine::{Engine, Step};
+pub use engine::{Commit, Committed, Engine, Step};
 pub use error::{
     AckError, ConnectError, DisconnectError, PublishError, RequestError, RespondError, SubscribeError, Unsent,
 };
@@ -46,8 +47,11 @@ pub use filter::{Filter, IntoFilters};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
-pub use publish::{Delivery, Enqueuing, Publishing};
+pub use publish::{Delivery, Enqueuing, Pending, Publishing};
 pub use request::Requesting;
+pub use store::{MemoryStore, Store};
+#[cfg(feature = "store-redb")]
+pub use store::{RedbStore, StoreOpenError};
 pub use stream::OnFull;
 pub use subscription::{Messages, Subscribing, Subscription};
 pub use unsubscribe::Unsubscribing;
@@ -57,9 +61,9 @@ pub use sterna_core::packet::{
     SubscribeOptions,
 };
 pub use sterna_core::{
-    AfterPubRec, Attempt, AuthError, Authentication, CancelError, Cause, CleanStart, ClientId, Config,
-    ConfigError, Data, Granted, InDoubt, Instant, Lost, LostKind, MessageId, OperationError, PacketInfo,
-    ProtocolError, QueuePolicy, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionLoss,
-    State, TopicAliases, VersionPolicy, Will,
+    AfterPubRec, Attempt, AuthError, Authentication, Batch, CancelError, Cause, CleanStart, ClientId, Config,
+    ConfigError, Data, Granted, InDoubt, Instant, Key, Lost, LostKind, MessageId, OperationError, PacketInfo,
+    ProtocolError, QueuePolicy, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionError,
+    SessionLoss, State, StoreError, StoreOp, TopicAliases, VersionPolicy, Will,
 };
 pub use sterna_transport::{Endpoint, SocketOptions, UrlError};

@@ -54,6 +54,23 @@ impl Operation {
         }
     }
 
+    /// Until the store has it, or it is known that it will not. It still has to be asked for its answer.
+    pub(crate) fn poll_stored(&mut self, waker: &Waker) -> Poll<Result<(), Failure>> {
+        let Self { handle, ticket } = self;
+        handle.with(|inner| {
+            if let Err(rejection) = ready!(accept(inner, ticket, waker)) {
+                return Poll::Ready(Err(Failure::Rejected(rejection)));
+            }
+            match *ticket {
+                Some(Ticket::Accepted(token)) => {
+                    inner.completions.poll_stored(token, waker).map_err(Failure::Failed)
+                }
+                // It was asked for its answer already, and has given it.
+                _ => Poll::Ready(Err(Failure::Failed(OperationError::Closed))),
+            }
+        })
+    }
+
     /// Until it has its answer.
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Result<Answer, Failure>> {
         let Self { handle, ticket } = self;

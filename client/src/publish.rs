@@ -9,11 +9,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use sterna_core::packet::{Properties, PropertiesBuf, Property, QoS};
-use sterna_core::{CancelError, Data, OperationError, Publish, Receipt};
+use sterna_core::{CancelError, Data, OperationError, Publish, Receipt, Token};
 
 use crate::completion::Answer;
 use crate::error::{PublishError, Unsent};
-use crate::operation::{Failure, Operation};
+use crate::operation::Operation;
 use crate::shared::{Handle, Ticket};
 
 /// A publish: set it up, then await it, [`enqueue`](Self::enqueue) it or [`send`](Self::send) it. Nothing
@@ -193,8 +193,7 @@ fn poll_receipt(operation: &mut Operation, cx: &mut Context<'_>) -> Poll<Result<
         Ok(Answer::Receipt(receipt)) => Ok(receipt),
         // Tokens are not reused: a publish has no other answer.
         Ok(Answer::Granted(_)) => Err(OperationError::Closed.into()),
-        Err(Failure::Rejected(rejection)) => Err(rejection.into()),
-        Err(Failure::Failed(error)) => Err(error.into()),
+        Err(failure) => Err(failure.into()),
     })
 }
 
@@ -231,6 +230,35 @@ impl Future for Enqueuing<'_> {
 pub struct Delivery(Operation);
 
 impl Delivery {
+    pub(crate) fn restored(handle: Arc<Handle>, token: Token) -> Self {
+        Self(Operation::new(handle, Ticket::Accepted(token)))
+    }
+
+    /// Waits until the message is in the client's [`Store`](crate::Store): from then on no crash loses it, and a
+    /// client that is started with this store sends it. Without a store, and for QoS 0, there is nothing to wait
+    /// for. The delivery itself can be awaited afterwards.
+    ///
+    /// ```
+    /// # use sterna_client::{Client, PublishError, QoS};
+    /// # async fn example(client: Client) -> Result<(), PublishError> {
+    /// let mut delivery = client.publish("meter/7", "1024 kWh").qos(QoS::ExactlyOnce).enqueue().await?;
+    /// delivery.stored().await?;
+    /// println!("it will arrive");
+    /// delivery.await?;
+    /// println!("it has arrived");
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`PublishError`]: it ended before it was stored, or the store failed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future has no influence on the publish or the delivery.
+    pub async fn stored(&mut self) -> Result<(), PublishError> {
+        std::future::poll_fn(|cx| self.0.poll_stored(cx.waker())).await.map_err(PublishError::from)
+    }
+
     /// Ends the publish with [`OperationError::Cancelled`], which awaiting it gives then. If it was not sent, it never
     /// is, and its room is free. If it was, the server may have it; it is not sent again.
     ///
@@ -239,6 +267,18 @@ impl Delivery {
     pub fn cancel(&self) -> Result<(), CancelError> {
         self.0.cancel()
     }
+}
+
+/// A publish of an earlier run that the store kept; see [`Client::pending`](crate::Client::pending).
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Pending {
+    /// The topic; `None` when the server has the message already, and only the last two packets of QoS 2 are missing.
+    pub topic: Option<Box<str>>,
+    /// The quality of service.
+    pub qos: QoS,
+    /// Await it for the receipt, or drop it.
+    pub delivery: Delivery,
 }
 
 impl Future for Delivery {

@@ -39,6 +39,14 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// The quality of service of a publish; what is no publish is not stored, as if it had the lowest.
+    pub(crate) fn qos(&self) -> QoS {
+        match self {
+            Self::Publish { qos, .. } => *qos,
+            Self::Subscribe { .. } | Self::Unsubscribe { .. } => QoS::AtMostOnce,
+        }
+    }
+
     pub(crate) fn publish(publish: sterna_core::Publish<'_>) -> Self {
         Self::Publish {
             topic: publish.topic.into(),

@@ -266,6 +266,9 @@ pub struct Config {
     pub client_id: ClientId,
     /// Default: on the first connection.
     pub clean_start: CleanStart,
+    /// With a store: messages that are not acknowledged when the client closes are removed from it, and end as
+    /// `Closed`. Default: off, they are kept.
+    pub discard_on_close: bool,
     /// Session Expiry Interval in seconds (5.0). Default 3,600; `u32::MAX` never expires. A random client
     /// identifier's session is ended by the final DISCONNECT.
     pub session_expiry: u32,
@@ -370,6 +373,7 @@ impl Config {
             bridge: false,
             client_id: ClientId::Random,
             clean_start: CleanStart::FirstConnection,
+            discard_on_close: false,
             session_expiry: 3_600,
             strict_session: false,
             keep_alive: 60,

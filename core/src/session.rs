@@ -119,20 +119,21 @@ impl Batch {
         }
     }
 
-    pub(crate) fn put(&mut self, key: Key, write: impl FnOnce(&mut Vec<u8>)) {
+    /// Adds a record, which `write` appends.
+    pub fn put(&mut self, key: Key, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();
         write(&mut self.bytes);
         self.ops.push((key, Some(start..self.bytes.len())));
     }
 
-    pub(crate) fn delete(&mut self, key: Key) {
+    /// Adds the removal of a record.
+    pub fn delete(&mut self, key: Key) {
         self.ops.push((key, None));
     }
 }
 
 /// Why a session cannot be restored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum RestoreError {
     /// The options contradict each other.
     #[error(transparent)]

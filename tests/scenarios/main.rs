@@ -67,6 +67,7 @@ mod restart;
 mod routing;
 mod servers;
 mod slow;
+mod stored;
 mod tools;
 mod volume;
 

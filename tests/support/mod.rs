@@ -1,4 +1,5 @@
 //! What the integration tests share. Each test file that says `mod support;` compiles it for itself.
 #![allow(dead_code, reason = "no test file uses all of it")]
 
+pub(crate) mod folder;
 pub(crate) mod mosquitto;

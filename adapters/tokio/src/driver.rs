@@ -5,9 +5,10 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sterna_client::{Engine, Instant, Step};
+use sterna_client::{Commit, Committed, Engine, Instant, Step};
 use tokio::io::AsyncWrite;
 use tokio::net::TcpStream;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Sleep;
 
 use crate::net::{Pending, dial, poll_read, poll_write, resolve};
@@ -27,6 +28,8 @@ enum Io {
 pub(crate) struct Driver {
     engine: Engine,
     io: Io,
+    /// What the store is at, on a thread of the runtime's that may block.
+    commit: Option<JoinHandle<Committed>>,
     /// What the engine wants of the socket.
     read: bool,
     write: bool,
@@ -39,7 +42,7 @@ impl Driver {
     /// To be called in the context of the runtime.
     pub(crate) fn new(engine: Engine) -> Self {
         let origin = tokio::time::Instant::now();
-        Self { engine, io: Io::None, read: false, write: false, origin, sleep: None }
+        Self { engine, io: Io::None, commit: None, read: false, write: false, origin, sleep: None }
     }
 
     fn now(&self) -> Instant {
@@ -49,7 +52,8 @@ impl Driver {
     /// Carries on with what is under way; whether anything moved. If not, each direction that is wanted is
     /// registered to wake the task.
     fn transfer(&mut self, cx: &mut Context<'_>) -> bool {
-        match &mut self.io {
+        let committed = self.poll_commit(cx);
+        let transferred = match &mut self.io {
             Io::None => false,
             Io::Resolving(pending) => match pending.as_mut().poll(cx) {
                 Poll::Ready(result) => {
@@ -76,7 +80,20 @@ impl Driver {
                 let read = self.read && self.read(cx);
                 written || read
             }
-        }
+        };
+        committed || transferred
+    }
+
+    fn poll_commit(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(Poll::Ready(result)) = self.commit.as_mut().map(|commit| Pin::new(commit).poll(cx)) else {
+            return false;
+        };
+        self.commit = None;
+        // It is cancelled only with the whole runtime, and this task with it.
+        result.is_ok_and(|committed| {
+            self.engine.handle_committed(committed);
+            true
+        })
     }
 
     fn write(&mut self, cx: &mut Context<'_>) -> bool {
@@ -152,6 +169,7 @@ impl Future for Driver {
                         return Poll::Pending;
                     }
                 }
+                Step::Commit(commit) => this.commit = Some(spawn_blocking(|| Commit::run(commit))),
                 Step::Shutdown => this.shut_down(cx),
                 Step::Close => this.io = Io::None,
                 Step::Finished => return Poll::Ready(()),

@@ -8,6 +8,7 @@ use sterna_core::{Action, Attempt, ConnectOverrides, Credentials, Ingress, Insta
 
 use sterna_transport::Endpoint;
 
+use super::commit::Storage;
 use super::{Drive, Link, Step, lost};
 use crate::dialler::Dialler;
 use crate::shared::Inner;
@@ -23,6 +24,7 @@ const LOW_WATER: usize = 4 << 10;
 impl Drive {
     pub(super) fn poll(&mut self, inner: &mut Inner, now: Instant) -> Step {
         inner.driver_awake(now);
+        self.now = now;
         self.report(inner, now);
         // Without need it only tells the time, from which deadlines of commands count.
         inner.connection.handle_timeout(now);
@@ -47,6 +49,9 @@ impl Drive {
 
     /// Tells the connection what happened.
     fn report(&mut self, inner: &mut Inner, now: Instant) {
+        if let Some(storage) = &mut self.storage {
+            storage.report(inner, now);
+        }
         if self.written > 0 {
             inner.connection.handle_written(now, std::mem::take(&mut self.written));
         }
@@ -176,8 +181,12 @@ impl Drive {
         if std::mem::take(&mut self.close) {
             return Step::Close;
         }
+        let finished = matches!(self.link, Link::None) && inner.is_finished();
+        if let Some(commit) = self.storage.as_mut().and_then(|storage| storage.next(inner, finished)) {
+            return Step::Commit(commit);
+        }
         match &mut self.link {
-            Link::None if inner.is_finished() => Step::Finished,
+            Link::None if finished && self.storage.as_ref().is_none_or(Storage::is_idle) => Step::Finished,
             Link::Resolving { asked: asked @ false, .. } => {
                 *asked = true;
                 Step::Resolve { host: self.endpoint.host.clone(), port: self.endpoint.port }

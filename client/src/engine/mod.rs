@@ -1,5 +1,6 @@
 //! The driver's brain: what an adapter has to carry out, and nothing of how.
 
+mod commit;
 mod drive;
 
 use std::fmt;
@@ -12,13 +13,17 @@ use bytes::{Buf, BytesMut};
 use sterna_core::{Attempt, Instant, Lost, LostKind, Transmit};
 use sterna_transport::{Endpoint, SocketOptions};
 
+pub use self::commit::{Commit, Committed};
+
+use self::commit::Storage;
 use crate::authentication::Authenticator;
 use crate::buffer::ReadBuffer;
 use crate::dialler::Dialler;
 use crate::shared::{Inner, Shared};
+use crate::store::Store;
 
 /// What the adapter carries out next.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Step {
     /// Resolve this name, then call [`Engine::handle_resolved`]. Replaces what was under way.
     Resolve {
@@ -30,6 +35,9 @@ pub enum Step {
     /// Dial this address with [`Engine::socket_options`], then call [`Engine::handle_dialled`]. Replaces what was
     /// under way.
     Dial(SocketAddr),
+    /// [`Commit::run`] this where blocking does no harm, such as on a pool of threads, then call
+    /// [`Engine::handle_committed`]. Meanwhile everything else goes on; there is one at a time.
+    Commit(Commit),
     /// Carry on: resolve or dial further, or, when connected, read into [`Engine::input`] and write
     /// [`Engine::transmit`] as far as possible. If nothing moved, [`Engine::sleep`].
     Transfer {
@@ -90,7 +98,7 @@ enum Link {
 ///    and [`sleep`](Self::sleep); if that says no, go on at 2.
 ///
 /// The handlers only note what happened; `poll` acts on it. Dropping the engine ends the client: every operation
-/// is resolved as closed.
+/// is resolved as closed. With a store, what is not stored by then is stored in that drop, which waits for it.
 pub struct Engine {
     shared: Arc<Shared>,
     drive: Drive,
@@ -112,6 +120,8 @@ struct Drive {
     link: Link,
     transmit: Transmit,
     input: ReadBuffer,
+    storage: Option<Storage>,
+    now: Instant,
     /// Written, and the connection does not know yet.
     written: usize,
     /// The adapter has something to close.
@@ -130,6 +140,7 @@ impl Engine {
         socket: SocketOptions,
         connect_timeout: Duration,
         authenticator: Option<Box<dyn Authenticator>>,
+        store: Option<Box<dyn Store>>,
     ) -> Self {
         let drive = Drive {
             endpoint: endpoints[0].clone(),
@@ -140,6 +151,8 @@ impl Engine {
             link: Link::None,
             transmit: Transmit::new(),
             input: ReadBuffer::new(),
+            storage: store.map(Storage::new),
+            now: Instant::ZERO,
             written: 0,
             close: false,
             traffic: false,
@@ -221,6 +234,13 @@ impl Engine {
         }
     }
 
+    /// The answer to [`Step::Commit`].
+    pub fn handle_committed(&mut self, committed: Committed) {
+        if let Some(storage) = &mut self.drive.storage {
+            storage.handle_committed(committed);
+        }
+    }
+
     /// Where to read to, with room for one read.
     pub fn input(&mut self) -> &mut BytesMut {
         self.drive.input.prepare()
@@ -255,7 +275,13 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        self.shared.with(Inner::die);
+        let Self { shared, drive, .. } = self;
+        shared.with(|inner| {
+            if let Some(storage) = &mut drive.storage {
+                storage.finish(inner, drive.now);
+            }
+            inner.die();
+        });
     }
 }
 

@@ -3,12 +3,14 @@
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
+use sterna_core::packet::QoS;
 use sterna_core::{
     CancelError, Connection, Instant, Publish, PublishError, QueuePolicy, State, Subscribe, SubscribeError,
     Token, Unsubscribe,
 };
 
 use super::{Inner, Subscribing, Ticket};
+use crate::completion::Storing;
 use crate::room::{Command, Rejection};
 
 impl Inner {
@@ -36,8 +38,9 @@ impl Inner {
             // Those who wait were first.
             return Err(PublishError::Full);
         }
+        let storing = self.storing(publish.qos);
         let token = self.connection.publish(self.now, publish)?;
-        self.completions.expect(token);
+        self.completions.expect(token, storing);
         if self.connection.has_output() {
             self.touch();
         }
@@ -104,12 +107,13 @@ impl Inner {
                 }
                 None => return,
             };
+            let qos = self.room.front().map_or(QoS::AtMostOnce, Command::qos);
             match outcome {
                 Err(rejection) if rejection.is_full() => return,
                 Ok(token) => {
                     self.dirty = true;
                     self.note_subscribe(token);
-                    self.completions.expect(token);
+                    self.completions.expect(token, self.storing(qos));
                     if !self.room.admit(outcome, &mut self.wakers) {
                         self.completions.forget(token);
                     }
@@ -129,6 +133,10 @@ impl Inner {
         for filter in filters.as_filters().iter() {
             self.lose_filter(*stream, filter.filter, rejection.into());
         }
+    }
+
+    fn storing(&self, qos: QoS) -> Storing {
+        if self.stores && qos != QoS::AtMostOnce { Storing::Pending } else { Storing::Never }
     }
 
     /// Whether a publish without room waits for it.

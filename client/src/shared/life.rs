@@ -2,16 +2,18 @@
 
 use std::task::Waker;
 
-use sterna_core::{Cause, Disconnect, DisconnectError, Lost, LostKind, State};
+use sterna_core::{Cause, Disconnect, DisconnectError, Lost, LostKind, State, StoreError};
 
 use super::Inner;
 use crate::error::RequestError;
+use crate::events::Event;
 
 impl Inner {
     /// Starts connecting, unless it is up or on its way.
     pub(crate) fn connect(&mut self) {
         // A close that was not reported yet belongs to the life before.
         self.drain_events();
+        self.announce_closed();
         self.closed = None;
         self.connection.connect(self.now);
         self.touch();
@@ -42,6 +44,8 @@ impl Inner {
 
     /// The engine is gone: nothing is carried out any more.
     pub(crate) fn die(&mut self) {
+        self.drain_events();
+        self.announce_closed();
         self.dead = true;
         self.completions.close(&mut self.wakers);
         self.authentications.close(&mut self.wakers);
@@ -55,6 +59,32 @@ impl Inner {
         self.inbox.wake_all(&mut self.wakers);
         self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
         self.events.wake(&mut self.wakers);
+    }
+
+    /// Whether the client has closed and its store has to let go.
+    pub(crate) fn is_releasing(&self) -> bool {
+        self.releasing.is_some()
+    }
+
+    /// The store has let go, so that another client may use it.
+    pub(crate) fn store_released(&mut self, result: Result<(), StoreError>) {
+        if let (Some(cause), Err(error)) = (&mut self.releasing, result)
+            && *cause == Cause::Requested
+        {
+            *cause = Cause::Store(error);
+        }
+        self.announce_closed();
+    }
+
+    /// Says that the client has closed, if that is still to be said.
+    pub(super) fn announce_closed(&mut self) {
+        let Some(cause) = self.releasing.take() else { return };
+        self.closings += 1;
+        self.closed = Some(cause.clone());
+        self.wakers.others.append(&mut self.watchers);
+        self.inbox.wake_all(&mut self.wakers);
+        self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
+        self.events.send(Event::Closed { cause }, &mut self.wakers);
     }
 
     /// How often the client was connected and closed.

@@ -13,11 +13,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
-use sterna_core::{Acknowledge, Cause, CleanStart, Config, ConfigError, Connection, Instant, State, Token};
+use sterna_core::{
+    Acknowledge, Cause, CleanStart, Config, Connection, Instant, RestoreError, Session, State, Token,
+};
+
+use sterna_core::packet::QoS;
 
 use self::authentication::Authentications;
 pub(crate) use self::authentication::Work;
-use crate::completion::Completions;
+use crate::completion::{Completions, Storing};
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
 use crate::lock::{Lock, Wakers};
@@ -105,6 +109,20 @@ struct Subscribing {
     filters: Vec<Box<str>>,
 }
 
+/// A message that the store had.
+#[derive(Debug)]
+pub(crate) struct Restored {
+    pub(crate) token: Token,
+    pub(crate) topic: Option<Box<str>>,
+    pub(crate) qos: QoS,
+}
+
+impl Restored {
+    fn new(pending: sterna_core::Pending<'_>) -> Self {
+        Self { token: pending.token, topic: pending.topic.map(Into::into), qos: pending.qos }
+    }
+}
+
 /// Everything behind the lock.
 #[allow(clippy::struct_excessive_bools)] // Independent facts about the driver and the client.
 pub(crate) struct Inner {
@@ -134,6 +152,12 @@ pub(crate) struct Inner {
     connections: u64,
     closings: u64,
     closed: Option<Cause>,
+    /// There is a store.
+    stores: bool,
+    /// Why the client has closed, while the store lets go: only then is it said.
+    releasing: Option<Cause>,
+    /// What the store had and nobody has asked for yet.
+    restored: Vec<Restored>,
     /// Tasks that wait for the next of these.
     watchers: Vec<Waker>,
     /// The last handle is gone.
@@ -143,21 +167,34 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// With the session of a store, if there is one.
+    ///
     /// # Errors
-    /// The configuration contradicts itself.
+    /// The configuration contradicts itself or the session.
     pub(crate) fn new(
         mut config: Config,
+        session: Option<Session>,
         unclaimed: Unclaimed,
         requests: Requests,
-    ) -> Result<Self, ConfigError> {
+    ) -> Result<Self, RestoreError> {
         config.acknowledge = Acknowledge::Explicit;
         let keeps_session = config.clean_start == CleanStart::Never;
         let now = Instant::ZERO;
+        let stores = session.is_some();
+        let restored: Vec<_> = session.iter().flat_map(Session::pending).map(Restored::new).collect();
+        let mut completions = Completions::default();
+        for message in &restored {
+            completions.expect(message.token, Storing::Stored);
+        }
+        let connection = match session {
+            Some(session) => Connection::restore(config, session, now)?,
+            None => Connection::new(config, now)?,
+        };
         Ok(Self {
-            connection: Connection::new(config, now)?,
+            connection,
             now,
             inbox: Inbox::new(),
-            completions: Completions::default(),
+            completions,
             room: Room::default(),
             events: Broadcast::default(),
             authentications: Authentications::default(),
@@ -173,10 +210,26 @@ impl Inner {
             connections: 0,
             closings: 0,
             closed: None,
+            stores,
+            releasing: None,
+            restored,
             watchers: Vec::new(),
             abandoned: false,
             dead: false,
         })
+    }
+
+    /// Where the client stands. It has closed when its store has let go.
+    pub(crate) fn state(&self) -> State {
+        match self.connection.state() {
+            State::Closed if self.releasing.is_some() => State::Disconnecting,
+            state => state,
+        }
+    }
+
+    /// What the store had, the first time.
+    pub(crate) fn take_restored(&mut self) -> Vec<Restored> {
+        std::mem::take(&mut self.restored)
     }
 
     pub(crate) fn is_dead(&self) -> bool {
@@ -185,7 +238,7 @@ impl Inner {
 
     /// Whether the last handle is gone and nothing is left to do.
     pub(crate) fn is_finished(&self) -> bool {
-        self.abandoned && matches!(self.connection.state(), State::Idle | State::Closed)
+        self.abandoned && matches!(self.state(), State::Idle | State::Closed)
     }
 
     /// The driver is awake and looks at everything.

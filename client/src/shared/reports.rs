@@ -5,7 +5,7 @@ use sterna_core::{OperationError, Token};
 
 use super::{Inner, Subscribing, Work};
 use crate::completion::Answer;
-use crate::error::{RequestError, SubscribeError};
+use crate::error::SubscribeError;
 use crate::events::Event;
 use crate::inbox::Unclaimed;
 
@@ -43,6 +43,7 @@ impl Inner {
     fn handle_event(&mut self, event: sterna_core::Event) {
         use sterna_core::Event as Core;
         let event = match event {
+            Core::Stored { token } => return self.completions.stored(token, &mut self.wakers),
             Core::Published { token, result } => {
                 return self.completions.complete(token, result.map(Answer::Receipt), &mut self.wakers);
             }
@@ -57,7 +58,12 @@ impl Inner {
                 return self.authentications.push(Work::Answer { attempt, accepted, properties });
             }
             Core::Reauthenticated { token, result } => return self.reauthenticated(token, result),
-            Core::Connecting { attempt } => Event::Connecting { attempt },
+            Core::Connecting { attempt } => {
+                // It goes on: a store that was to let go keeps on working.
+                self.announce_closed();
+                self.closed = None;
+                Event::Connecting { attempt }
+            }
             Core::Connected { attempt, session_present } => {
                 self.connections += 1;
                 self.inbox.forget_copies(None);
@@ -72,13 +78,12 @@ impl Inner {
             }
             Core::Offline => Event::Offline,
             Core::Closed { cause } => {
-                self.closings += 1;
-                self.closed = Some(cause.clone());
-                self.wakers.others.append(&mut self.watchers);
                 self.inbox.forget_held();
-                self.inbox.wake_all(&mut self.wakers);
-                self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
-                Event::Closed { cause }
+                self.releasing = Some(cause);
+                if !self.stores {
+                    self.announce_closed();
+                }
+                return;
             }
             Core::Resubscribed { filter, reason } => {
                 if reason.is_error() {

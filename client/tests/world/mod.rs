@@ -10,7 +10,9 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use sterna_client::{Client, ClientBuilder, Engine, Instant, ProtocolVersion, Runtime, Step, VersionPolicy};
+use sterna_client::{
+    Client, ClientBuilder, Commit, Engine, Instant, ProtocolVersion, Runtime, Step, VersionPolicy,
+};
 use sterna_core::packet::{Packet, PacketType};
 use sterna_simulator::broker::{Broker, ConnectionId, Options, Output, Record};
 
@@ -63,6 +65,10 @@ pub struct World {
     pub wakes: Arc<Count>,
     /// How often the engine was polled.
     pub polls: usize,
+    /// The store works only when the test has it: see [`World::commit`].
+    pub slow_store: bool,
+    /// What the store is to do.
+    pub commit: Option<Commit>,
     connection: Option<ConnectionId>,
     connections: u64,
     to_broker: BytesMut,
@@ -94,6 +100,8 @@ impl World {
             write_limit: usize::MAX,
             wakes: Arc::default(),
             polls: 0,
+            slow_store: false,
+            commit: None,
             connection: None,
             connections: 0,
             to_broker: BytesMut::new(),
@@ -173,6 +181,14 @@ impl World {
         }
     }
 
+    /// Has the store do what it is to do; whether there was anything.
+    pub fn store(&mut self) -> bool {
+        let (Some(commit), Some(engine)) = (self.commit.take(), &mut self.engine) else { return false };
+        engine.handle_committed(commit.run());
+        self.settle();
+        true
+    }
+
     /// Loses the network connection without a word.
     pub fn cut(&mut self) {
         if let Some(id) = self.connection.take() {
@@ -248,6 +264,10 @@ impl World {
                     }
                     continue;
                 }
+                Step::Commit(commit) if self.slow_store => {
+                    assert!(self.commit.replace(commit).is_none(), "there is one at a time");
+                }
+                Step::Commit(commit) => engine.handle_committed(commit.run()),
                 Step::Shutdown => {
                     while self.write(&mut engine) {}
                     self.serve();

@@ -117,8 +117,9 @@ impl Connection {
             None => (ReasonCode::NORMAL_DISCONNECTION, PropertiesBuf::new()),
         };
         let v5 = self.version == ProtocolVersion::V5;
-        // A random client identifier is never used again: its session need not linger.
-        let lingers = v5 && self.config.client_id == ClientId::Random && self.config.session_expiry > 0;
+        // A random client identifier is never used again unless a store keeps it: its session need not linger.
+        let random = self.config.client_id == ClientId::Random && self.persistence.is_none();
+        let lingers = v5 && random && self.config.session_expiry > 0;
         if lingers && properties.as_properties().session_expiry_interval().is_none() {
             // A new property in a lawful set.
             let _ = properties.push(Property::SessionExpiryInterval(0));
@@ -193,6 +194,9 @@ impl Connection {
         self.phase = Phase::Closed;
         self.ending = None;
         self.timers.disarm_all();
+        if self.config.discard_on_close {
+            self.drop_messages();
+        }
         if self.waits_for_store(&cause) {
             return;
         }
@@ -214,7 +218,7 @@ impl Connection {
         self.report(Event::Closed { cause });
     }
 
-    /// Without a store nothing is sent any more. The server may still know the packet identifiers: they stay reserved
+    /// Nothing is sent any more. The server may still know the packet identifiers: they stay reserved
     /// until the next connection tells whether its session lives.
     fn drop_messages(&mut self) {
         for (token, packet_id) in self.in_flight.awaited() {
@@ -223,6 +227,7 @@ impl Connection {
         }
         while let Some((token, record)) = self.queue.pop_acknowledged() {
             self.queue.release(record);
+            self.forget_message(token);
             self.publish_failed(token, OperationError::Closed);
         }
     }
