@@ -72,6 +72,8 @@ struct Task {
     /// When the application loses its patience.
     drop_at: Option<u64>,
     since: u64,
+    /// It was on the disk.
+    is_stored: bool,
     /// The stream that comes of it may end: its filter was unsubscribed.
     may_end: bool,
 }
@@ -105,6 +107,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) promises: &'a mut Promises,
     /// A subscription may be refused in this run.
     pub(super) may_refuse: bool,
+    pub(super) has_store: bool,
 }
 
 /// See the module. It ends with its process.
@@ -168,7 +171,7 @@ impl Application {
         let flag = Flag::raised();
         let waker = Waker::from(flag.clone());
         let drop_at = drop_after.map(|after| now + after);
-        self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now, may_end: self.is_ending });
+        self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now, is_stored: false, may_end: self.is_ending });
     }
 
     pub(super) fn connect(&mut self, around: &mut Surroundings<'_>) {
@@ -177,6 +180,13 @@ impl Application {
         let connecting = self.client.connect();
         self.start(Operation::Connect(connecting), None, None, around.now);
         self.poll_task(self.tasks.len() - 1, around);
+    }
+
+    /// What an earlier process left in the store is awaited like everything else.
+    pub(super) fn await_restored(&mut self, around: &mut Surroundings<'_>) {
+        for pending in self.client.pending() {
+            self.start(Operation::Deliver(pending.delivery), None, None, around.now);
+        }
     }
 
     pub(super) fn disconnect(&mut self, at_once: bool, now: u64) {
@@ -419,8 +429,17 @@ impl Application {
                 around.promises.resolved(number, &result, around.findings);
             }
             Operation::Deliver(future) => {
+                if !task.is_stored && task.number.is_some() {
+                    let stored = std::pin::pin!(future.stored()).poll(&mut cx);
+                    task.is_stored = stored.is_ready();
+                    if around.has_store && matches!(stored, Poll::Ready(Ok(()))) {
+                        around.promises.stand(number, Standing::Stored);
+                    }
+                }
                 let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
-                around.promises.resolved(number, &result, around.findings);
+                if task.number.is_some() {
+                    around.promises.resolved(number, &result, around.findings);
+                }
             }
             Operation::Enqueue(future) => {
                 let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };

@@ -2,6 +2,7 @@
 
 mod application;
 mod describe;
+mod disk;
 mod findings;
 mod network;
 mod plan;

@@ -60,6 +60,9 @@ impl World {
             .ack(setup.ack)
             .unclaimed(setup.unclaimed)
             .configure(|config| configure(config, &setup));
+        if setup.has_store {
+            builder = builder.store(process.disk.clone());
+        }
         if setup.will {
             let (topic, payload) = ("t/0".into(), b"will".as_slice().into());
             builder = builder.will(Will {
@@ -96,6 +99,7 @@ impl World {
         let mut around = self.surroundings(client);
         // A client that has closed takes nothing before it is started again.
         application.connect(&mut around);
+        application.await_restored(&mut around);
         for (filter, qos) in setup.subscriptions {
             let habits =
                 Habits { filter: Some(filter), mode: setup.ack, reading: Reading::Eager, acking: Acking::AtOnce };
@@ -112,6 +116,12 @@ impl World {
         process.doom = None;
         process.engine = None;
         process.application = None;
+        if let Some((_, commit)) = process.commit.take()
+            && process.random.percent(50)
+        {
+            // The disk had it already, and nobody was told.
+            let _ = commit.run();
+        }
         process.io = Io::None;
         process.reconnect_at = None;
         process.close_pause = None;
@@ -127,8 +137,9 @@ impl World {
         let setup = &self.setup.clients[client];
         let falls_back = matches!(setup.version, VersionPolicy::Automatic { .. });
         let keeps_session = setup.clean_start == CleanStart::Never || falls_back;
-        self.wires[client].died(false);
-        self.promises.died(client, false, keeps_session);
+        let has_store = setup.has_store;
+        self.wires[client].died(has_store);
+        self.promises.died(client, has_store, keeps_session);
         if !self.is_settling && self.setup.clients[client].unclaimed == sterna_client::Unclaimed::Drop {
             self.promises.loosen(client);
         }
@@ -151,7 +162,8 @@ impl World {
         let now = self.now;
         let process = &self.processes[client];
         let Some(engine) = &process.engine else { return false };
-        if process.flag.is_raised() {
+        let is_committed = process.commit.as_ref().is_some_and(|(at, _)| *at <= now);
+        if process.flag.is_raised() || is_committed {
             return true;
         }
         let client_now = now + process.clock_offset;
@@ -174,7 +186,8 @@ impl World {
     /// Carries out the engine's steps until it sleeps; whether anything moved.
     pub(super) fn drive(&mut self, client: usize) -> bool {
         self.processes[client].flag.take();
-        let mut moved = self.transfer(client);
+        let mut moved = self.commit(client);
+        moved |= self.processes[client].engine.is_some() && self.transfer(client);
         let mut restless = 0;
         for round in 0.. {
             if self.findings.first.is_some() || self.is_doomed(client) {
@@ -230,6 +243,12 @@ impl World {
             Step::Resolve { .. } => self.resolve(client),
             Step::Dial(address) => self.dial(client, address),
             Step::Transfer { .. } => {}
+            Step::Commit(commit) => {
+                let process = &mut self.processes[client];
+                let pause = process.random.pick(&[0, 0, 10, 2_000, 50_000]);
+                process.commit = Some((now + pause, commit));
+                return self.commit(client) && self.processes[client].engine.is_none();
+            }
             Step::Shutdown => {
                 while self.write(client) {}
                 let process = &mut self.processes[client];
@@ -256,6 +275,21 @@ impl World {
             }
         }
         false
+    }
+
+    /// Ends the commit that is due; whether there was one.
+    fn commit(&mut self, client: usize) -> bool {
+        let now = self.now;
+        let Some((_, commit)) = self.processes[client].commit.take_if(|(at, _)| *at <= now) else { return false };
+        let committed = commit.run();
+        self.trace.note(now, "commits", client as u64, || format!("{committed:?}"));
+        self.report.commits += 1;
+        if !self.is_doomed(client)
+            && let Some(engine) = &mut self.processes[client].engine
+        {
+            engine.handle_committed(committed);
+        }
+        true
     }
 
     fn resolve(&mut self, client: usize) {
@@ -415,7 +449,7 @@ impl World {
     /// The application hears that its client has closed, and starts it again later.
     pub(super) fn notice_close(&mut self, client: usize) {
         let Some(application) = &self.processes[client].application else { return };
-        let waits = self.processes[client].reconnect_at.is_some();
+        let waits = self.processes[client].reconnect_at.is_some() || self.processes[client].ends_at.is_some();
         if waits || self.is_ending || application.client.state() != State::Closed {
             return;
         }
@@ -423,11 +457,17 @@ impl World {
         application.closed(&mut self.surroundings(client));
         self.wires[client].closed();
         self.trace.note(self.now, "closed", client as u64, String::new);
+        let has_store = self.setup.clients[client].has_store;
         let process = &mut self.processes[client];
         process.application = Some(application);
         let drawn = process.random.span(1, 5_000_000);
         let pause = if self.is_settling { 1 } else { process.close_pause.take().unwrap_or(drawn) };
-        process.reconnect_at = Some(self.now + pause);
+        if has_store {
+            // What the store keeps is the next process's.
+            process.ends_at = Some(self.now + pause);
+        } else {
+            process.reconnect_at = Some(self.now + pause);
+        }
     }
 
     pub(super) fn connect_again(&mut self, client: usize) {

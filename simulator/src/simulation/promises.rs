@@ -165,6 +165,11 @@ impl Promises {
                 OperationError::Lost => qos == QoS::AtMostOnce,
                 OperationError::SessionLost => qos == QoS::ExactlyOnce && lost_session,
                 OperationError::Stalled => account.was_paused,
+                // The next process sends it.
+                OperationError::Kept => {
+                    message.standing = Standing::Stored;
+                    account.has_closed
+                }
                 OperationError::Closed => account.has_closed,
                 #[allow(unreachable_patterns)] // What later versions add has no excuse here.
                 _ => false,
@@ -336,7 +341,7 @@ impl Promises {
         let account = &mut self.accounts[client];
         account.handed.clear();
         account.latest.clear();
-        account.is_loose = false;
+        account.is_loose &= has_store;
         account.has_rerouted = false;
         account.has_amnesia |= keeps_session && !has_store;
         if has_store {

@@ -58,6 +58,8 @@ pub struct Report {
     pub faults: [u64; FAULTS.len()],
     /// Network connections made.
     pub connections: u64,
+    /// Commits of stores.
+    pub commits: u64,
     /// Messages handed in by applications, by QoS.
     pub offered: [u64; 3],
     /// Copies that applications got, by QoS.
@@ -76,6 +78,7 @@ impl Report {
         self.runs += other.runs.max(1);
         self.simulated += other.simulated;
         self.connections += other.connections;
+        self.commits += other.commits;
         self.redelivered += other.redelivered;
         self.steps += other.steps;
         self.hash ^= other.hash;
@@ -91,7 +94,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let hours = self.simulated as f64 / 3.6e9;
         writeln!(f, "{} runs, {hours:.1} simulated hours, {} steps", self.runs, self.steps)?;
-        writeln!(f, "{} network connections", self.connections)?;
+        writeln!(f, "{} network connections, {} commits of stores", self.connections, self.commits)?;
         writeln!(f, "messages published by QoS: {:?}", self.offered)?;
         writeln!(f, "messages delivered by QoS: {:?}, {} of them again", self.delivered, self.redelivered)?;
         for (name, count) in FAULTS.iter().zip(self.faults) {

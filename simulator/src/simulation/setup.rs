@@ -68,6 +68,8 @@ pub(super) struct ClientSetup {
     pub(super) unclaimed: Unclaimed,
     pub(super) packet_events: bool,
     pub(super) will: bool,
+    /// Its session outlives the process.
+    pub(super) has_store: bool,
     /// What each life of it subscribes to at once.
     pub(super) subscriptions: Vec<(&'static str, QoS)>,
 }
@@ -167,6 +169,9 @@ impl ClientSetup {
         setup.address = if random.percent(80) { Address::Number } else { Address::Name(random.below(3) as u8) };
         setup.clean_start = random.pick(&[CleanStart::Never, CleanStart::Never, CleanStart::FirstConnection, CleanStart::Always]);
         setup.session_expiry = random.pick(&[u32::MAX, u32::MAX, 3_600, 100, 3, 0]);
+        if setup.has_store {
+            setup.clean_start = CleanStart::Never;
+        }
         setup.ack = random.pick(&[AckMode::OnNext, AckMode::OnNext, AckMode::Manual, AckMode::OnReceipt]);
         setup.unclaimed = random.pick(&[Unclaimed::Hold, Unclaimed::Drop]);
         let wanted = random.pick(&[0, 1, 1, 1, 2, 3]);
@@ -211,6 +216,7 @@ impl ClientSetup {
             unclaimed: Unclaimed::Hold,
             packet_events: random.percent(10),
             will: random.percent(10),
+            has_store: random.percent(50),
             subscriptions: Vec::new(),
         }
     }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use sterna_client::{
-    Config, Engine, ProtocolVersion, QoS, ReasonCode, Reconnect, ServerClose, VersionPolicy,
+    Commit, Config, Engine, ProtocolVersion, QoS, ReasonCode, Reconnect, ServerClose, VersionPolicy,
 };
 
 use super::application::{Application, Flag, Surroundings};
+use super::disk::Disk;
 use super::findings::{Findings, Violation};
 use super::network::Link;
 use super::plan::{Death, Event, Misdeed, Plan};
@@ -65,6 +66,9 @@ pub(super) struct Process {
     /// All handles are gone; the process is gone then at the latest.
     pub(super) ends_at: Option<u64>,
     pub(super) random: Random,
+    pub(super) disk: Disk,
+    /// A commit under way, and when it is done.
+    pub(super) commit: Option<(u64, Commit)>,
     /// An answer may be missing that nothing but a new connection brings.
     pub(super) needs_reconnect: bool,
 }
@@ -262,6 +266,7 @@ impl World {
             findings: &mut self.findings,
             promises: &mut self.promises,
             may_refuse: self.may_refuse,
+            has_store: self.setup.clients[client].has_store,
         }
     }
 
@@ -302,6 +307,8 @@ impl Process {
             close_pause: None,
             ends_at: None,
             random: Random::of(seed, 1_000 + client as u64),
+            disk: Disk::default(),
+            commit: None,
             needs_reconnect: false,
         }
     }
@@ -320,7 +327,8 @@ impl Process {
             _ => None,
         };
         let application = self.application.as_ref().and_then(|application| application.next(now));
-        [deadline, io, application, self.reconnect_at, self.ends_at].into_iter().flatten().min()
+        let commit = self.commit.as_ref().map(|(at, _)| (*at).max(now + 1));
+        [deadline, io, application, commit, self.reconnect_at, self.ends_at].into_iter().flatten().min()
     }
 }
 
