@@ -47,6 +47,16 @@ pub enum Bug {
     AckTimerNotArmed,
     /// PUBRELs are sent again in the order of their identifiers.
     ReleasesOutOfOrder,
+    /// A received QoS 2 identifier is forgotten when the process ends.
+    ReceivedForgottenOnRestart,
+    /// PUBLISH leaves before its record is stored.
+    StoredAfterSending,
+    /// PUBREL leaves before its record is stored.
+    ReleasedBeforeStored,
+    /// PUBREC leaves before its record is stored.
+    ReceivedBeforeStored,
+    /// PUBCOMP leaves before the removal of its record is stored.
+    CompletedBeforeStored,
     /// The flush after the last acknowledgement is forgotten: what waits for the window goes on waiting.
     WindowNotRefilled,
 }

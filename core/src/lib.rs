@@ -72,6 +72,7 @@ extern crate alloc;
 #[cfg(all(feature = "std", not(test)))]
 extern crate std;
 
+mod bug;
 mod command;
 mod config;
 mod connection;
@@ -86,6 +87,8 @@ pub mod topic;
 
 /// The buffers that [`Connection`] reads from and writes to.
 pub use bytes;
+#[cfg(feature = "planted-bugs")]
+pub use bug::Bug;
 pub use command::{Auth, ConnectOverrides, Credentials, Data, Disconnect, Publish, Subscribe, Unsubscribe};
 pub use config::{
     Acknowledge, AfterPubRec, Authentication, CleanStart, ClientId, Config, InDoubt, QueuePolicy, Reconnect,

@@ -1,10 +1,12 @@
 //! What happens when a deadline passes, and the deadlines that follow from other times.
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use super::state::Phase;
 use super::timer::Timer;
 use super::{Connection, Ping};
+use crate::bug::Bug;
 use crate::error::{Cause, OperationError};
 use crate::packet::{PROTOCOL_MAXIMUM_PACKET_SIZE, Packet};
 use crate::time::Instant;
@@ -89,7 +91,8 @@ impl Connection {
         } else {
             self.last_sent.min(self.last_received)
         };
-        Some(since + interval)
+        let late = if self.has_bug(Bug::KeepAliveLate) { interval / 2 } else { Duration::ZERO };
+        Some(since + interval + late)
     }
 
     pub(super) fn write_deadline(&self) -> Option<Instant> {

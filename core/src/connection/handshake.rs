@@ -12,6 +12,7 @@ use super::queue::Request;
 use super::state::{Input, Phase};
 use super::timer::Timer;
 use crate::command::{ConnectOverrides, Credentials};
+use crate::bug::Bug;
 use crate::config::{AfterPubRec, CleanStart, ClientId, InDoubt, VersionPolicy};
 use crate::error::{Cause, OperationError, ProtocolError};
 use crate::event::{Action, Attempt, Event, Granted, Receipt};
@@ -178,7 +179,8 @@ impl Connection {
         let server = Server::new(connack, self.version, self.config.keep_alive, self.config.session_expiry);
         // 3.1 does not tell: its session is there if it was not clean, and subscribing again is harmless.
         let silent = self.version == ProtocolVersion::V3_1;
-        let resumed = if silent { !self.clean_start && self.session.exists } else { connack.session_present };
+        let ignores = self.has_bug(Bug::SessionPresentIgnored) && self.session.exists;
+        let resumed = if silent || ignores { !self.clean_start && self.session.exists } else { connack.session_present };
         // Whether it is the session that we know: a CONNECT whose answer was lost may have begun another.
         let unsure = silent || self.session.unanswered > 1;
         self.session = ServerSession {
@@ -193,7 +195,9 @@ impl Connection {
             up_since: Some(self.now),
             unanswered: 0,
         };
-        self.start_aliases(server.topic_alias_maximum);
+        if !(self.has_bug(Bug::AliasKeptOverReconnect) && self.session.known) {
+            self.start_aliases(server.topic_alias_maximum);
+        }
         self.server = Some(Box::new(server));
         self.servers.accepted();
         if assigned || self.stored_version() != Some(self.version) {
@@ -208,7 +212,7 @@ impl Connection {
             self.received.resumed_unsurely();
         }
         if unsure || !resumed {
-            self.subscriptions.unconfirm(self.config.resubscribe);
+            self.subscriptions.unconfirm(self.config.resubscribe && !self.has_bug(Bug::SubscriptionsForgotten));
         }
         self.resume(resumed);
         if self.ending.is_some() {

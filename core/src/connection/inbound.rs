@@ -10,6 +10,7 @@ use super::state::Phase;
 use super::timer::Timer;
 use super::window::Since;
 use super::{Connection, Ingress, MESSAGE_OVERHEAD};
+use crate::bug::Bug;
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
 use crate::message::Message;
@@ -203,6 +204,9 @@ impl Connection {
         let repeated = matches!(entry.stage, Stage::Released { .. });
         if ack.reason.is_error() {
             if !repeated {
+                if self.has_bug(Bug::SlotLeakedOnRefusal) {
+                    self.in_flight.leak_place(QoS::ExactlyOnce);
+                }
                 self.complete_publish(packet_id, ack.reason, ack.properties);
             }
             return Ok(());
@@ -313,6 +317,9 @@ impl Connection {
         if !self.in_flight.is_awaited() {
             self.timers.disarm(Timer::Ack);
         }
+        if self.has_bug(Bug::WindowNotRefilled) {
+            return;
+        }
         self.flush();
     }
 
@@ -370,6 +377,10 @@ impl Connection {
                 return Ok(());
             }
         };
+        if let Some(id) = id.filter(|_| self.has_bug(Bug::AcknowledgedOnArrival)) {
+            // It was just taken in.
+            let _ = self.acknowledge_message(id, ReasonCode::SUCCESS);
+        }
         let packet = self.take_bytes(input, size);
         let Offsets { topic, properties, payload } = message;
         let message = Message { packet, aliased, topic, properties, payload, qos, retain, duplicate, id };

@@ -22,6 +22,8 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use findings::Violation;
+#[cfg(feature = "planted-bugs")]
+pub use sterna_core::Bug;
 pub use report::{FAULTS, Report};
 
 use plan::Plan;
@@ -42,6 +44,18 @@ pub struct Failure {
 /// The first invariant that did not hold.
 pub fn run(seed: u64) -> Result<Report, Box<Failure>> {
     let plan = Plan::draw(seed);
+    let result = execute(&plan, false).0;
+    result.map_err(|violation| Box::new(Failure { seed, violation }))
+}
+
+/// Runs one seed with clients that have a fault.
+///
+/// # Errors
+/// The first invariant that did not hold.
+#[cfg(feature = "planted-bugs")]
+pub fn run_with(bug: Bug, seed: u64) -> Result<Report, Box<Failure>> {
+    let mut plan = Plan::draw(seed);
+    plan.setup.bug = Some(bug);
     execute(&plan, false).0.map_err(|violation| Box::new(Failure { seed, violation }))
 }
 

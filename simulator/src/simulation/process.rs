@@ -59,7 +59,13 @@ impl World {
             .client_id(setup.id.as_str())
             .ack(setup.ack)
             .unclaimed(setup.unclaimed)
-            .configure(|config| configure(config, &setup));
+            .configure(|config| {
+                configure(config, &setup);
+                #[cfg(feature = "planted-bugs")]
+                {
+                    config.bug = self.setup.bug;
+                }
+            });
         if setup.has_store {
             builder = builder.store(process.disk.clone());
         }

@@ -80,6 +80,8 @@ pub(super) struct Setup {
     pub(super) network: Network,
     pub(super) broker: Options,
     pub(super) clients: Vec<ClientSetup>,
+    #[cfg(feature = "planted-bugs")]
+    pub(super) bug: Option<sterna_core::Bug>,
 }
 
 const SECOND: u64 = 1_000_000;
@@ -101,7 +103,13 @@ impl Setup {
             // A will that the server does not take ends every attempt.
             client.will = false;
         }
-        Self { network: Network::draw(random), broker, clients }
+        Self {
+            network: Network::draw(random),
+            broker,
+            clients,
+            #[cfg(feature = "planted-bugs")]
+            bug: None,
+        }
     }
 }
 
