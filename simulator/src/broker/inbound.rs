@@ -77,6 +77,9 @@ impl Broker {
     }
 
     fn misbehave(&mut self, id: ConnectionId, packet: &Packet<'_>, action: OnReceive) {
+        if let Packet::Publish(publish) = packet {
+            self.learn_alias(id, publish);
+        }
         match action {
             OnReceive::Close => self.abort(id),
             OnReceive::Discard => {}
@@ -94,6 +97,15 @@ impl Broker {
                     connection.is_reading = false;
                 }
             }
+        }
+    }
+
+    /// A message that is not taken sets its topic alias all the same: the client cannot know.
+    fn learn_alias(&mut self, id: ConnectionId, publish: &Publish<'_>) {
+        if let (Some(alias), Some(connection)) = (publish.properties.topic_alias(), self.connections.get_mut(&id))
+            && !publish.topic.is_empty()
+        {
+            connection.aliases.insert(alias, publish.topic.to_owned());
         }
     }
 

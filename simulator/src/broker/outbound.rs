@@ -71,7 +71,7 @@ impl Broker {
             if !connection.takes_messages(&self.options) {
                 return;
             }
-            match session.next(connection.window, self.now) {
+            match session.next(connection.window, self.now, self.options.lowest_packet_identifiers) {
                 Some(Next::Publish { packet_id, delivery, duplicate }) => {
                     if !self.send_publish(id, packet_id, &delivery, duplicate)
                         && let Some(session) = self.sessions.get_mut(client)

@@ -102,8 +102,8 @@ impl Session {
     }
 
     /// What is to be sent now, with at most `window` unacknowledged PUBLISH packets: what an earlier connection sent,
-    /// then new messages.
-    pub(super) fn next(&mut self, window: usize, now: Instant) -> Option<Next> {
+    /// then new messages, with the `lowest` free packet identifier or the next one.
+    pub(super) fn next(&mut self, window: usize, now: Instant, lowest: bool) -> Option<Next> {
         while let Some(&packet_id) = self.again.front() {
             let entry = self.in_flight.get_mut(&packet_id).filter(|entry| !entry.is_sent);
             let Some(entry) = entry else {
@@ -130,6 +130,9 @@ impl Session {
             self.queued_bytes -= delivery.message.size();
             if delivery.message.is_expired(now) {
                 continue; // [MQTT-3.3.2-5]
+            }
+            if lowest {
+                self.last_packet_id = 0;
             }
             let packet_id = self.new_packet_id();
             self.in_window += 1;

@@ -5,15 +5,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
 
 use futures_core::Stream as _;
 use sterna_client::{
-    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Messages, Publishing, QoS, ReasonCode,
+    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Messages, PropertiesBuf, Property, Publishing, QoS, ReasonCode,
     State, SubscribeError, Subscribing, Subscription, Unsubscribing,
 };
 
 use super::findings::Findings;
-use super::plan::{Acking, Event, How, Reading};
+use super::plan::{Acking, Event, How, Patience, Reading};
 use super::promises::{Promises, Standing};
 use super::wire::number_of;
 
@@ -72,6 +73,8 @@ struct Task {
     /// When the application loses its patience.
     drop_at: Option<u64>,
     since: u64,
+    /// It is cancelled rather than dropped.
+    cancels: bool,
     /// It was on the disk.
     is_stored: bool,
     /// The stream that comes of it may end: its filter was unsubscribed.
@@ -108,6 +111,7 @@ pub(super) struct Surroundings<'a> {
     /// A subscription may be refused in this run.
     pub(super) may_refuse: bool,
     pub(super) has_store: bool,
+    pub(super) is_v5: bool,
 }
 
 /// See the module. It ends with its process.
@@ -171,7 +175,7 @@ impl Application {
         let flag = Flag::raised();
         let waker = Waker::from(flag.clone());
         let drop_at = drop_after.map(|after| now + after);
-        self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now, is_stored: false, may_end: self.is_ending });
+        self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now, is_stored: false, cancels: false, may_end: self.is_ending });
     }
 
     pub(super) fn connect(&mut self, around: &mut Surroundings<'_>) {
@@ -199,11 +203,26 @@ impl Application {
     }
 
     pub(super) fn publish(&mut self, event: &Event, around: &mut Surroundings<'_>) {
-        let Event::Publish { topic, qos, retain, size, how, count, drop_after, .. } = *event else { return };
+        let Event::Publish { topic, qos, retain, size, how, count, patience, .. } = *event else { return };
+        let drop_after = match patience {
+            Patience::DropAfter(after) | Patience::CancelAfter(after) => Some(after),
+            _ => None,
+        };
+        let may_end = !matches!(patience, Patience::Endless | Patience::DropAfter(_));
         for _ in 0..count {
-            let number = around.promises.offer(around.client, topic, qos);
+            let number = around.promises.offer(around.client, topic, qos, may_end);
             let payload = format!("{number:08x}{:size$}", "").into_bytes();
-            let publishing = self.client.publish(topic, payload).qos(qos).retain(retain);
+            let mut publishing = self.client.publish(topic, payload).qos(qos).retain(retain);
+            match patience {
+                Patience::Deadline(after) => publishing = publishing.deadline(Duration::from_micros(after)),
+                Patience::Expiry(seconds) if around.is_v5 => {
+                    let mut properties = PropertiesBuf::new();
+                    if properties.push(Property::MessageExpiryInterval(seconds)).is_ok() {
+                        publishing = publishing.properties(properties);
+                    }
+                }
+                _ => {}
+            }
             let operation = match how {
                 How::Await => Operation::Publish(publishing),
                 How::Enqueue => Operation::Enqueue(publishing.enqueue()),
@@ -221,6 +240,7 @@ impl Application {
             self.start(operation, Some(number), drop_after, around.now);
             // The order of the calls is that of the numbers.
             let last = self.tasks.len() - 1;
+            self.tasks[last].cancels = matches!(patience, Patience::CancelAfter(_));
             self.poll_task(last, around);
         }
     }
@@ -359,6 +379,13 @@ impl Application {
         while index < self.tasks.len() {
             let task = &mut self.tasks[index];
             if task.drop_at.is_some_and(|at| at <= around.now) {
+                if let (Operation::Deliver(delivery), true) = (&task.operation, task.cancels) {
+                    // It may be too late, or done.
+                    let _ = delivery.cancel();
+                    task.drop_at = None;
+                    task.flag.raise();
+                    continue;
+                }
                 self.give_up(index, around);
                 any = true;
                 continue;

@@ -16,6 +16,20 @@ pub(super) enum How {
     Send,
 }
 
+/// How long the application waits for a publish; times in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Patience {
+    Endless,
+    /// It drops the future.
+    DropAfter(u64),
+    /// It cancels the message, where it can.
+    CancelAfter(u64),
+    /// It told the client.
+    Deadline(u64),
+    /// The message expires after so many seconds, where the version has that.
+    Expiry(u32),
+}
+
 /// How a stream is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reading {
@@ -78,7 +92,7 @@ pub(super) enum Misdeed {
 /// One thing that happens; times in microseconds. `client` is an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
-    Publish { client: usize, topic: &'static str, qos: QoS, retain: bool, size: usize, how: How, count: usize, drop_after: Option<u64> },
+    Publish { client: usize, topic: &'static str, qos: QoS, retain: bool, size: usize, how: How, count: usize, patience: Patience },
     Subscribe { client: usize, filter: &'static str, qos: QoS, mode: AckMode, reading: Reading, acking: Acking, sent: bool, drop_after: Option<u64> },
     Unsubscribe { client: usize, filter: &'static str, drop_after: Option<u64> },
     EndStream { client: usize, unsubscribe: bool },
@@ -88,7 +102,8 @@ pub(super) enum Event {
     Reconnect { client: usize },
     Disconnect { client: usize, at_once: bool, back_after: u64 },
     DropHandles { client: usize, back_after: u64 },
-    Crash { client: usize, after_steps: u64, death: Death, back_after: u64 },
+    /// `at_commit`: the steps are counted from the next commit of its store on.
+    Crash { client: usize, after_steps: u64, at_commit: bool, death: Death, back_after: u64 },
     Freeze { client: usize, lasts: u64 },
     ClockJump { client: usize, by: u64 },
     Reset { client: usize },
@@ -172,7 +187,17 @@ fn draw_publish(random: &mut Random, client: usize) -> Event {
         size: if random.percent(90) { random.below(60) as usize } else { random.pick(&[200, 1_500, 5_000]) },
         how: random.pick(&[How::Await, How::Enqueue, How::Send]),
         count: if is_flood { random.within(10, 60) as usize } else { random.pick(&[1, 1, 1, 2, 5]) },
-        drop_after: random.percent(10).then(|| random.span(1, SECOND)),
+        patience: draw_patience(random),
+    }
+}
+
+fn draw_patience(random: &mut Random) -> Patience {
+    match random.below(30) {
+        0..=2 => Patience::DropAfter(random.span(1, SECOND)),
+        3 => Patience::CancelAfter(random.span(1, 10 * SECOND)),
+        4 => Patience::Deadline(random.span(1, 30 * SECOND)),
+        5 => Patience::Expiry(random.span(1, 60) as u32),
+        _ => Patience::Endless,
     }
 }
 
@@ -194,6 +219,7 @@ fn draw_broker_or_process_trouble(random: &mut Random, client: usize, kind: u64)
         20..25 => Event::Crash {
             client,
             after_steps: random.span(1, 64),
+            at_commit: random.percent(50),
             death: random.pick(&[Death::Closed, Death::Reset, Death::Silent]),
             back_after,
         },

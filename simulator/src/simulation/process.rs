@@ -154,8 +154,11 @@ impl World {
     /// One more step is done; whether it was the process's last.
     fn is_doomed(&mut self, client: usize) -> bool {
         let Some(doom) = &mut self.processes[client].doom else { return false };
+        if doom.waits {
+            return false;
+        }
         doom.steps -= 1;
-        let Doom { steps, death, back_after } = *doom;
+        let Doom { steps, death, back_after, .. } = *doom;
         if steps == 0 {
             self.fault(Fault::Crash);
             self.kill(client, death, Some(back_after));
@@ -253,6 +256,9 @@ impl World {
                 let process = &mut self.processes[client];
                 let pause = process.random.pick(&[0, 0, 10, 2_000, 50_000]);
                 process.commit = Some((now + pause, commit));
+                if let Some(doom) = &mut process.doom {
+                    doom.waits = false;
+                }
                 return self.commit(client) && self.processes[client].engine.is_none();
             }
             Step::Shutdown => {

@@ -3,9 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sterna_client::{OperationError, PublishError, QoS, ReasonCode};
+use sterna_client::{OperationError, PublishError, QoS, QueuePolicy, ReasonCode};
 
 use super::findings::Findings;
+use super::setup::ClientSetup;
 
 /// Where a message stands with its publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +34,8 @@ struct Promise {
     session: u64,
     /// The publisher's sessions that had ended when it was handed in.
     sessions_before: u64,
+    /// It may be given up: it has a deadline, expires or is cancelled.
+    may_end: bool,
 }
 
 /// What concerns one client.
@@ -46,6 +49,10 @@ struct Account {
     has_amnesia: bool,
     /// The client closed, or was refused for good: what waited has ended.
     has_closed: bool,
+    /// Some of its messages have an end of their own.
+    gives_up: bool,
+    /// Its queue drops messages.
+    may_drop: bool,
     /// The application let go of streams, or has some that are acknowledged unread.
     is_loose: bool,
     /// Streams were dropped, and what they had was given to others out of its turn.
@@ -97,10 +104,12 @@ pub(super) struct Promises {
 }
 
 impl Promises {
-    pub(super) fn new(clients: usize, excuses: Excuses) -> Self {
+    pub(super) fn new(clients: &[ClientSetup], excuses: Excuses) -> Self {
+        let drops = |setup: &ClientSetup| !matches!(setup.queue_policy, QueuePolicy::Wait | QueuePolicy::Reject);
+        let account = |setup| Account { may_drop: drops(setup), ..Account::default() };
         Self {
             messages: Vec::new(),
-            accounts: (0..clients).map(|_| Account::default()).collect(),
+            accounts: clients.iter().map(account).collect(),
             excuses,
             sequence: 0,
             delivered: [0; 3],
@@ -109,10 +118,11 @@ impl Promises {
     }
 
     /// The application hands a message in; its number.
-    pub(super) fn offer(&mut self, publisher: usize, topic: &'static str, qos: QoS) -> u32 {
+    pub(super) fn offer(&mut self, publisher: usize, topic: &'static str, qos: QoS, may_end: bool) -> u32 {
+        self.accounts[publisher].gives_up |= may_end;
         let sessions_before = self.accounts[publisher].sessions_known;
         let (standing, taken, session) = (Standing::Offered, 0, 0);
-        self.messages.push(Promise { publisher, topic, qos, standing, taken, session, sessions_before });
+        self.messages.push(Promise { publisher, topic, qos, standing, taken, session, sessions_before, may_end });
         self.messages.len() as u32 - 1
     }
 
@@ -126,6 +136,11 @@ impl Promises {
         if message.standing == Standing::Offered {
             message.standing = Standing::Void;
         }
+    }
+
+    /// Whether the application may have given this message up.
+    pub(super) fn may_end(&self, number: Option<u32>) -> bool {
+        number.and_then(|number| self.messages.get(number as usize)).is_some_and(|message| message.may_end)
     }
 
     pub(super) fn topic_of(&self, number: u32) -> Option<&'static str> {
@@ -164,6 +179,10 @@ impl Promises {
                 OperationError::Limit(_) | OperationError::UnsupportedByVersion => self.excuses.limits,
                 OperationError::Lost => qos == QoS::AtMostOnce,
                 OperationError::SessionLost => qos == QoS::ExactlyOnce && lost_session,
+                OperationError::Cancelled | OperationError::DeadlinePassed | OperationError::Expired => {
+                    message.may_end
+                }
+                OperationError::Dropped => account.may_drop,
                 OperationError::Stalled => account.was_paused,
                 // The next process sends it.
                 OperationError::Kept => {
@@ -171,7 +190,6 @@ impl Promises {
                     account.has_closed
                 }
                 OperationError::Closed => account.has_closed,
-                #[allow(unreachable_patterns)] // What later versions add has no excuse here.
                 _ => false,
             },
             Err(_) => false,
@@ -325,7 +343,8 @@ impl Promises {
 
     /// Whether messages may have ended that were sent and not answered.
     pub(super) fn may_have_given_up(&self, client: usize) -> bool {
-        self.accounts[client].was_paused || self.accounts[client].has_closed
+        let account = &self.accounts[client];
+        account.was_paused || account.has_closed || account.gives_up
     }
 
     pub(super) fn was_paused(&self, client: usize) -> bool {
@@ -362,7 +381,9 @@ impl Promises {
         for (number, message) in self.messages.iter().enumerate() {
             let account = &self.accounts[message.publisher];
             let is_owed = matches!(message.standing, Standing::Accepted | Standing::Stored);
-            let may_fail = account.has_closed
+            let may_fail = message.may_end
+                || account.may_drop
+                || account.has_closed
                 || account.has_amnesia
                 || account.was_paused
                 || self.excuses.limits

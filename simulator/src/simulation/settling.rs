@@ -2,7 +2,7 @@
 
 use sterna_client::{QoS, State};
 
-use super::plan::{Death, Event, How};
+use super::plan::{Death, Event, How, Patience};
 use super::report::Fault;
 use super::world::{Io, World};
 
@@ -140,7 +140,7 @@ impl World {
                     size: 3,
                     how: How::Await,
                     count: 2,
-                    drop_after: None,
+                    patience: Patience::Endless,
                 });
             }
         }

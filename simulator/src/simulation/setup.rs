@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use sterna_client::{AckMode, CleanStart, ProtocolVersion, QoS, Unclaimed, VersionPolicy};
+use sterna_client::{
+    AckMode, CleanStart, ProtocolVersion, QoS, QueuePolicy, TopicAliases, Unclaimed, VersionPolicy,
+};
 
 use super::random::Random;
 use crate::broker::Options;
@@ -56,6 +58,8 @@ pub(super) struct ClientSetup {
     pub(super) incoming_bytes: usize,
     pub(super) incoming_reserve: usize,
     pub(super) topic_alias_maximum: u16,
+    pub(super) topic_alias: TopicAliases,
+    pub(super) queue_policy: QueuePolicy,
     pub(super) connect_timeout: u64,
     pub(super) ping_timeout: u64,
     pub(super) ack_timeout: u64,
@@ -133,6 +137,16 @@ impl Network {
     }
 }
 
+fn draw_policy(random: &mut Random) -> QueuePolicy {
+    match random.below(12) {
+        0 => QueuePolicy::Reject,
+        1 => QueuePolicy::DropOldest,
+        2 => QueuePolicy::DropNewest,
+        3 => QueuePolicy::LatestPerTopic,
+        _ => QueuePolicy::Wait,
+    }
+}
+
 fn draw_broker(random: &mut Random, old: bool, has_limits: bool) -> Options {
     let mut options = Options {
         receive_maximum: random.pick(&[1, 2, 3, 10, 1_000, u16::MAX]),
@@ -140,6 +154,7 @@ fn draw_broker(random: &mut Random, old: bool, has_limits: bool) -> Options {
         outgoing_topic_aliases: random.pick(&[0, 1, 2, 16]),
         maximum_session_expiry: random.pick(&[u32::MAX, u32::MAX, 3_600, 60]),
         overlapping_copies: random.percent(15),
+        lowest_packet_identifiers: random.percent(50),
         retained_before_suback: random.percent(30),
         maximum_in_flight: random.pick(&[1, 2, 10, 1_000]),
         maximum_unsent: random.pick(&[100, 2_000, 65_536]),
@@ -212,6 +227,8 @@ impl ClientSetup {
             incoming_bytes,
             incoming_reserve: incoming_bytes + random.pick(&[0, 500, 10_000, 16 << 20]),
             topic_alias_maximum: random.pick(&[0, 1, 2, 16]),
+            topic_alias: random.pick(&[TopicAliases::Manual, TopicAliases::Use, TopicAliases::Assign]),
+            queue_policy: draw_policy(random),
             connect_timeout: random.pick(&[1, 5, 30]) * SECOND,
             ping_timeout: random.pick(&[1, 3, 10]) * SECOND,
             ack_timeout: random.pick(&[0, 2, 10, 60]) * SECOND,

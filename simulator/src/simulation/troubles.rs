@@ -36,9 +36,11 @@ impl World {
                     self.processes[client].ends_at = Some(self.now + back_after);
                 }
             }
-            Event::Crash { client, after_steps, death, back_after } => {
+            Event::Crash { client, after_steps, at_commit, death, back_after } => {
+                let waits = at_commit && self.setup.clients[client].has_store;
+                let steps = if waits { after_steps.min(8) } else { after_steps };
                 if self.processes[client].engine.is_some() {
-                    self.processes[client].doom = Some(Doom { steps: after_steps, death, back_after });
+                    self.processes[client].doom = Some(Doom { steps, waits, death, back_after });
                 }
             }
             Event::Freeze { client, lasts } => {

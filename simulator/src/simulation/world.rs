@@ -34,6 +34,8 @@ pub(super) enum Io {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Doom {
     pub(super) steps: u64,
+    /// They are not counted yet: a commit must begin first.
+    pub(super) waits: bool,
     pub(super) death: Death,
     pub(super) back_after: u64,
 }
@@ -124,7 +126,7 @@ impl World {
             links: BTreeMap::new(),
             processes: (0..count).map(|client| Process::new(plan.seed, client)).collect(),
             wires: setup.clients.iter().enumerate().map(|(client, setup)| Wire::new(client, setup)).collect(),
-            promises: Promises::new(count, excuses),
+            promises: Promises::new(&setup.clients, excuses),
             findings: Findings::default(),
             trace: Trace::new(verbose),
             report: Report::default(),
@@ -267,6 +269,7 @@ impl World {
             promises: &mut self.promises,
             may_refuse: self.may_refuse,
             has_store: self.setup.clients[client].has_store,
+            is_v5: self.setup.clients[client].version == VersionPolicy::Only(ProtocolVersion::V5),
         }
     }
 
@@ -364,4 +367,6 @@ pub(super) fn configure(config: &mut Config, setup: &ClientSetup) {
         close == ServerClose::Disconnected(ReasonCode::SESSION_TAKEN_OVER) || Reconnect::default_retry(close)
     };
     config.packet_events = setup.packet_events;
+    config.topic_alias = setup.topic_alias;
+    config.queue_policy = setup.queue_policy;
 }

@@ -312,7 +312,9 @@ impl Wire {
             let late = |sending: &&Sending| {
                 // A PUBREL may still wait to be written.
                 let is_sent = !matches!(sending.stage, Stage::Released { sent: false, .. });
-                is_sent && sending.connection == number && now.saturating_sub(sending.sent_at) > ack_timeout
+                is_sent
+                    && !bench.promises.may_end(sending.number)
+                    && sending.connection == number && now.saturating_sub(sending.sent_at) > ack_timeout
             };
             if let Some(sending) = self.sending.values().find(late) {
                 let detail = format!("{sending:?}");
