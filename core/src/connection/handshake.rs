@@ -195,7 +195,7 @@ impl Connection {
             up_since: Some(self.now),
             unanswered: 0,
         };
-        if !(self.has_bug(Bug::AliasKeptOverReconnect) && self.session.known) {
+        if !(self.has_bug(Bug::AliasKeptOverReconnect) && self.outgoing_aliases.is_some()) {
             self.start_aliases(server.topic_alias_maximum);
         }
         self.server = Some(Box::new(server));

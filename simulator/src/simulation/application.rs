@@ -98,6 +98,8 @@ struct Stream {
     /// Messages to be acknowledged by hand, and when.
     owed: Vec<(u64, Message)>,
     acknowledged: u64,
+    /// The server has answered.
+    is_granted: bool,
     /// Its filter was unsubscribed.
     may_end: bool,
 }
@@ -148,7 +150,7 @@ impl Application {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.tasks.is_empty() && self.orphans.is_empty() && self.streams.iter().all(|stream| stream.owed.is_empty() && stream.last.is_none())
+        self.tasks.is_empty() && self.orphans.is_empty() && self.streams.iter().all(Stream::is_idle)
     }
 
     /// What is still waited for, for people.
@@ -285,6 +287,7 @@ impl Application {
             last: None,
             owed: Vec::new(),
             acknowledged: 0,
+            is_granted: false,
             may_end: may_end || self.is_ending,
         });
     }
@@ -506,6 +509,7 @@ impl Application {
     fn run_stream(&mut self, index: usize, around: &mut Surroundings<'_>) -> (bool, bool) {
         let stream = &mut self.streams[index];
         let mut any = stream.acknowledge_due(around);
+        stream.look_for_grant();
         loop {
             match stream.habits.reading {
                 Reading::Eager if stream.flag.is_raised() => {}
@@ -545,6 +549,21 @@ fn check_subscribe_error(error: &SubscribeError, has_closed: bool, around: &mut 
 }
 
 impl Stream {
+    fn is_idle(&self) -> bool {
+        self.owed.is_empty() && self.last.is_none() && self.is_granted
+    }
+
+    fn look_for_grant(&mut self) {
+        let Source::Subscription(subscription) = &mut self.source else {
+            self.is_granted = true;
+            return;
+        };
+        if !self.is_granted {
+            let mut cx = Context::from_waker(&self.waker);
+            self.is_granted = std::pin::pin!(subscription.granted()).poll(&mut cx).is_ready();
+        }
+    }
+
     /// Asks for the next message; whether there was one, or the end.
     fn read(&mut self, around: &mut Surroundings<'_>) -> Poll<bool> {
         self.flag.take();

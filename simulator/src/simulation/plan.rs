@@ -157,8 +157,15 @@ impl Plan {
 
 fn draw_event(random: &mut Random, setup: &Setup, troubles: u64) -> Event {
     let client = random.below(setup.clients.len() as u64) as usize;
+    if setup.crashes && random.percent(25) {
+        return draw_crash(random, client, SECOND);
+    }
     if random.percent(55) {
-        return draw_publish(random, client);
+        let mut event = draw_publish(random, client);
+        if let (Event::Publish { qos, topic, .. }, true) = (&mut event, setup.crashes && random.percent(70)) {
+            (*qos, *topic) = (QoS::ExactlyOnce, "t/0");
+        }
+        return event;
     }
     loop {
         let kind = random.below(64);
@@ -216,13 +223,7 @@ fn draw_network_trouble(random: &mut Random, client: usize, kind: u64) -> Event 
 fn draw_broker_or_process_trouble(random: &mut Random, client: usize, kind: u64) -> Event {
     let back_after = random.span(1, 30 * SECOND);
     match kind {
-        20..25 => Event::Crash {
-            client,
-            after_steps: random.span(1, 64),
-            at_commit: random.percent(50),
-            death: random.pick(&[Death::Closed, Death::Reset, Death::Silent]),
-            back_after,
-        },
+        20..25 => draw_crash(random, client, 30 * SECOND),
         25 => Event::BrokerRestart { keeps: true, down: random.span(1, 30 * SECOND) },
         26 => Event::BrokerRestart { keeps: false, down: random.span(1, 30 * SECOND) },
         27 | 28 => Event::BrokerDrops { client },
@@ -237,6 +238,16 @@ fn draw_broker_or_process_trouble(random: &mut Random, client: usize, kind: u64)
             after: random.span(1, 16) - 1,
             times: random.pick(&[1, 1, 1, 3]),
         },
+    }
+}
+
+fn draw_crash(random: &mut Random, client: usize, longest: u64) -> Event {
+    Event::Crash {
+        client,
+        after_steps: random.span(1, 64),
+        at_commit: random.percent(50),
+        death: random.pick(&[Death::Closed, Death::Reset, Death::Silent]),
+        back_after: random.span(1, longest),
     }
 }
 

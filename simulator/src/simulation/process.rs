@@ -214,7 +214,11 @@ impl World {
                 return true;
             }
             if let Step::Transfer { read, write } = step {
-                (self.processes[client].reads, self.processes[client].writes) = (read, write);
+                let process = &mut self.processes[client];
+                (process.reads, process.writes) = (read, write);
+                if !read && matches!(process.io, Io::Up) && !process.is_lingering {
+                    self.promises.paused(client);
+                }
                 if self.transfer(client) {
                     (moved, restless) = (true, 0);
                     continue;

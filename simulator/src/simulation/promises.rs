@@ -266,12 +266,16 @@ impl Promises {
         *handed += 1;
         self.redelivered += u64::from(*handed > 1);
         let earlier = account.from_earlier_lives.get(&number).copied().unwrap_or(0);
-        let most = if qos == QoS::AtLeastOnce { u32::MAX } else { queued.count };
+        // A refusal may be lost, and the message comes again.
+        let is_bound = qos != QoS::AtLeastOnce && !account.refused.contains(&number);
+        let most = if is_bound { queued.count } else { u32::MAX };
         let copies = *handed + if qos == QoS::ExactlyOnce { earlier } else { 0 };
         findings.require(copies <= most, "delivered twice [MQTT-4.3.3-10]", || {
             format!("c{client}, stream {stream}: message {number} of {qos:?}, {copies} of {most} copies")
         });
-        if *handed > 1 || !in_order || account.has_rerouted {
+        // What the application had before comes again for streams that it opened since.
+        let is_old = account.done.contains(&number);
+        if *handed > 1 || is_old || !in_order || account.has_rerouted {
             return;
         }
         let latest = account.latest.entry((stream, qos)).or_default();
@@ -345,6 +349,11 @@ impl Promises {
     pub(super) fn may_have_given_up(&self, client: usize) -> bool {
         let account = &self.accounts[client];
         account.was_paused || account.has_closed || account.gives_up
+    }
+
+    /// The application ended the client, or it ended otherwise.
+    pub(super) fn has_closed(&self, client: usize) -> bool {
+        self.accounts[client].has_closed
     }
 
     pub(super) fn was_paused(&self, client: usize) -> bool {

@@ -84,6 +84,8 @@ pub(super) struct Setup {
     pub(super) network: Network,
     pub(super) broker: Options,
     pub(super) clients: Vec<ClientSetup>,
+    /// Processes with stores die again and again.
+    pub(super) crashes: bool,
     #[cfg(feature = "planted-bugs")]
     pub(super) bug: Option<sterna_core::Bug>,
 }
@@ -103,6 +105,14 @@ impl Setup {
         let is_v5 = |client: &ClientSetup| client.version == VersionPolicy::Only(ProtocolVersion::V5);
         let has_limits = clients.iter().all(is_v5) && random.percent(15);
         let broker = draw_broker(random, old_broker, has_limits);
+        let crashes = random.percent(20);
+        for client in clients.iter_mut().filter(|_| crashes) {
+            client.has_store = true;
+            client.clean_start = CleanStart::Never;
+            client.session_expiry = u32::MAX;
+            client.ack = AckMode::OnNext;
+            client.subscriptions = vec![("t/#", QoS::ExactlyOnce)];
+        }
         for client in clients.iter_mut().filter(|_| has_limits) {
             // A will that the server does not take ends every attempt.
             client.will = false;
@@ -111,6 +121,7 @@ impl Setup {
             network: Network::draw(random),
             broker,
             clients,
+            crashes,
             #[cfg(feature = "planted-bugs")]
             bug: None,
         }

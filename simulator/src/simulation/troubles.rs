@@ -59,6 +59,7 @@ impl World {
 
     /// The process measures time anew after a pause of `lasts`.
     fn jumped(&mut self, client: usize, lasts: u64) {
+        let lasts = lasts.max(self.processes[client].is_frozen_until.saturating_sub(self.now));
         let now = self.now + lasts + self.processes[client].clock_offset;
         self.wires[client].jumped(now);
         if let Some(since) = &mut self.processes[client].blocked_since {

@@ -308,7 +308,7 @@ impl Wire {
                 self.unlawful(bench, "a silent server is not noticed", format!("{silent} us"));
             }
         }
-        if ack_timeout > 0 && !was_paused {
+        if ack_timeout > 0 && !was_paused && !bench.promises.has_closed(self.client) {
             let late = |sending: &&Sending| {
                 // A PUBREL may still wait to be written.
                 let is_sent = !matches!(sending.stage, Stage::Released { sent: false, .. });

@@ -58,7 +58,7 @@ impl Wire {
         let Some(connection) = &mut self.connection else { return };
         let (id, now, on) = (publish.packet_id, bench.now, connection.number);
         let number = number_of(publish.payload);
-        self.completed.remove(&id);
+        let completed = self.completed.remove(&id);
         match self.sending.get(&id) {
             Some(known) if known.may_be_resent() => {
                 let known = known.clone();
@@ -86,11 +86,13 @@ impl Wire {
                 let is_lawful = !publish.duplicate || connection.resumed;
                 self.require(is_lawful, bench, "DUP in a new session [MQTT-3.3.1-1]", || id.to_string());
                 self.sequence += 1;
+                // Its acknowledgement was read and thrown away unseen, or not stored: it keeps its place.
+                let earlier = completed.filter(|known| publish.duplicate && known.number == number);
                 let sending = Sending {
                     stage: Stage::Published,
                     number,
                     qos: publish.qos,
-                    sequence: self.sequence,
+                    sequence: earlier.map_or(self.sequence, |known| known.sequence),
                     connection: on,
                     sent_at: now,
                     counts: true,
