@@ -41,7 +41,7 @@ impl Runtime for Bench {
 }
 
 /// More steps than this without an end are a livelock.
-const STEPS: u32 = 2_000;
+const STEPS: u32 = 20_000;
 /// How often a driver may be kept from sleeping while nothing moves.
 const RESTLESS: u32 = 8;
 

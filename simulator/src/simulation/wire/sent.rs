@@ -161,7 +161,6 @@ impl Wire {
             sent_at: bench.now,
             counts: false,
         };
-        self.completed.remove(&id);
         let is_free = self.sending.insert(id, sending).is_none();
         self.require(is_free, bench, "a packet identifier in use is used again [MQTT-2.2.1-3]", || id.to_string());
     }
