@@ -49,6 +49,8 @@ impl Connection {
             // It was connected: the server may have the session.
             connection.session.known = header.version.is_some();
             connection.session.exists = header.version.is_some();
+            // And the last CONNECT of the earlier process may never have been answered.
+            connection.session.unanswered = u32::from(connection.session.known);
         }
         for token in session.unsent() {
             let Some(record) = connection.restored_record(&session, token) else { continue };

@@ -357,6 +357,23 @@ fn a_client_that_was_closed_and_started_again_keeps_identifiers_that_the_server_
     assert_eq!(rig.connection.in_flight(), 0);
 }
 
+/// The last process may have sent a CONNECT that began another session, and died before its answer.
+// R: STO-02, SUB-06
+#[test]
+fn after_a_restart_a_new_message_under_an_old_identifier_is_not_taken_for_a_copy() {
+    let mut stored = Stored::connected(persistent());
+    for packet_id in [7, 8] {
+        stored.rig.deliver("old", QoS::ExactlyOnce, packet_id, false);
+    }
+    stored.rig.messages();
+    stored.store();
+    let mut stored = stored.crash();
+    stored.connect(true);
+    stored.rig.deliver("old", QoS::ExactlyOnce, 7, true);
+    stored.rig.deliver("new", QoS::ExactlyOnce, 8, false);
+    assert_eq!(stored.rig.topics(), ["new"]);
+}
+
 // R: STO-03
 #[test]
 fn a_session_belongs_to_one_client_identifier() {
