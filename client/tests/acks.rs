@@ -229,7 +229,8 @@ fn a_message_of_several_streams_is_acknowledged_by_the_last() {
 #[test]
 fn what_a_dropped_stream_leaves_goes_to_nobody_who_had_it() {
     let (mut world, client, stream) = queued(AckMode::OnNext, 0);
-    let mut earlier = world.finish(client.subscribe("+").qos(QoS::ExactlyOnce).ack(AckMode::OnReceipt)).unwrap();
+    let mut earlier =
+        world.finish(client.subscribe("+").qos(QoS::ExactlyOnce).ack(AckMode::OnReceipt)).unwrap();
     world.finish(client.publish("a", "x").qos(QoS::AtLeastOnce)).unwrap();
     world.settle();
     let mut later = world.finish(client.subscribe("#").qos(QoS::ExactlyOnce)).unwrap();

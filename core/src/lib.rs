@@ -85,10 +85,10 @@ mod session;
 mod time;
 pub mod topic;
 
-/// The buffers that [`Connection`] reads from and writes to.
-pub use bytes;
 #[cfg(feature = "planted-bugs")]
 pub use bug::Bug;
+/// The buffers that [`Connection`] reads from and writes to.
+pub use bytes;
 pub use command::{Auth, ConnectOverrides, Credentials, Data, Disconnect, Publish, Subscribe, Unsubscribe};
 pub use config::{
     Acknowledge, AfterPubRec, Authentication, CleanStart, ClientId, Config, InDoubt, QueuePolicy, Reconnect,

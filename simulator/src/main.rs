@@ -67,9 +67,8 @@ fn soak(options: &BTreeMap<String, String>) -> Result<bool, String> {
     let minutes = number(options, "minutes")?;
     let seeds = number(options, "seeds")?;
     let first = number(options, "from")?.unwrap_or(0);
-    let threads = number(options, "threads")?.unwrap_or_else(|| {
-        std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64
-    });
+    let threads = number(options, "threads")?
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as u64);
     let minutes = if minutes.is_none() && seeds.is_none() { Some(1) } else { minutes };
     let begin = Instant::now();
     let soak = Soak {
@@ -92,7 +91,11 @@ fn soak(options: &BTreeMap<String, String>) -> Result<bool, String> {
     failures.sort_by_key(|failure| failure.seed);
     println!("{report}");
     let hours = report.simulated as f64 / 3.6e9;
-    println!("{seconds:.1} s: {:.0} seeds a second, {:.1} simulated hours a second", report.runs as f64 / seconds, hours / seconds);
+    println!(
+        "{seconds:.1} s: {:.0} seeds a second, {:.1} simulated hours a second",
+        report.runs as f64 / seconds,
+        hours / seconds
+    );
     let mut kinds: BTreeMap<&str, (u64, u64)> = BTreeMap::new();
     for failure in &failures {
         kinds.entry(failure.violation.check).or_insert((failure.seed, 0)).1 += 1;
@@ -114,7 +117,10 @@ fn work(soak: &Soak) {
         match run(seed) {
             Ok(of_seed) => report.add(&of_seed),
             Err(failure) => {
-                println!("seed {seed}: {}\n  rerun: sterna-simulator run --seed {seed} --shrink", failure.violation);
+                println!(
+                    "seed {seed}: {}\n  rerun: sterna-simulator run --seed {seed} --shrink",
+                    failure.violation
+                );
                 soak.stops.store(!soak.goes_on, Ordering::Relaxed);
                 if let Ok(mut failures) = soak.failures.lock() {
                     failures.push(*failure);
@@ -132,7 +138,10 @@ fn repeat(options: &BTreeMap<String, String>) -> Result<bool, String> {
     if options.contains_key("shrink") {
         let lines = shrink(seed);
         let fails = lines.is_some();
-        lines.unwrap_or_else(|| vec![format!("seed {seed} does not fail")]).iter().for_each(|line| println!("{line}"));
+        lines
+            .unwrap_or_else(|| vec![format!("seed {seed} does not fail")])
+            .iter()
+            .for_each(|line| println!("{line}"));
         return Ok(!fails);
     }
     let (result, lines) = explain(seed);

@@ -37,7 +37,10 @@ fn fixed_seeds_find_nothing() {
         println!("  cargo run -p sterna-simulator -- run --seed {} --shrink", failure.seed);
     }
     assert!(failures.is_empty(), "{} of {SEEDS} seeds failed", failures.len());
-    assert!(report.faults.iter().filter(|count| **count > 0).count() >= 17, "every kind of fault was injected");
+    assert!(
+        report.faults.iter().filter(|count| **count > 0).count() >= 17,
+        "every kind of fault was injected"
+    );
     assert!(report.simulated > 100 * 3_600_000_000, "more than a hundred hours were simulated");
 }
 

@@ -11,8 +11,8 @@ use super::inflight::Stage;
 use super::queue::Request;
 use super::state::{Input, Phase};
 use super::timer::Timer;
-use crate::command::{ConnectOverrides, Credentials};
 use crate::bug::Bug;
+use crate::command::{ConnectOverrides, Credentials};
 use crate::config::{AfterPubRec, CleanStart, ClientId, InDoubt, VersionPolicy};
 use crate::error::{Cause, OperationError, ProtocolError};
 use crate::event::{Action, Attempt, Event, Granted, Receipt};
@@ -180,7 +180,11 @@ impl Connection {
         // 3.1 does not tell: its session is there if it was not clean, and subscribing again is harmless.
         let silent = self.version == ProtocolVersion::V3_1;
         let ignores = self.has_bug(Bug::SessionPresentIgnored) && self.session.exists;
-        let resumed = if silent || ignores { !self.clean_start && self.session.exists } else { connack.session_present };
+        let resumed = if silent || ignores {
+            !self.clean_start && self.session.exists
+        } else {
+            connack.session_present
+        };
         // Whether it is the session that we know: a CONNECT whose answer was lost may have begun another.
         let unsure = silent || self.session.unanswered > 1;
         self.session = ServerSession {
@@ -212,7 +216,8 @@ impl Connection {
             self.received.resumed_unsurely();
         }
         if unsure || !resumed {
-            self.subscriptions.unconfirm(self.config.resubscribe && !self.has_bug(Bug::SubscriptionsForgotten));
+            self.subscriptions
+                .unconfirm(self.config.resubscribe && !self.has_bug(Bug::SubscriptionsForgotten));
         }
         self.resume(resumed);
         if self.ending.is_some() {

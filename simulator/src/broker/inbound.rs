@@ -102,7 +102,8 @@ impl Broker {
 
     /// A message that is not taken sets its topic alias all the same: the client cannot know.
     fn learn_alias(&mut self, id: ConnectionId, publish: &Publish<'_>) {
-        if let (Some(alias), Some(connection)) = (publish.properties.topic_alias(), self.connections.get_mut(&id))
+        if let (Some(alias), Some(connection)) =
+            (publish.properties.topic_alias(), self.connections.get_mut(&id))
             && !publish.topic.is_empty()
         {
             connection.aliases.insert(alias, publish.topic.to_owned());

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use futures_core::Stream as _;
 use sterna_client::{
-    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Messages, PropertiesBuf, Property, Publishing, QoS, ReasonCode,
-    State, SubscribeError, Subscribing, Subscription, Unsubscribing,
+    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Messages, PropertiesBuf,
+    Property, Publishing, QoS, ReasonCode, State, SubscribeError, Subscribing, Subscription, Unsubscribing,
 };
 
 use super::findings::Findings;
@@ -155,9 +155,13 @@ impl Application {
 
     /// What is still waited for, for people.
     pub(super) fn waiting(&self) -> String {
-        let tasks: Vec<_> = self.tasks.iter().map(|task| (task.operation.name(), task.number, task.since)).collect();
-        let streams: Vec<_> =
-            self.streams.iter().map(|stream| (stream.key, stream.habits, stream.last, stream.owed.len())).collect();
+        let tasks: Vec<_> =
+            self.tasks.iter().map(|task| (task.operation.name(), task.number, task.since)).collect();
+        let streams: Vec<_> = self
+            .streams
+            .iter()
+            .map(|stream| (stream.key, stream.habits, stream.last, stream.owed.len()))
+            .collect();
         format!("{tasks:?} {streams:?}")
     }
 
@@ -177,7 +181,17 @@ impl Application {
         let flag = Flag::raised();
         let waker = Waker::from(flag.clone());
         let drop_at = drop_after.map(|after| now + after);
-        self.tasks.push(Task { operation, flag, waker, number, drop_at, since: now, is_stored: false, cancels: false, may_end: self.is_ending });
+        self.tasks.push(Task {
+            operation,
+            flag,
+            waker,
+            number,
+            drop_at,
+            since: now,
+            is_stored: false,
+            cancels: false,
+            may_end: self.is_ending,
+        });
     }
 
     pub(super) fn connect(&mut self, around: &mut Surroundings<'_>) {
@@ -300,7 +314,12 @@ impl Application {
         self.open(Source::Unclaimed(self.client.messages()), habits, false);
     }
 
-    pub(super) fn unsubscribe(&mut self, filter: &'static str, drop_after: Option<u64>, around: &mut Surroundings<'_>) {
+    pub(super) fn unsubscribe(
+        &mut self,
+        filter: &'static str,
+        drop_after: Option<u64>,
+        around: &mut Surroundings<'_>,
+    ) {
         around.promises.loosen(around.client);
         self.forget(filter);
         let unsubscribing = self.client.unsubscribe(filter);
@@ -313,7 +332,8 @@ impl Application {
             stream.may_end = true;
         }
         for task in &mut self.tasks {
-            task.may_end |= matches!(&task.operation, Operation::Subscribe(_, habits) if habits.filter == Some(filter));
+            task.may_end |=
+                matches!(&task.operation, Operation::Subscribe(_, habits) if habits.filter == Some(filter));
         }
     }
 
@@ -545,7 +565,9 @@ fn check_subscribe_error(error: &SubscribeError, has_closed: bool, around: &mut 
         || around.may_refuse
         || matches!(error, SubscribeError::Failed(OperationError::Closed | OperationError::Stalled))
         || matches!(error, SubscribeError::Rejected(_));
-    around.findings.require(is_explained, "a subscribe failed without reason", || format!("c{}: {error}", around.client));
+    around.findings.require(is_explained, "a subscribe failed without reason", || {
+        format!("c{}: {error}", around.client)
+    });
 }
 
 impl Stream {

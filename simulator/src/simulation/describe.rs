@@ -3,8 +3,22 @@
 use std::fmt::Write;
 
 const NAMES: [&str; 16] = [
-    "?", "CONNECT", "CONNACK", "PUBLISH", "PUBACK", "PUBREC", "PUBREL", "PUBCOMP", "SUBSCRIBE", "SUBACK", "UNSUBSCRIBE",
-    "UNSUBACK", "PINGREQ", "PINGRESP", "DISCONNECT", "AUTH",
+    "?",
+    "CONNECT",
+    "CONNACK",
+    "PUBLISH",
+    "PUBACK",
+    "PUBREC",
+    "PUBREL",
+    "PUBCOMP",
+    "SUBSCRIBE",
+    "SUBACK",
+    "UNSUBSCRIBE",
+    "UNSUBACK",
+    "PINGREQ",
+    "PINGRESP",
+    "DISCONNECT",
+    "AUTH",
 ];
 
 /// The packets at the start of `bytes`, and how many bytes are left over.
@@ -21,7 +35,12 @@ pub(super) fn describe(mut bytes: &[u8]) -> String {
                 let _ = write!(text, "{:02x?}", body.get(..2).unwrap_or_default());
             }
             4..=11 => {
-                let _ = write!(text, "({}{})", word(body), if body.len() > 2 && kind < 8 { ", with a reason" } else { "" });
+                let _ = write!(
+                    text,
+                    "({}{})",
+                    word(body),
+                    if body.len() > 2 && kind < 8 { ", with a reason" } else { "" }
+                );
             }
             _ => {}
         }

@@ -35,9 +35,9 @@ mod world;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use findings::Violation;
+pub use report::{FAULTS, Report};
 #[cfg(feature = "planted-bugs")]
 pub use sterna_core::Bug;
-pub use report::{FAULTS, Report};
 
 use plan::Plan;
 use world::World;

@@ -130,6 +130,12 @@ impl Link {
         }
     }
 
+    /// Whether it carries bytes both ways.
+    pub(super) fn is_sound(&self) -> bool {
+        let is_sound = |pipe: &Pipe| !pipe.is_dead && pipe.end.is_none() && pipe.reset.is_none();
+        self.client_is_there && self.broker_is_there && is_sound(&self.up) && is_sound(&self.down)
+    }
+
     /// Whether neither end is there any more.
     pub(super) fn is_over(&self) -> bool {
         !self.client_is_there && !self.broker_is_there
@@ -142,7 +148,8 @@ impl Link {
     }
 
     fn arrival(&mut self, now: u64) -> u64 {
-        now + self.network.delay + if self.network.jitter > 0 { self.random.below(self.network.jitter) } else { 0 }
+        now + self.network.delay
+            + if self.network.jitter > 0 { self.random.below(self.network.jitter) } else { 0 }
     }
 
     /// How much of `available` moves now: all of it, or a part.
@@ -156,7 +163,11 @@ impl Link {
 
     /// How many bytes the client's end takes now.
     pub(super) fn room(&self) -> usize {
-        if self.up.reset.is_some() { usize::MAX } else { self.network.window.saturating_sub(self.up.occupied()) }
+        if self.up.reset.is_some() {
+            usize::MAX
+        } else {
+            self.network.window.saturating_sub(self.up.occupied())
+        }
     }
 
     /// The client writes; how many bytes are taken.

@@ -92,29 +92,110 @@ pub(super) enum Misdeed {
 /// One thing that happens; times in microseconds. `client` is an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Event {
-    Publish { client: usize, topic: &'static str, qos: QoS, retain: bool, size: usize, how: How, count: usize, patience: Patience },
-    Subscribe { client: usize, filter: &'static str, qos: QoS, mode: AckMode, reading: Reading, acking: Acking, sent: bool, drop_after: Option<u64> },
-    Unsubscribe { client: usize, filter: &'static str, drop_after: Option<u64> },
-    EndStream { client: usize, unsubscribe: bool },
-    TakeUnclaimed { client: usize },
-    Read { client: usize, reading: Reading },
-    Ack { client: usize, acking: Acking },
-    Reconnect { client: usize },
-    Disconnect { client: usize, at_once: bool, back_after: u64 },
-    DropHandles { client: usize, back_after: u64 },
+    Publish {
+        client: usize,
+        topic: &'static str,
+        qos: QoS,
+        retain: bool,
+        size: usize,
+        how: How,
+        count: usize,
+        patience: Patience,
+    },
+    Subscribe {
+        client: usize,
+        filter: &'static str,
+        qos: QoS,
+        mode: AckMode,
+        reading: Reading,
+        acking: Acking,
+        sent: bool,
+        drop_after: Option<u64>,
+    },
+    Unsubscribe {
+        client: usize,
+        filter: &'static str,
+        drop_after: Option<u64>,
+    },
+    EndStream {
+        client: usize,
+        unsubscribe: bool,
+    },
+    TakeUnclaimed {
+        client: usize,
+    },
+    Read {
+        client: usize,
+        reading: Reading,
+    },
+    Ack {
+        client: usize,
+        acking: Acking,
+    },
+    Reconnect {
+        client: usize,
+    },
+    Disconnect {
+        client: usize,
+        at_once: bool,
+        back_after: u64,
+    },
+    DropHandles {
+        client: usize,
+        back_after: u64,
+    },
     /// `at_commit`: the steps are counted from the next commit of its store on.
-    Crash { client: usize, after_steps: u64, at_commit: bool, death: Death, back_after: u64 },
-    Freeze { client: usize, lasts: u64 },
-    ClockJump { client: usize, by: u64 },
-    Reset { client: usize },
-    HalfOpen { client: usize, direction: Direction },
-    Stall { client: usize, direction: Direction, lasts: u64 },
-    Partition { client: usize, lasts: u64 },
-    BrokerRestart { keeps: bool, down: u64 },
-    BrokerDrops { client: usize },
-    BrokerDisconnects { client: usize },
-    BrokerStopsReading { client: usize, lasts: u64 },
-    BrokerMisbehaves { client: usize, misdeed: Misdeed, after: u64, times: u64 },
+    Crash {
+        client: usize,
+        after_steps: u64,
+        at_commit: bool,
+        death: Death,
+        back_after: u64,
+    },
+    Freeze {
+        client: usize,
+        lasts: u64,
+    },
+    ClockJump {
+        client: usize,
+        by: u64,
+    },
+    Reset {
+        client: usize,
+    },
+    HalfOpen {
+        client: usize,
+        direction: Direction,
+    },
+    Stall {
+        client: usize,
+        direction: Direction,
+        lasts: u64,
+    },
+    Partition {
+        client: usize,
+        lasts: u64,
+    },
+    BrokerRestart {
+        keeps: bool,
+        down: u64,
+    },
+    BrokerDrops {
+        client: usize,
+    },
+    BrokerDisconnects {
+        client: usize,
+    },
+    BrokerStopsReading {
+        client: usize,
+        lasts: u64,
+    },
+    BrokerMisbehaves {
+        client: usize,
+        misdeed: Misdeed,
+        after: u64,
+        times: u64,
+    },
 }
 
 /// A run: what there is, and what happens when.

@@ -5,9 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use bytes::Buf;
-use sterna_client::{
-    CleanStart, ClientBuilder, Engine, Instant, Runtime, State, Step, VersionPolicy, Will,
-};
+use sterna_client::{CleanStart, ClientBuilder, Engine, Instant, Runtime, State, Step, VersionPolicy, Will};
 use sterna_core::packet::{PropertiesBuf, QoS};
 
 use super::application::{Application, Habits};
@@ -107,8 +105,12 @@ impl World {
         application.connect(&mut around);
         application.await_restored(&mut around);
         for (filter, qos) in setup.subscriptions {
-            let habits =
-                Habits { filter: Some(filter), mode: setup.ack, reading: Reading::Eager, acking: Acking::AtOnce };
+            let habits = Habits {
+                filter: Some(filter),
+                mode: setup.ack,
+                reading: Reading::Eager,
+                acking: Acking::AtOnce,
+            };
             application.subscribe(qos, habits, true, None, &mut around);
         }
         self.processes[client].application = Some(application);
@@ -185,7 +187,8 @@ impl World {
             Io::Dialling { .. } => false,
             Io::Up => {
                 let Some(link) = process.link.and_then(|id| self.links.get(&id)) else { return false };
-                let comes = !link.down.arrived.is_empty() || link.down.is_at_end(now) || link.down.is_reset(now);
+                let comes =
+                    !link.down.arrived.is_empty() || link.down.is_at_end(now) || link.down.is_reset(now);
                 let goes = link.room() > 0 || link.down.is_reset(now);
                 (process.reads && comes) || (process.writes && goes)
             }
@@ -296,7 +299,9 @@ impl World {
     /// Ends the commit that is due; whether there was one.
     fn commit(&mut self, client: usize) -> bool {
         let now = self.now;
-        let Some((_, commit)) = self.processes[client].commit.take_if(|(at, _)| *at <= now) else { return false };
+        let Some((_, commit)) = self.processes[client].commit.take_if(|(at, _)| *at <= now) else {
+            return false;
+        };
         let committed = commit.run();
         self.trace.note(now, "commits", client as u64, || format!("{committed:?}"));
         self.report.commits += 1;
@@ -325,7 +330,8 @@ impl World {
         let process = &mut self.processes[client];
         let at = now + network.delay + process.random.below(network.delay + network.jitter + 1);
         let cut_off = process.is_cut_off_until > now;
-        let (refused, silent) = (process.random.percent(network.refusals), process.random.percent(network.silences));
+        let (refused, silent) =
+            (process.random.percent(network.refusals), process.random.percent(network.silences));
         let succeeds = match () {
             () if !is_live || cut_off => process.random.percent(50).then_some(false),
             () if down => Some(false),
@@ -525,11 +531,15 @@ impl World {
             format!("c{client}: {} of {bound}", statistics.queued)
         });
         let bound = 2 * setup.send_buffer + (16 << 10);
-        findings.require(unsent <= bound, "unsent bytes exceed their bound", || format!("c{client}: {unsent} of {bound}"));
-        let late = blocked.map_or(0, |since| now - since);
-        findings.require(setup.write_timeout == 0 || late <= setup.write_timeout, "a stuck write is not noticed", || {
-            format!("c{client}: {late} us")
+        findings.require(unsent <= bound, "unsent bytes exceed their bound", || {
+            format!("c{client}: {unsent} of {bound}")
         });
+        let late = blocked.map_or(0, |since| now - since);
+        findings.require(
+            setup.write_timeout == 0 || late <= setup.write_timeout,
+            "a stuck write is not noticed",
+            || format!("c{client}: {late} us"),
+        );
         if paused {
             self.promises.paused(client);
         }

@@ -105,7 +105,8 @@ pub(super) struct Promises {
 
 impl Promises {
     pub(super) fn new(clients: &[ClientSetup], excuses: Excuses) -> Self {
-        let drops = |setup: &ClientSetup| !matches!(setup.queue_policy, QueuePolicy::Wait | QueuePolicy::Reject);
+        let drops =
+            |setup: &ClientSetup| !matches!(setup.queue_policy, QueuePolicy::Wait | QueuePolicy::Reject);
         let account = |setup| Account { may_drop: drops(setup), ..Account::default() };
         Self {
             messages: Vec::new(),
@@ -122,7 +123,16 @@ impl Promises {
         self.accounts[publisher].gives_up |= may_end;
         let sessions_before = self.accounts[publisher].sessions_known;
         let (standing, taken, session) = (Standing::Offered, 0, 0);
-        self.messages.push(Promise { publisher, topic, qos, standing, taken, session, sessions_before, may_end });
+        self.messages.push(Promise {
+            publisher,
+            topic,
+            qos,
+            standing,
+            taken,
+            session,
+            sessions_before,
+            may_end,
+        });
         self.messages.len() as u32 - 1
     }
 
@@ -156,7 +166,12 @@ impl Promises {
         count
     }
 
-    pub(super) fn resolved<T>(&mut self, number: u32, result: &Result<T, PublishError>, findings: &mut Findings) {
+    pub(super) fn resolved<T>(
+        &mut self,
+        number: u32,
+        result: &Result<T, PublishError>,
+        findings: &mut Findings,
+    ) {
         let message = &mut self.messages[number as usize];
         let account = &self.accounts[message.publisher];
         let (qos, taken) = (message.qos, message.taken);
@@ -212,7 +227,9 @@ impl Promises {
         };
         let account = &mut self.accounts[publisher];
         let is_same = message.publisher == publisher && message.qos == qos;
-        findings.require(is_same, "a message was changed", || format!("{number}: {message:?}, {publisher} {qos:?}"));
+        findings.require(is_same, "a message was changed", || {
+            format!("{number}: {message:?}, {publisher} {qos:?}")
+        });
         message.taken += 1;
         let again = message.taken > 1;
         let same_session = message.session == account.sessions_ended;
@@ -230,9 +247,11 @@ impl Promises {
             return;
         }
         let last = &mut account.last_taken[usize::from(qos != QoS::AtMostOnce)];
-        findings.require(last.is_none_or(|last| last < number), "published out of order [MQTT-4.6.0-1]", || {
-            format!("message {number} after {last:?}")
-        });
+        findings.require(
+            last.is_none_or(|last| last < number),
+            "published out of order [MQTT-4.6.0-1]",
+            || format!("message {number} after {last:?}"),
+        );
         *last = (*last).max(Some(number));
     }
 
@@ -258,7 +277,8 @@ impl Promises {
         self.delivered[qos as usize] += 1;
         let account = &mut self.accounts[client];
         let Some(queued) = account.queued.get(&(number, qos)).copied() else {
-            return findings.violated("a message came that the broker did not send", format!("c{client}: {number}"));
+            return findings
+                .violated("a message came that the broker did not send", format!("c{client}: {number}"));
         };
         let is_right = self.messages.get(number as usize).is_some_and(|message| message.topic == topic);
         findings.require(is_right, "a message came with another topic", || format!("{number}: {topic}"));
@@ -306,7 +326,8 @@ impl Promises {
         let account = &mut self.accounts[client];
         if reason.is_error() {
             let holds = account.refused.contains(&number);
-            return findings.require(holds, "refused, but not by the application", || format!("c{client}: {number}"));
+            return findings
+                .require(holds, "refused, but not by the application", || format!("c{client}: {number}"));
         }
         let holds = account.is_loose || account.done.contains(&number);
         findings.require(holds, "acknowledged before the application was done with it", || {
@@ -378,7 +399,8 @@ impl Promises {
             account.done.clear();
         }
         for message in self.messages.iter_mut().filter(|message| message.publisher == client) {
-            let survives = message.standing == Standing::Resolved || (has_store && message.standing == Standing::Stored);
+            let survives =
+                message.standing == Standing::Resolved || (has_store && message.standing == Standing::Stored);
             if !survives {
                 message.standing = Standing::Void;
             }
@@ -399,7 +421,9 @@ impl Promises {
                 || self.excuses.refusals
                 || (message.qos == QoS::ExactlyOnce && account.sessions_ended > message.sessions_before);
             if is_owed && message.qos != QoS::AtMostOnce && !may_fail {
-                findings.require(message.taken > 0, "an accepted message was lost", || format!("{number}: {message:?}"));
+                findings.require(message.taken > 0, "an accepted message was lost", || {
+                    format!("{number}: {message:?}")
+                });
             }
         }
     }

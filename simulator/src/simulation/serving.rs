@@ -1,8 +1,8 @@
 //! The broker's side of the network, and its ledger.
 
 use super::report::Fault;
-use super::world::World;
 use super::wire::number_of;
+use super::world::World;
 use crate::broker::{ConnectionId, Entry, Instant, Output};
 
 impl World {

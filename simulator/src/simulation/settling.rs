@@ -2,6 +2,7 @@
 
 use sterna_client::{QoS, State};
 
+use super::network::Link;
 use super::plan::{Death, Event, How, Patience};
 use super::report::Fault;
 use super::world::{Io, World};
@@ -108,10 +109,15 @@ impl World {
         if application.client.state() != State::Connected || !application.is_idle() {
             return false;
         }
+        let link = self.processes[client].link.and_then(|id| self.links.get(&id));
+        if !link.is_some_and(Link::is_sound) {
+            return false;
+        }
         let statistics = application.client.statistics();
         // What was given up before its answer came keeps its identifier.
         let may_linger = self.promises.may_have_given_up(client) || self.may_refuse;
-        let rests = (statistics.in_flight == 0 || may_linger) && statistics.queued == 0 && statistics.backlog == 0;
+        let rests =
+            (statistics.in_flight == 0 || may_linger) && statistics.queued == 0 && statistics.backlog == 0;
         rests && self.broker.pending(&self.setup.clients[client].id) == 0
     }
 
@@ -159,7 +165,8 @@ impl World {
             let id = &self.setup.clients[client].id;
             let missing = application.filters().find(|filter| !self.broker.has_subscription(id, filter));
             if let Some(filter) = missing {
-                self.findings.violated("a subscription is gone at the broker", format!("c{client}: {filter}"));
+                self.findings
+                    .violated("a subscription is gone at the broker", format!("c{client}: {filter}"));
             }
         }
     }

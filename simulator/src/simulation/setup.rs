@@ -10,7 +10,8 @@ use super::random::Random;
 use crate::broker::Options;
 
 /// Filters that clients subscribe to, and how many topics each matches.
-pub(super) const FILTERS: [&str; 7] = ["t/#", "t/+", "t/0", "t/1", "+/1", "u/a-topic-with-a-long-name/#", "$share/g/t/#"];
+pub(super) const FILTERS: [&str; 7] =
+    ["t/#", "t/+", "t/0", "t/1", "+/1", "u/a-topic-with-a-long-name/#", "$share/g/t/#"];
 /// Topics that clients publish to.
 pub(super) const TOPICS: [&str; 5] =
     ["t/0", "t/1", "t/2", "u/a-topic-with-a-long-name/0", "u/a-topic-with-a-long-name/1"];
@@ -100,7 +101,8 @@ impl Setup {
     pub(super) fn draw(random: &mut Random) -> Self {
         let old_broker = random.percent(8);
         let count = random.pick(&[1, 2, 2, 2, 3, 3, 4]);
-        let mut clients: Vec<_> = (0..count).map(|index| ClientSetup::draw(random, index, old_broker)).collect();
+        let mut clients: Vec<_> =
+            (0..count).map(|index| ClientSetup::draw(random, index, old_broker)).collect();
         // A server can tell only 5.0 what it does not take, and every other client would try for ever.
         let is_v5 = |client: &ClientSetup| client.version == VersionPolicy::Only(ProtocolVersion::V5);
         let has_limits = clients.iter().all(is_v5) && random.percent(15);
@@ -200,8 +202,14 @@ impl ClientSetup {
         let mut setup = Self::draw_limits(random);
         setup.id = format!("c{index}");
         setup.version = version;
-        setup.address = if random.percent(80) { Address::Number } else { Address::Name(random.below(3) as u8) };
-        setup.clean_start = random.pick(&[CleanStart::Never, CleanStart::Never, CleanStart::FirstConnection, CleanStart::Always]);
+        setup.address =
+            if random.percent(80) { Address::Number } else { Address::Name(random.below(3) as u8) };
+        setup.clean_start = random.pick(&[
+            CleanStart::Never,
+            CleanStart::Never,
+            CleanStart::FirstConnection,
+            CleanStart::Always,
+        ]);
         setup.session_expiry = random.pick(&[u32::MAX, u32::MAX, 3_600, 100, 3, 0]);
         if setup.has_store {
             setup.clean_start = CleanStart::Never;

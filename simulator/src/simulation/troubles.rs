@@ -12,7 +12,8 @@ use crate::broker::{self, ConnectionId, OnReceive, OnSend, Sessions};
 
 const RECEIVED: [PacketType; 4] =
     [PacketType::Publish, PacketType::PubRel, PacketType::Subscribe, PacketType::PubAck];
-const SENT: [PacketType; 4] = [PacketType::PubAck, PacketType::PubRec, PacketType::PubComp, PacketType::ConnAck];
+const SENT: [PacketType; 4] =
+    [PacketType::PubAck, PacketType::PubRec, PacketType::PubComp, PacketType::ConnAck];
 
 impl World {
     pub(super) fn apply(&mut self, event: &Event) {

@@ -24,9 +24,15 @@ use crate::broker::{Broker, Instant};
 pub(super) enum Io {
     None,
     /// The answer comes then; whether it is good.
-    Resolving { at: u64, succeeds: bool },
+    Resolving {
+        at: u64,
+        succeeds: bool,
+    },
     /// As for resolving; `None`: nobody answers.
-    Dialling { at: u64, succeeds: Option<bool> },
+    Dialling {
+        at: u64,
+        succeeds: Option<bool>,
+    },
     Up,
 }
 
@@ -117,7 +123,8 @@ impl World {
             || !options.retain_available
             || options.maximum_packet_size < 10_000
             || !options.wildcard_subscription_available;
-        let excuses = Excuses { limits, refusals: misdeeds().any(|misdeed| misdeed == Misdeed::RefusePublish) };
+        let excuses =
+            Excuses { limits, refusals: misdeeds().any(|misdeed| misdeed == Misdeed::RefusePublish) };
         let may_refuse = limits || misdeeds().any(|misdeed| misdeed == Misdeed::RefuseSubscribe);
         let count = setup.clients.len();
         let mut world = Self {

@@ -47,7 +47,11 @@ struct Sending {
 enum Stage {
     Published,
     /// PUBREC has come, as the so-and-so-manieth; and how often PUBREL may be sent for it still.
-    Released { order: u64, credit: u32, sent: bool },
+    Released {
+        order: u64,
+        credit: u32,
+        sent: bool,
+    },
     Controlled,
 }
 
@@ -124,6 +128,7 @@ pub(super) struct Wire {
     pubrecs: u64,
     /// A 3.1 session goes on without the server saying so.
     has_session: bool,
+    has_store: bool,
     /// A connection ended, or a process, with answers that were read from the socket and perhaps not looked at.
     forgot_answers: bool,
 }
@@ -152,6 +157,7 @@ impl Wire {
             sequence: 0,
             pubrecs: 0,
             has_session: false,
+            has_store: setup.has_store,
             forgot_answers: false,
         }
     }
@@ -250,7 +256,12 @@ impl Wire {
             };
             let packet = bytes.split_to(header.packet_size());
             connection.written = bytes;
-            match Packet::decode(header, &packet[usize::from(header.header_length)..], version, Sender::Client) {
+            match Packet::decode(
+                header,
+                &packet[usize::from(header.header_length)..],
+                version,
+                Sender::Client,
+            ) {
                 Ok(packet) => self.sent(&packet, bench),
                 Err(error) => return self.unlawful(bench, "a packet is malformed", error.to_string()),
             }
@@ -297,7 +308,8 @@ impl Wire {
             connection.last_read = now;
         }
         let interval = connection.keep_alive;
-        let (silent, quiet) = (now.saturating_sub(connection.last_read), now.saturating_sub(connection.last_written));
+        let (silent, quiet) =
+            (now.saturating_sub(connection.last_read), now.saturating_sub(connection.last_written));
         let was_paused = connection.was_paused;
         let number = connection.number;
         if interval > 0 && !blocked {
@@ -314,7 +326,8 @@ impl Wire {
                 let is_sent = !matches!(sending.stage, Stage::Released { sent: false, .. });
                 is_sent
                     && !bench.promises.may_end(sending.number)
-                    && sending.connection == number && now.saturating_sub(sending.sent_at) > ack_timeout
+                    && sending.connection == number
+                    && now.saturating_sub(sending.sent_at) > ack_timeout
             };
             if let Some(sending) = self.sending.values().find(late) {
                 let detail = format!("{sending:?}");
@@ -328,7 +341,13 @@ impl Wire {
         bench.findings.violated(check, format!("c{}, connection {number}: {detail}", self.client));
     }
 
-    fn require(&self, holds: bool, bench: &mut Bench<'_>, check: &'static str, detail: impl FnOnce() -> String) {
+    fn require(
+        &self,
+        holds: bool,
+        bench: &mut Bench<'_>,
+        check: &'static str,
+        detail: impl FnOnce() -> String,
+    ) {
         if !holds {
             self.unlawful(bench, check, detail());
         }

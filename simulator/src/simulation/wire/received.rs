@@ -28,7 +28,9 @@ impl Wire {
             Packet::Publish(publish) if publish.qos != QoS::AtMostOnce => self.received_publish(publish),
             Packet::PubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Published),
             Packet::PubRec(ack) => self.received_pubrec(ack, bench),
-            Packet::PubComp(ack) => self.complete(ack.packet_id, |stage| matches!(stage, Stage::Released { .. })),
+            Packet::PubComp(ack) => {
+                self.complete(ack.packet_id, |stage| matches!(stage, Stage::Released { .. }))
+            }
             Packet::SubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Controlled),
             Packet::UnsubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Controlled),
             Packet::PubRel(ack) => {
@@ -68,8 +70,10 @@ impl Wire {
             if is_silent { !connection.clean_start && self.has_session } else { connack.session_present };
         self.has_session = !connection.clean_start;
         if !connection.resumed {
-            self.sending.clear();
-            self.completed.clear();
+            // A store forgets them later than the client does.
+            let sending = std::mem::take(&mut self.sending);
+            self.completed.retain(|_, _| self.has_store);
+            self.completed.extend(sending.into_iter().filter(|_| self.has_store));
             self.incoming.clear();
             return;
         }

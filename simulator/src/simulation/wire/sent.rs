@@ -65,14 +65,27 @@ impl Wire {
                 let is_same = known.number == number && known.qos == publish.qos;
                 let in_order = known.sequence > connection.last_resent;
                 connection.last_resent = known.sequence;
-                self.require(is_same, bench, "a packet identifier in use is used again [MQTT-2.2.1-3]", || {
-                    format!("{id}: {:?}, then {number:?}", known.number)
-                });
-                self.require(known.connection != on, bench, "PUBLISH is resent on the same connection [MQTT-4.4.0-1]", || {
+                self.require(
+                    is_same,
+                    bench,
+                    "a packet identifier in use is used again [MQTT-2.2.1-3]",
+                    || format!("{id}: {:?}, then {number:?}", known.number),
+                );
+                self.require(
+                    known.connection != on,
+                    bench,
+                    "PUBLISH is resent on the same connection [MQTT-4.4.0-1]",
+                    || id.to_string(),
+                );
+                self.require(
+                    publish.duplicate,
+                    bench,
+                    "PUBLISH is resent without DUP [MQTT-3.3.1-1]",
+                    || id.to_string(),
+                );
+                self.require(in_order, bench, "PUBLISH is resent out of order [MQTT-4.6.0-1]", || {
                     id.to_string()
                 });
-                self.require(publish.duplicate, bench, "PUBLISH is resent without DUP [MQTT-3.3.1-1]", || id.to_string());
-                self.require(in_order, bench, "PUBLISH is resent out of order [MQTT-4.6.0-1]", || id.to_string());
                 if let Some(known) = self.sending.get_mut(&id) {
                     (known.connection, known.sent_at, known.counts) = (on, now, true);
                     known.stage = Stage::Published;
@@ -143,7 +156,9 @@ impl Wire {
             exactly_once += usize::from(sending.qos == QoS::ExactlyOnce);
         }
         let maximum = usize::from(connection.receive_maximum);
-        self.require(all <= maximum, bench, "above the Receive Maximum [MQTT-3.3.4-7]", || format!("{all} of {maximum}"));
+        self.require(all <= maximum, bench, "above the Receive Maximum [MQTT-3.3.4-7]", || {
+            format!("{all} of {maximum}")
+        });
         self.require(all <= self.in_flight_limit, bench, "above the in-flight limit", || all.to_string());
         let is_bound = connection.version != ProtocolVersion::V5;
         let lawful = !is_bound || exactly_once <= self.exactly_once_limit;
@@ -162,7 +177,9 @@ impl Wire {
             counts: false,
         };
         let is_free = self.sending.insert(id, sending).is_none();
-        self.require(is_free, bench, "a packet identifier in use is used again [MQTT-2.2.1-3]", || id.to_string());
+        self.require(is_free, bench, "a packet identifier in use is used again [MQTT-2.2.1-3]", || {
+            id.to_string()
+        });
     }
 
     fn sent_pubrel(&mut self, id: u16, bench: &mut Bench<'_>) {
@@ -187,7 +204,9 @@ impl Wire {
             }
         }
         match self.sending.get_mut(&id) {
-            Some(Sending { stage: Stage::Released { credit, sent, .. }, connection, sent_at, .. }) if *credit > 0 => {
+            Some(Sending { stage: Stage::Released { credit, sent, .. }, connection, sent_at, .. })
+                if *credit > 0 =>
+            {
                 (*credit, *sent, *connection, *sent_at) = (*credit - 1, true, on, bench.now);
             }
             other => {
