@@ -378,7 +378,9 @@ impl Connection {
                 self.send_release(release);
             }
         }
-        misplaced.into_iter().for_each(|release| self.send_release(release));
+        for release in misplaced {
+            self.send_release(release);
+        }
     }
 
     fn send_release(&mut self, (packet, packet_id, reason): (PacketType, u16, ReasonCode)) {
