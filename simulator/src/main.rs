@@ -1,4 +1,6 @@
 //! The command `sterna-simulator`: runs of the simulation by seed, and soaking.
+// Seconds and hours are told to people.
+#![allow(clippy::cast_precision_loss)]
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
@@ -146,7 +148,7 @@ fn repeat(options: &BTreeMap<String, String>) -> Result<bool, String> {
     }
     let (result, lines) = explain(seed);
     if options.contains_key("trace") {
-        lines.iter().for_each(|line| println!("{line}"));
+        println!("{}", lines.join("\n"));
     }
     match &result {
         Ok(report) => println!("{report}"),

@@ -117,7 +117,14 @@ impl Broker {
             Packet::Publish(publish) => match publish.qos {
                 QoS::AtMostOnce => {}
                 QoS::AtLeastOnce => self.acknowledge(id, PacketType::PubAck, publish.packet_id, reason),
-                QoS::ExactlyOnce => self.acknowledge(id, PacketType::PubRec, publish.packet_id, reason),
+                QoS::ExactlyOnce => {
+                    // A refusal frees the identifier [MQTT-4.3.3-9], also that of a message that was taken before.
+                    let client = self.client_of(id).filter(|_| reason.is_error());
+                    if let Some(session) = client.and_then(|client| self.sessions.get_mut(&client)) {
+                        session.received.remove(&publish.packet_id);
+                    }
+                    self.acknowledge(id, PacketType::PubRec, publish.packet_id, reason);
+                }
             },
             Packet::PubRel(ack) => self.acknowledge(id, PacketType::PubComp, ack.packet_id, reason),
             Packet::Subscribe(subscribe) => {

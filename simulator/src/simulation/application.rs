@@ -242,16 +242,14 @@ impl Application {
             let operation = match how {
                 How::Await => Operation::Publish(publishing),
                 How::Enqueue => Operation::Enqueue(publishing.enqueue()),
-                How::Send => match publishing.send() {
-                    Ok(delivery) => {
-                        around.promises.stand(number, Standing::Accepted);
-                        Operation::Deliver(delivery)
-                    }
-                    Err(_) => {
+                How::Send => {
+                    let Ok(delivery) = publishing.send() else {
                         around.promises.stand(number, Standing::Void);
                         continue;
-                    }
-                },
+                    };
+                    around.promises.stand(number, Standing::Accepted);
+                    Operation::Deliver(delivery)
+                }
             };
             self.start(operation, Some(number), drop_after, around.now);
             // The order of the calls is that of the numbers.
@@ -538,7 +536,7 @@ impl Application {
             }
             any = true;
             match stream.read(around) {
-                Poll::Ready(true) => {}
+                Poll::Ready(true) | Poll::Pending => {}
                 Poll::Ready(false) => {
                     let filter = stream.habits.filter;
                     let is_explained = self.has_closed
@@ -550,7 +548,6 @@ impl Application {
                     });
                     return (true, true);
                 }
-                Poll::Pending => {}
             }
             if let Reading::Every(pause) = stream.habits.reading {
                 stream.next_read = around.now + pause;

@@ -13,6 +13,9 @@
 //!
 //! At the end all trouble ceases, and everything that was asked for must come to its end; see the package's README.
 
+// Seconds and hours are told to people.
+#![allow(clippy::cast_precision_loss)]
+
 mod application;
 mod describe;
 mod disk;

@@ -182,9 +182,8 @@ impl World {
             return true;
         }
         match process.io {
-            Io::None => false,
             Io::Resolving { at, .. } | Io::Dialling { at, succeeds: Some(_) } => at <= now,
-            Io::Dialling { .. } => false,
+            Io::None | Io::Dialling { .. } => false,
             Io::Up => {
                 let Some(link) = process.link.and_then(|id| self.links.get(&id)) else { return false };
                 let comes =
@@ -348,7 +347,6 @@ impl World {
     fn transfer(&mut self, client: usize) -> bool {
         let now = self.now;
         match self.processes[client].io {
-            Io::None => false,
             Io::Resolving { at, succeeds } if at <= now => {
                 let dead = match self.setup.clients[client].address {
                     Address::Number => 0,
@@ -366,7 +364,7 @@ impl World {
                 self.dialled(client, succeeds);
                 true
             }
-            Io::Resolving { .. } | Io::Dialling { .. } => false,
+            Io::None | Io::Resolving { .. } | Io::Dialling { .. } => false,
             Io::Up => {
                 let written = self.processes[client].writes && self.write(client);
                 written | (self.processes[client].reads && self.read(client))

@@ -40,6 +40,7 @@ struct Promise {
 
 /// What concerns one client.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 struct Account {
     /// Sessions at the broker that have ended.
     sessions_ended: u64,

@@ -47,6 +47,7 @@ pub(super) struct Doom {
 }
 
 /// One client: its process, while there is one.
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 pub(super) struct Process {
     pub(super) engine: Option<Engine>,
     pub(super) application: Option<Application>,

@@ -76,6 +76,7 @@ struct Incoming {
 
 /// The network connection's own state.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 struct Connection {
     number: u64,
     phase: Phase,
@@ -336,6 +337,7 @@ impl Wire {
         }
     }
 
+    #[allow(clippy::needless_pass_by_value)] // It is made for this.
     fn unlawful(&self, bench: &mut Bench<'_>, check: &'static str, detail: String) {
         let number = self.connection.as_ref().map_or(0, |connection| connection.number);
         bench.findings.violated(check, format!("c{}, connection {number}: {detail}", self.client));

@@ -29,7 +29,7 @@ impl Wire {
             Packet::PubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Published),
             Packet::PubRec(ack) => self.received_pubrec(ack, bench),
             Packet::PubComp(ack) => {
-                self.complete(ack.packet_id, |stage| matches!(stage, Stage::Released { .. }))
+                self.complete(ack.packet_id, |stage| matches!(stage, Stage::Released { .. }));
             }
             Packet::SubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Controlled),
             Packet::UnsubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Controlled),
