@@ -140,10 +140,8 @@ fn repeat(options: &BTreeMap<String, String>) -> Result<bool, String> {
     if options.contains_key("shrink") {
         let lines = shrink(seed);
         let fails = lines.is_some();
-        lines
-            .unwrap_or_else(|| vec![format!("seed {seed} does not fail")])
-            .iter()
-            .for_each(|line| println!("{line}"));
+        let lines = lines.unwrap_or_else(|| vec![format!("seed {seed} does not fail")]);
+        println!("{}", lines.join("\n"));
         return Ok(!fails);
     }
     let (result, lines) = explain(seed);

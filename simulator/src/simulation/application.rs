@@ -209,13 +209,14 @@ impl Application {
         }
     }
 
-    pub(super) fn disconnect(&mut self, at_once: bool, now: u64) {
+    pub(super) fn disconnect(&mut self, at_once: bool, around: &mut Surroundings<'_>) {
         self.is_ending = true;
         self.streams.iter_mut().for_each(|stream| stream.may_end = true);
         self.tasks.iter_mut().for_each(|task| task.may_end = true);
         let disconnecting = self.client.disconnect();
         let disconnecting = if at_once { disconnecting.at_once() } else { disconnecting };
-        self.start(Operation::Disconnect(disconnecting), None, None, now);
+        self.start(Operation::Disconnect(disconnecting), None, None, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
     }
 
     pub(super) fn publish(&mut self, event: &Event, around: &mut Surroundings<'_>) {
@@ -279,6 +280,7 @@ impl Application {
             return;
         }
         self.start(Operation::Subscribe(subscribing, habits), None, drop_after, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
     }
 
     fn open(&mut self, source: Source, mut habits: Habits, may_end: bool) {
@@ -322,6 +324,7 @@ impl Application {
         self.forget(filter);
         let unsubscribing = self.client.unsubscribe(filter);
         self.start(Operation::Unsubscribe(unsubscribing), None, drop_after, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
     }
 
     /// Streams that have this filter may end from now on.

@@ -414,10 +414,14 @@ impl World {
             return false;
         }
         let bytes = chunk[..count].to_vec();
-        process.blocked_since = None;
+        let was_blocked = process.blocked_since.take().is_some();
         self.trace.note(now, "writes", client as u64, || super::describe::describe(&bytes));
         self.trace.bytes(&bytes);
         let (wire, mut bench) = self.wire(client);
+        if was_blocked {
+            // No PINGREQ is due while bytes wait.
+            wire.jumped(bench.now);
+        }
         wire.wrote(&bytes, &mut bench);
         if self.is_doomed(client) {
             return true;

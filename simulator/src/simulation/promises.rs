@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use sterna_client::{OperationError, PublishError, QoS, QueuePolicy, ReasonCode};
+use sterna_client::{
+    OperationError, ProtocolVersion, PublishError, QoS, QueuePolicy, ReasonCode, VersionPolicy,
+};
 
 use super::findings::Findings;
 use super::setup::ClientSetup;
@@ -52,6 +54,8 @@ struct Account {
     has_closed: bool,
     /// Some of its messages have an end of their own.
     gives_up: bool,
+    /// It speaks MQTT 3.1.
+    is_deaf: bool,
     /// Its queue drops messages.
     may_drop: bool,
     /// The application let go of streams, or has some that are acknowledged unread.
@@ -108,7 +112,11 @@ impl Promises {
     pub(super) fn new(clients: &[ClientSetup], excuses: Excuses) -> Self {
         let drops =
             |setup: &ClientSetup| !matches!(setup.queue_policy, QueuePolicy::Wait | QueuePolicy::Reject);
-        let account = |setup| Account { may_drop: drops(setup), ..Account::default() };
+        let account = |setup: &ClientSetup| Account {
+            may_drop: drops(setup),
+            is_deaf: setup.version == VersionPolicy::Only(ProtocolVersion::V3_1),
+            ..Account::default()
+        };
         Self {
             messages: Vec::new(),
             accounts: clients.iter().map(account).collect(),
@@ -219,7 +227,10 @@ impl Promises {
     // What the broker did
 
     pub(super) fn session_ended(&mut self, client: usize) {
-        self.accounts[client].sessions_ended += 1;
+        let account = &mut self.accounts[client];
+        account.sessions_ended += 1;
+        // MQTT 3.1 does not say so, and the identifiers of the old session are taken for those of the new one.
+        account.is_loose |= account.is_deaf;
     }
 
     pub(super) fn taken(&mut self, publisher: usize, number: u32, qos: QoS, findings: &mut Findings) {

@@ -60,6 +60,7 @@ impl World {
                 application.hurry(now);
                 if process.needs_reconnect {
                     application.client.reconnect();
+                    self.wires[client].ends_itself();
                 }
             }
             self.claim_everything(client);
@@ -110,7 +111,7 @@ impl World {
             return false;
         }
         let link = self.processes[client].link.and_then(|id| self.links.get(&id));
-        if !link.is_some_and(Link::is_sound) {
+        if !link.is_some_and(Link::is_sound) || self.wires[client].is_subscribing() {
             return false;
         }
         let statistics = application.client.statistics();
@@ -175,9 +176,11 @@ impl World {
     fn end(&mut self) {
         self.is_ending = true;
         let longest = self.setup.clients.iter().map(|setup| setup.drain_timeout).max().unwrap_or(0);
-        for process in &mut self.processes {
-            if let Some(application) = &mut process.application {
-                application.disconnect(false, self.now);
+        for client in 0..self.processes.len() {
+            if let Some(mut application) = self.processes[client].application.take() {
+                application.disconnect(false, &mut self.surroundings(client));
+                self.processes[client].application = Some(application);
+                self.wires[client].ends_itself();
             }
         }
         let end = self.now + 3 * longest + 10_000_000;

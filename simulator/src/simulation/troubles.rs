@@ -90,10 +90,14 @@ impl World {
             Event::TakeUnclaimed { .. } => application.take_unclaimed(mode, &mut around),
             Event::Read { reading, .. } => application.set_reading(reading, now),
             Event::Ack { acking, .. } => application.set_acking(acking),
-            Event::Reconnect { .. } => application.client.reconnect(),
+            Event::Reconnect { .. } => {
+                application.client.reconnect();
+                self.wires[client].ends_itself();
+            }
             Event::Disconnect { at_once, back_after, .. } => {
                 around.promises.closed(client);
-                application.disconnect(at_once, now);
+                application.disconnect(at_once, &mut around);
+                self.wires[client].ends_itself();
                 self.processes[client].reconnect_at = None;
                 self.processes[client].close_pause = Some(back_after);
                 self.fault(Fault::Disconnect);
@@ -207,6 +211,10 @@ impl World {
         };
         if matches!(misdeed, Misdeed::DiscardReceived(0) | Misdeed::RefusePublish) {
             self.promises.lose_order(client);
+        }
+        if misdeed == Misdeed::RefuseSubscribe {
+            // A stream can lose its filter, and what still comes for it is nobody's.
+            self.promises.loosen(client);
         }
         let counts_bytes = matches!(misdeed, Misdeed::CloseAfterReceived(_) | Misdeed::CloseAfterSent(_));
         let rule = rule.client(self.setup.clients[client].id.as_str());

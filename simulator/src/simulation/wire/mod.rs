@@ -205,6 +205,16 @@ impl Wire {
         }
     }
 
+    /// Whether a SUBSCRIBE or UNSUBSCRIBE waits for its answer.
+    pub(super) fn is_subscribing(&self) -> bool {
+        self.sending.values().any(|sending| sending.stage == Stage::Controlled)
+    }
+
+    /// The application ends the connection: what is read from now on may not be looked at.
+    pub(super) fn ends_itself(&mut self) {
+        self.forgot_answers = true;
+    }
+
     /// The client closed: what its application had acknowledged out of its turn counts as received in its next life.
     pub(super) fn closed(&mut self) {
         for incoming in self.incoming.values_mut() {
