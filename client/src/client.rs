@@ -44,6 +44,12 @@ pub struct Statistics {
     pub unmatched_responses: u64,
     /// Messages that wait for the application now.
     pub backlog: usize,
+    /// What those messages take, in bytes.
+    pub backlog_bytes: usize,
+    /// Operations that wait to be sent now.
+    pub queued: usize,
+    /// Operations that wait for the server's answer now.
+    pub in_flight: usize,
 }
 
 impl Client {
@@ -237,6 +243,9 @@ impl Client {
             dropped: inner.inbox.dropped(),
             unmatched_responses: inner.requests.unmatched(),
             backlog: inner.inbox.waiting(),
+            backlog_bytes: inner.inbox.backlog().bytes,
+            queued: inner.connection.queued(),
+            in_flight: inner.connection.in_flight(),
         })
     }
 

@@ -75,6 +75,8 @@ pub(crate) struct Inbox {
     dropped: u64,
     /// Streams that dropped messages since the last report.
     lagging: Vec<StreamId>,
+    /// The message of QoS 1 or 2 that came last.
+    latest: Option<MessageId>,
 }
 
 impl Inbox {
@@ -92,6 +94,7 @@ impl Inbox {
             unclaimed: 0,
             dropped: 0,
             lagging: Vec::new(),
+            latest: None,
         }
     }
 
@@ -133,11 +136,31 @@ impl Inbox {
     /// Queues `message` for the streams it belongs to. Gives back what is to be acknowledged at once. `hold`:
     /// whether to keep it if nobody claims it.
     pub(crate) fn deliver(&mut self, message: Message, hold: bool, wakers: &mut Wakers) -> Option<MessageId> {
+        self.latest = self.latest.max(message.id());
+        self.hand_out(message, hold, false, wakers)
+    }
+
+    /// As `deliver`; `again`: a stream that has ended had it before, and so had the others that were there by then.
+    fn hand_out(
+        &mut self,
+        message: Message,
+        hold: bool,
+        again: bool,
+        wakers: &mut Wakers,
+    ) -> Option<MessageId> {
         let id = message.id();
         let identifiers = message.properties().subscription_identifiers();
         self.router.route(message.topic(), identifiers);
-        let unique;
+        let unique: Vec<StreamId>;
         let targets = match self.router.routed() {
+            Route::Streams(streams) if again => {
+                let is_newer = |stream: &StreamId| self.streams[*stream].since >= id;
+                unique = streams.iter().copied().filter(is_newer).collect();
+                if unique.is_empty() {
+                    return id;
+                }
+                &unique
+            }
             Route::Streams(streams) if self.router.partial().is_empty() => streams,
             Route::Streams(streams) => {
                 unique = unrepeated(streams, self.router.partial(), &mut self.streams, &message);
@@ -266,7 +289,7 @@ impl Inbox {
         on_full: OnFull,
     ) -> (StreamId, Vec<MessageId>) {
         let unclaimed = filters.is_empty();
-        let stream = self.streams.insert(StreamState::new(mode, on_full, unclaimed));
+        let stream = self.streams.insert(StreamState::new(mode, on_full, unclaimed, self.latest));
         for (filter, identifier) in &filters {
             self.router.insert(filter, stream, *identifier);
         }
@@ -411,7 +434,7 @@ impl Inbox {
             let owed = message.id().filter(|_| state.owes());
             match (owed, reroute) {
                 (Some(id), Some(Reroute { hold })) if !self.shares.contains_key(&id) => {
-                    acknowledged.extend(self.deliver(message, hold, wakers));
+                    acknowledged.extend(self.hand_out(message, hold, true, wakers));
                 }
                 // The application is done with it, or others have it as well.
                 (Some(id), _) => acknowledged.push(id),
@@ -420,6 +443,12 @@ impl Inbox {
             }
         }
         acknowledged
+    }
+
+    /// The client has closed: what is held can not be acknowledged any more, and comes again if the session lives.
+    pub(crate) fn forget_held(&mut self) {
+        self.held = VecDeque::new();
+        self.held_load = Load::default();
     }
 
     /// Nothing comes any more: every stream looks.

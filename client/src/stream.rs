@@ -102,6 +102,8 @@ pub(crate) struct StreamState {
     /// Takes what no subscription claims.
     pub(crate) unclaimed: bool,
     pub(crate) ended: bool,
+    /// The latest message that had come before it was there.
+    pub(crate) since: Option<MessageId>,
     pub(crate) copies: Copies,
     dropped: u64,
     /// How many of those were reported.
@@ -109,7 +111,7 @@ pub(crate) struct StreamState {
 }
 
 impl StreamState {
-    pub(crate) fn new(mode: AckMode, on_full: OnFull, unclaimed: bool) -> Self {
+    pub(crate) fn new(mode: AckMode, on_full: OnFull, unclaimed: bool, since: Option<MessageId>) -> Self {
         Self {
             queue: VecDeque::new(),
             load: Load::default(),
@@ -119,6 +121,7 @@ impl StreamState {
             filters: Vec::new(),
             unclaimed,
             ended: false,
+            since,
             copies: Copies::default(),
             dropped: 0,
             reported: 0,

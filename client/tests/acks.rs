@@ -224,3 +224,19 @@ fn a_message_of_several_streams_is_acknowledged_by_the_last() {
     let Packet::PubAck(ack) = ack.packet() else { panic!() };
     assert_eq!(ack.reason, ReasonCode::UNSPECIFIED_ERROR);
 }
+
+// R: SUB-06
+#[test]
+fn what_a_dropped_stream_leaves_goes_to_nobody_who_had_it() {
+    let (mut world, client, stream) = queued(AckMode::OnNext, 0);
+    let mut earlier =
+        world.finish(client.subscribe("+").qos(QoS::ExactlyOnce).ack(AckMode::OnReceipt)).unwrap();
+    world.finish(client.publish("a", "x").qos(QoS::AtLeastOnce)).unwrap();
+    world.settle();
+    let mut later = world.finish(client.subscribe("#").qos(QoS::ExactlyOnce)).unwrap();
+    drop(stream);
+    world.settle();
+    assert_eq!(earlier.try_next().unwrap().text(), Ok("x"));
+    assert!(earlier.try_next().is_none(), "it had a copy of its own");
+    assert_eq!(later.try_next().unwrap().text(), Ok("x"));
+}

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
 
+use crate::bug::Bug;
 use crate::error::ConfigError;
 use crate::packet::{
     EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, PropertiesBuf, Property, PropertyId, PropertyOwner,
@@ -362,6 +363,9 @@ pub struct Config {
     /// Report every packet as [`Event::PacketSent`](crate::Event::PacketSent) and
     /// [`Event::PacketReceived`](crate::Event::PacketReceived). Default off.
     pub packet_events: bool,
+    /// A fault on purpose. Default none.
+    #[cfg(feature = "planted-bugs")]
+    pub bug: Option<crate::Bug>,
 }
 
 impl Config {
@@ -413,7 +417,21 @@ impl Config {
             ack_blocked_after: Duration::from_secs(10),
             acknowledge: Acknowledge::WhenPolled,
             packet_events: false,
+            #[cfg(feature = "planted-bugs")]
+            bug: None,
         }
+    }
+
+    /// Whether this fault was planted: never, outside of the tests that show that faults are found.
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) fn has_bug(&self, bug: Bug) -> bool {
+        self.bug == Some(bug)
+    }
+
+    #[cfg(not(feature = "planted-bugs"))]
+    #[allow(clippy::unused_self)] // As with the feature.
+    pub(crate) const fn has_bug(&self, _: Bug) -> bool {
+        false
     }
 
     /// Checks the options against each other, before any I/O.

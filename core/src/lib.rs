@@ -72,6 +72,7 @@ extern crate alloc;
 #[cfg(all(feature = "std", not(test)))]
 extern crate std;
 
+mod bug;
 mod command;
 mod config;
 mod connection;
@@ -84,6 +85,8 @@ mod session;
 mod time;
 pub mod topic;
 
+#[cfg(feature = "planted-bugs")]
+pub use bug::Bug;
 /// The buffers that [`Connection`] reads from and writes to.
 pub use bytes;
 pub use command::{Auth, ConnectOverrides, Credentials, Data, Disconnect, Publish, Subscribe, Unsubscribe};

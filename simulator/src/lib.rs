@@ -14,3 +14,5 @@ mod listener;
 
 #[cfg(feature = "tokio")]
 pub use listener::TestBroker;
+#[cfg(feature = "simulation")]
+pub mod simulation;

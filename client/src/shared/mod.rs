@@ -14,7 +14,8 @@ use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 use sterna_core::{
-    Acknowledge, Cause, CleanStart, Config, Connection, Instant, RestoreError, Session, State, Token,
+    Acknowledge, Cause, CleanStart, ClientId, Config, Connection, Instant, RestoreError, Session, State,
+    Token, VersionPolicy,
 };
 
 use sterna_core::packet::QoS;
@@ -178,7 +179,14 @@ impl Inner {
         requests: Requests,
     ) -> Result<Self, RestoreError> {
         config.acknowledge = Acknowledge::Explicit;
-        let keeps_session = config.clean_start == CleanStart::Never;
+        // Falling back to 3.1.1 keeps the session as well; see `Config::clean_start`.
+        let falls_back = matches!(config.version, VersionPolicy::Automatic { .. });
+        let is_named = matches!(&config.client_id, ClientId::Given(id) if !id.is_empty());
+        let keeps_session = match config.clean_start {
+            CleanStart::Never => true,
+            CleanStart::FirstConnection => falls_back && is_named && config.session_expiry > 0,
+            CleanStart::Always => false,
+        };
         let now = Instant::ZERO;
         let stores = session.is_some();
         let restored: Vec<_> = session.iter().flat_map(Session::pending).map(Restored::new).collect();

@@ -1,11 +1,13 @@
 //! Commands: checked, then sent at once or queued.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 
 use super::Connection;
 use super::encoding::Changes;
 use super::queue::{CHAIN_FROM, Control, Request};
 use super::window::Since;
+use crate::bug::Bug;
 use crate::command::{Data, Publish, Subscribe, Unsubscribe};
 use crate::config::QueuePolicy;
 use crate::error::{AckError, OperationError, PublishError, ServerLimit, SubscribeError};
@@ -371,12 +373,24 @@ impl Connection {
         if !self.phase.is_up() {
             return;
         }
-        while let Some((packet, packet_id, reason)) = self.received.next_release() {
-            if packet == PacketType::PubRec {
-                self.reply_incoming(packet, packet_id, reason);
+        let mut misplaced = VecDeque::new();
+        while let Some(release) = self.received.next_release() {
+            if self.has_bug(Bug::AckOutOfOrder) {
+                misplaced.push_front(release);
             } else {
-                self.send_ack(packet, packet_id, reason);
+                self.send_release(release);
             }
+        }
+        for release in misplaced {
+            self.send_release(release);
+        }
+    }
+
+    fn send_release(&mut self, (packet, packet_id, reason): (PacketType, u16, ReasonCode)) {
+        if packet == PacketType::PubRec {
+            self.reply_incoming(packet, packet_id, reason);
+        } else {
+            self.send_ack(packet, packet_id, reason);
         }
     }
 

@@ -1,10 +1,12 @@
 //! What happens when a deadline passes, and the deadlines that follow from other times.
 
 use alloc::collections::VecDeque;
+use core::time::Duration;
 
 use super::state::Phase;
 use super::timer::Timer;
 use super::{Connection, Ping};
+use crate::bug::Bug;
 use crate::error::{Cause, OperationError};
 use crate::packet::{PROTOCOL_MAXIMUM_PACKET_SIZE, Packet};
 use crate::time::Instant;
@@ -61,7 +63,8 @@ impl Connection {
             self.timers.arm(Timer::Ack, oldest + timeout);
             return;
         }
-        if !self.paused {
+        // Reading that waits for our own bytes to leave waits for the server, not for the application.
+        if !self.paused || self.replies_pile_up() {
             self.fail(Cause::Timeout(Timer::Ack));
             return;
         }
@@ -88,7 +91,8 @@ impl Connection {
         } else {
             self.last_sent.min(self.last_received)
         };
-        Some(since + interval)
+        let late = if self.has_bug(Bug::KeepAliveLate) { interval / 2 } else { Duration::ZERO };
+        Some(since + interval + late)
     }
 
     pub(super) fn write_deadline(&self) -> Option<Instant> {

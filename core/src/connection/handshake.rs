@@ -11,6 +11,7 @@ use super::inflight::Stage;
 use super::queue::Request;
 use super::state::{Input, Phase};
 use super::timer::Timer;
+use crate::bug::Bug;
 use crate::command::{ConnectOverrides, Credentials};
 use crate::config::{AfterPubRec, CleanStart, ClientId, InDoubt, VersionPolicy};
 use crate::error::{Cause, OperationError, ProtocolError};
@@ -180,7 +181,12 @@ impl Connection {
         let server = Server::new(connack, self.version, self.config.keep_alive, self.config.session_expiry);
         // 3.1 does not tell: its session is there if it was not clean, and subscribing again is harmless.
         let silent = self.version == ProtocolVersion::V3_1;
-        let resumed = if silent { !self.clean_start && self.session.exists } else { connack.session_present };
+        let ignores = self.has_bug(Bug::SessionPresentIgnored) && self.session.exists;
+        let resumed = if silent || ignores {
+            !self.clean_start && self.session.exists
+        } else {
+            connack.session_present
+        };
         // Whether it is the session that we know: a CONNECT whose answer was lost may have begun another.
         let unsure = silent || self.session.unanswered > 1;
         self.session = ServerSession {
@@ -195,7 +201,9 @@ impl Connection {
             up_since: Some(self.now),
             unanswered: 0,
         };
-        self.start_aliases(server.topic_alias_maximum);
+        if !(self.has_bug(Bug::AliasKeptOverReconnect) && self.outgoing_aliases.is_some()) {
+            self.start_aliases(server.topic_alias_maximum);
+        }
         self.server = Some(Box::new(server));
         self.servers.accepted();
         if assigned || self.stored_version() != Some(self.version) {
@@ -210,7 +218,8 @@ impl Connection {
             self.received.resumed_unsurely();
         }
         if unsure || !resumed {
-            self.subscriptions.unconfirm(self.config.resubscribe);
+            self.subscriptions
+                .unconfirm(self.config.resubscribe && !self.has_bug(Bug::SubscriptionsForgotten));
         }
         self.resume(resumed);
         if self.ending.is_some() {

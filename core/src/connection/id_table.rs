@@ -155,6 +155,11 @@ impl PacketIds {
         }
     }
 
+    /// For planted faults only: the next one is `packet_id`.
+    pub(crate) fn give_out_again(&mut self, packet_id: u16) {
+        self.last = packet_id - 1;
+    }
+
     /// The identifier handed out last.
     pub(crate) fn last(&self) -> Option<u16> {
         (self.last != 0).then_some(self.last)

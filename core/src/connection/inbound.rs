@@ -10,6 +10,7 @@ use super::state::Phase;
 use super::timer::Timer;
 use super::window::Since;
 use super::{Connection, Ingress, MESSAGE_OVERHEAD};
+use crate::bug::Bug;
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
 use crate::message::Message;
@@ -203,6 +204,9 @@ impl Connection {
         let repeated = matches!(entry.stage, Stage::Released { .. });
         if ack.reason.is_error() {
             if !repeated {
+                if self.has_bug(Bug::SlotLeakedOnRefusal) {
+                    self.in_flight.leak_place(QoS::ExactlyOnce);
+                }
                 self.complete_publish(packet_id, ack.reason, ack.properties);
             }
             return Ok(());
@@ -314,6 +318,9 @@ impl Connection {
         if !self.in_flight.is_awaited() {
             self.timers.disarm(Timer::Ack);
         }
+        if self.has_bug(Bug::WindowNotRefilled) {
+            return;
+        }
         self.flush();
     }
 
@@ -371,6 +378,10 @@ impl Connection {
                 return Ok(());
             }
         };
+        if let Some(id) = id.filter(|_| self.has_bug(Bug::AcknowledgedOnArrival)) {
+            // It was just taken in.
+            let _ = self.acknowledge_message(id, ReasonCode::SUCCESS);
+        }
         let packet = self.take_bytes(input, size);
         let Offsets { topic, properties, payload } = message;
         let message = Message { packet, aliased, topic, properties, payload, qos, retain, duplicate, id };
@@ -392,7 +403,7 @@ impl Connection {
     /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
     /// that first wants to write must be read, or both wait for each other.
     /// And while the store has not what must come before the answers, they wait as well.
-    fn replies_pile_up(&self) -> bool {
+    pub(super) fn replies_pile_up(&self) -> bool {
         self.replies + self.waiting_replies() > self.config.send_buffer as u64
     }
 

@@ -272,6 +272,26 @@ impl InFlights {
         releases.into_iter().map(|(_, id)| id).collect()
     }
 
+    /// For planted faults only: what is planned is sent in the reverse order.
+    pub(crate) fn reverse_planned(&mut self) {
+        self.planned.make_contiguous().reverse();
+    }
+
+    /// For planted faults only: what is planned with this QoS is not sent.
+    pub(crate) fn forget_planned(&mut self, qos: QoS) {
+        self.planned.retain(|planned| planned.qos != qos);
+    }
+
+    /// For planted faults only: takes one more place in the window than there are messages.
+    pub(crate) fn leak_place(&mut self, qos: QoS) {
+        self.window.enter(qos);
+    }
+
+    /// For planted faults only: this identifier is the next one.
+    pub(crate) fn give_out_again(&mut self, packet_id: u16) {
+        self.ids.give_out_again(packet_id);
+    }
+
     /// The oldest message to send or to send again, and what must be stored before.
     pub(crate) fn next_planned(&mut self) -> Option<(Planned, PersistId)> {
         while let Some(&planned) = self.planned.front() {

@@ -6,6 +6,7 @@ use super::inflight::Stage;
 use super::state::{Input, Phase};
 use super::timer::Timer;
 use super::{Connection, Unwritten};
+use crate::bug::Bug;
 use crate::config::{ServerClose, VersionPolicy};
 use crate::error::{Cause, Lost, LostKind, OperationError};
 use crate::event::{Attempt, Event};
@@ -67,6 +68,9 @@ impl Connection {
         self.paused = false;
         self.left_over = 0;
         self.aliases.clear();
+        if self.has_bug(Bug::ReceivedForgottenOnReconnect) {
+            self.received.clear();
+        }
         self.received.disconnected();
         self.blocking = 0;
         if let Some(persistence) = self.persistence.as_deref_mut() {

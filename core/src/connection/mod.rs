@@ -16,6 +16,7 @@ mod losing;
 mod outbound;
 mod outgoing_aliases;
 mod persistence;
+mod planted;
 mod queue;
 mod random;
 mod received;

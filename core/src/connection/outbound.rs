@@ -10,6 +10,7 @@ use super::state::Phase;
 use super::subscriptions::{AGAIN, Batch};
 use super::timer::Timer;
 use super::{Connection, Unwritten};
+use crate::bug::Bug;
 use crate::error::{OperationError, ServerLimit};
 use crate::event::{Event, Receipt, Token};
 use crate::packet::{
@@ -23,7 +24,9 @@ impl Connection {
     /// stored; messages follow in order as the window allows; then what the session lacks, and what waits.
     pub(super) fn resume(&mut self, resumed: bool) {
         if resumed {
-            for packet_id in self.in_flight.resume() {
+            let mut releases = self.in_flight.resume();
+            self.planted_on_resuming(&mut releases);
+            for packet_id in releases {
                 // Its time starts anew, however long it waits for the store.
                 self.in_flight.touch_release(packet_id, self.now);
                 let stored_by = self.in_flight.table.get(packet_id).map(|entry| entry.stored_by);
@@ -186,6 +189,9 @@ impl Connection {
 
     fn send_queued_at_most_once(&mut self) {
         let Some((token, record)) = self.queue.pop_at_most_once() else { return };
+        if self.has_bug(Bug::AtMostOnceTwice) {
+            let _ = self.send_record(token, &record, 0, false);
+        }
         match self.send_record(token, &record, 0, false) {
             Ok(()) if record.requeue => self.await_written(token, Some(record)),
             Ok(()) => {
@@ -206,13 +212,16 @@ impl Connection {
     }
 
     fn send_queued(&mut self) {
+        let before = self.in_flight.last_id();
         let Some(packet_id) = self.in_flight.free_id() else { return };
         let Some((token, record)) = self.queue.pop_acknowledged() else { return };
-        match self.send_record(token, &record, packet_id, false) {
+        match self.send_record(token, &record, self.planted_id(before, packet_id), false) {
             Ok(()) => {
                 self.due.sent(token, Some(packet_id));
+                let qos = record.qos;
                 let stage = Stage::Published(record);
                 self.in_flight.insert(packet_id, token, self.attempt, self.now, stage);
+                self.planted_after_sending(packet_id, qos);
             }
             Err(error) => {
                 self.publish_failed(token, error);
@@ -225,7 +234,7 @@ impl Connection {
     fn send_planned(&mut self) {
         let Some((Planned { token, packet_id, qos }, _)) = self.in_flight.next_planned() else { return };
         let Some(entry) = self.in_flight.table.get_mut(packet_id) else { return };
-        let duplicate = entry.sent;
+        let duplicate = entry.sent && !self.config.has_bug(Bug::NoDuplicateFlag);
         // Taken out while it is sent, since sending needs the rest of the connection.
         let stage = core::mem::replace(&mut entry.stage, Stage::Abandoned { qos });
         let Stage::Published(record) = stage else { return };
@@ -273,6 +282,7 @@ impl Connection {
             let stage = StoredStage::Released { order, reason, abandoned: true };
             self.store_flight(entry.token, packet_id, stage);
         }
+        self.planted_on_abandoning(packet_id);
     }
 
     /// Encodes a kept message against the limits of the current connection.
@@ -317,7 +327,7 @@ impl Connection {
     pub(super) fn transmit(&mut self, out: &mut Transmit) -> bool {
         self.in_flight.stamp(self.now);
         let waits = !self.config.ack_timeout.is_zero() && self.phase.is_up() && self.in_flight.is_awaited();
-        if waits && !self.timers.is_armed(Timer::Ack) {
+        if waits && !self.timers.is_armed(Timer::Ack) && !self.has_bug(Bug::AckTimerNotArmed) {
             self.timers.arm(Timer::Ack, self.now + self.config.ack_timeout);
         }
         let any = out.take_from(&mut self.out, self.attempt);
@@ -354,7 +364,8 @@ impl Connection {
 
     /// The PINGRESP must come within its time from when PINGREQ was written, and while we read.
     pub(super) fn arm_ping(&mut self) {
-        let written = self.ping.is_some_and(|ping| ping.end <= self.written);
+        let written = self.ping.is_some_and(|ping| ping.end <= self.written)
+            && !(self.statistics.packets_received > 3 && self.has_bug(Bug::PingTimerNotArmedAgain));
         if written && !self.paused && !self.timers.is_armed(Timer::Ping) {
             self.timers.arm(Timer::Ping, self.now + self.config.ping_timeout);
         }
@@ -382,6 +393,9 @@ impl Connection {
             return false;
         }
         let maximum = self.server.as_deref().map_or(u16::MAX, |server| server.receive_maximum);
+        if self.has_bug(Bug::WindowTooLarge) {
+            return window.messages <= maximum.min(self.config.in_flight_limit);
+        }
         window.messages < maximum.min(self.config.in_flight_limit)
     }
 

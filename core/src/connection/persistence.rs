@@ -11,6 +11,7 @@ use super::Connection;
 use super::inflight::Stage;
 use super::queue::Record;
 use super::state::Phase;
+use crate::bug::Bug;
 use crate::error::{Cause, OperationError};
 use crate::event::{Event, Token};
 use crate::packet::{PacketType, ProtocolVersion, QoS, ReasonCode};
@@ -163,6 +164,7 @@ impl Connection {
     /// Whether what belongs to this number is stored; always without a store.
     pub(super) fn is_stored(&self, id: PersistId) -> bool {
         self.persistence.as_deref().is_none_or(|persistence| id <= persistence.stored)
+            || self.has_bug(Bug::StoredAfterSending)
     }
 
     // The end
@@ -346,12 +348,18 @@ impl Connection {
 
     /// Sends PUBREL once what belongs to `after` is stored.
     pub(super) fn reply_pubrel(&mut self, after: PersistId, packet_id: u16, reason: ReasonCode) {
+        let after = if self.has_bug(Bug::ReleasedBeforeStored) { PersistId(0) } else { after };
         self.reply(after, (PacketType::PubRel, packet_id, reason));
     }
 
     /// Sends PUBREC or PUBCOMP once the last change of a received identifier is stored: its own or a later one.
     pub(super) fn reply_incoming(&mut self, packet: PacketType, packet_id: u16, reason: ReasonCode) {
-        let after = self.persistence.as_deref().map_or(PersistId(0), |persistence| persistence.incoming);
+        let is_early = match packet {
+            PacketType::PubComp => self.has_bug(Bug::CompletedBeforeStored),
+            _ => self.has_bug(Bug::ReceivedBeforeStored),
+        };
+        let stored = self.persistence.as_deref().filter(|_| !is_early);
+        let after = stored.map_or(PersistId(0), |persistence| persistence.incoming);
         self.reply(after, (packet, packet_id, reason));
     }
 

@@ -6,6 +6,7 @@ use core::time::Duration;
 use super::Connection;
 use super::inflight::Stage;
 use super::persistence::Persistence;
+use crate::bug::Bug;
 use crate::command::{Data, Publish};
 use crate::config::{ClientId, Config, VersionPolicy};
 use crate::event::Token;
@@ -60,6 +61,9 @@ impl Connection {
             connection.restore_flight(&session, *token, *flight);
         }
         for packet_id in &session.incoming {
+            if connection.has_bug(Bug::ReceivedForgottenOnRestart) {
+                break;
+            }
             connection.received.restore(*packet_id);
         }
         let is_new = session.header.is_none();

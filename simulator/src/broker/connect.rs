@@ -7,7 +7,7 @@ use sterna_core::packet::{
 };
 
 use super::message::{Message, Will, add, forwarded};
-use super::{Broker, ClientId, ConnectionId, Session};
+use super::{Broker, ClientId, ConnectionId, Entry, Session};
 
 /// The longest client identifier of MQTT 3.1.
 const V3_1_CLIENT_ID: usize = 23;
@@ -47,6 +47,9 @@ impl Broker {
         connection.session_expiry = expiry;
         let silent_at = connection.silent_at(&self.options);
         self.arm(silent_at);
+        if !session_present {
+            self.note(|| Entry::SessionBegan { client: client.clone() });
+        }
         let session = self.sessions.entry(client.clone()).or_default();
         session.connection = Some(id);
         session.expiry = expiry;

@@ -2,7 +2,7 @@
 
 use sterna_core::packet::ReasonCode;
 
-use super::{Broker, ConnectionId, Fault, FaultId, Instant, Options, Record, Redirect};
+use super::{Broker, ClientId, ConnectionId, Fault, FaultId, Instant, Options, Record, Redirect};
 
 /// What a restart does to the broker's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +106,17 @@ impl Broker {
     /// Whether there is a session for this client identifier, connected or not.
     pub fn has_session(&self, client_id: &str) -> bool {
         self.sessions.contains_key(client_id)
+    }
+
+    /// Whether this client's session has a subscription with this topic filter.
+    pub fn has_subscription(&self, client_id: &str, filter: &str) -> bool {
+        self.subscriptions.contains(&ClientId::from(client_id), filter)
+    }
+
+    /// How many messages of QoS 1 and 2 this client's session holds: those that wait to be sent, and those whose
+    /// acknowledgement is not complete.
+    pub fn pending(&self, client_id: &str) -> usize {
+        self.sessions.get(client_id).map_or(0, super::Session::pending)
     }
 
     /// The packets received, oldest first, as far as [`Options::maximum_records`] keeps them.

@@ -77,6 +77,9 @@ impl Broker {
     }
 
     fn misbehave(&mut self, id: ConnectionId, packet: &Packet<'_>, action: OnReceive) {
+        if let Packet::Publish(publish) = packet {
+            self.learn_alias(id, publish);
+        }
         match action {
             OnReceive::Close => self.abort(id),
             OnReceive::Discard => {}
@@ -97,6 +100,16 @@ impl Broker {
         }
     }
 
+    /// A message that is not taken sets its topic alias all the same: the client cannot know.
+    fn learn_alias(&mut self, id: ConnectionId, publish: &Publish<'_>) {
+        if let (Some(alias), Some(connection)) =
+            (publish.properties.topic_alias(), self.connections.get_mut(&id))
+            && !publish.topic.is_empty()
+        {
+            connection.aliases.insert(alias, publish.topic.to_owned());
+        }
+    }
+
     /// The usual answer to a packet that is not carried out, with a reason of the test's choice.
     fn answer(&mut self, id: ConnectionId, packet: &Packet<'_>, reason: ReasonCode) {
         match packet {
@@ -104,7 +117,14 @@ impl Broker {
             Packet::Publish(publish) => match publish.qos {
                 QoS::AtMostOnce => {}
                 QoS::AtLeastOnce => self.acknowledge(id, PacketType::PubAck, publish.packet_id, reason),
-                QoS::ExactlyOnce => self.acknowledge(id, PacketType::PubRec, publish.packet_id, reason),
+                QoS::ExactlyOnce => {
+                    // A refusal frees the identifier [MQTT-4.3.3-9], also that of a message that was taken before.
+                    let client = self.client_of(id).filter(|_| reason.is_error());
+                    if let Some(session) = client.and_then(|client| self.sessions.get_mut(&client)) {
+                        session.received.remove(&publish.packet_id);
+                    }
+                    self.acknowledge(id, PacketType::PubRec, publish.packet_id, reason);
+                }
             },
             Packet::PubRel(ack) => self.acknowledge(id, PacketType::PubComp, ack.packet_id, reason),
             Packet::Subscribe(subscribe) => {

@@ -30,6 +30,7 @@ mod connection;
 mod control;
 mod fault;
 mod inbound;
+mod ledger;
 mod message;
 mod options;
 mod outbound;
@@ -42,7 +43,7 @@ mod subscriptions;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
@@ -50,6 +51,7 @@ use bytes::{Bytes, BytesMut};
 pub use authentication::{Authentication, Redirect};
 pub use control::Sessions;
 pub use fault::{Fault, FaultId, OnReceive, OnSend};
+pub use ledger::Entry;
 pub use options::{Credentials, Options};
 pub use record::Record;
 pub use sterna_core::Instant;
@@ -107,6 +109,7 @@ pub struct Broker {
     next_timeout: Option<Instant>,
     assigned_ids: u64,
     dropped_messages: u64,
+    ledger: Option<VecDeque<Entry>>,
     encoded: Vec<u8>,
 }
 
@@ -127,6 +130,7 @@ impl Broker {
             next_timeout: None,
             assigned_ids: 0,
             dropped_messages: 0,
+            ledger: None,
             encoded: Vec::new(),
         }
     }
@@ -300,7 +304,9 @@ impl Broker {
     /// Discards a session and publishes its will, if there is one left [MQTT-4.1.0-2], [MQTT-3.1.2-8].
     fn end_session(&mut self, client: &ClientId) {
         self.subscriptions.remove_all(client);
-        if let Some(will) = self.sessions.remove(client).and_then(|session| session.will) {
+        let Some(session) = self.sessions.remove(client) else { return };
+        self.note(|| Entry::SessionEnded { client: client.clone() });
+        if let Some(will) = session.will {
             self.publish(will.into_message(self.now));
         }
     }

@@ -57,6 +57,9 @@ pub struct Options {
     /// Whether a client with overlapping subscriptions gets one copy for each of them. Default: false, one copy
     /// with the highest QoS and all subscription identifiers. The specification allows both.
     pub overlapping_copies: bool,
+    /// Whether a message gets the lowest packet identifier that is free. Default: false, the one after the last. The
+    /// specification leaves it to the sender.
+    pub lowest_packet_identifiers: bool,
     /// Whether retained messages are sent before the SUBACK. Default: false, after it. Both are allowed.
     pub retained_before_suback: bool,
     /// How long a connection may take until its CONNECT is there. Default: 10 s.
@@ -110,6 +113,7 @@ impl Default for Options {
             response_information: None,
             connack_properties: PropertiesBuf::new(),
             overlapping_copies: false,
+            lowest_packet_identifiers: false,
             retained_before_suback: false,
             connect_timeout: Duration::from_secs(10),
             maximum_connections: 10_000,

@@ -16,6 +16,7 @@ impl Broker {
     /// Retains a message if it asks for that, and gives it to each session that subscribed to its topic; whether
     /// there was one [MQTT-4.5.0-1].
     pub(super) fn publish(&mut self, message: Message) -> bool {
+        self.note_taken(&message);
         let message = Arc::new(message);
         if message.retain && !self.retained.store(&message, &self.options) {
             self.dropped_messages += 1;
@@ -41,7 +42,10 @@ impl Broker {
     pub(super) fn deliver(&mut self, client: &ClientId, delivery: Delivery) {
         let Some(session) = self.sessions.get_mut(client) else { return };
         if delivery.qos != QoS::AtMostOnce {
-            if !session.enqueue(delivery, &self.options) {
+            let (message, qos) = (Arc::clone(&delivery.message), delivery.qos);
+            if session.enqueue(delivery, &self.options) {
+                self.note_queued(client, &message, qos);
+            } else {
                 self.dropped_messages += 1;
             }
             self.pump(client);
@@ -49,6 +53,7 @@ impl Broker {
         }
         let Some(id) = session.connection else { return };
         if self.connections.get(&id).is_some_and(|connection| connection.takes_messages(&self.options)) {
+            self.note_queued(client, &delivery.message, delivery.qos);
             self.send_publish(id, 0, &delivery, false);
         } else {
             self.dropped_messages += 1;
@@ -66,7 +71,7 @@ impl Broker {
             if !connection.takes_messages(&self.options) {
                 return;
             }
-            match session.next(connection.window, self.now) {
+            match session.next(connection.window, self.now, self.options.lowest_packet_identifiers) {
                 Some(Next::Publish { packet_id, delivery, duplicate }) => {
                     if !self.send_publish(id, packet_id, &delivery, duplicate)
                         && let Some(session) = self.sessions.get_mut(client)

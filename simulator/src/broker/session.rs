@@ -93,13 +93,17 @@ impl Session {
         true
     }
 
+    pub(super) fn pending(&self) -> usize {
+        self.queue.len() + self.in_flight.len()
+    }
+
     pub(super) fn has_backlog(&self) -> bool {
         !self.again.is_empty() || !self.queue.is_empty()
     }
 
     /// What is to be sent now, with at most `window` unacknowledged PUBLISH packets: what an earlier connection sent,
-    /// then new messages.
-    pub(super) fn next(&mut self, window: usize, now: Instant) -> Option<Next> {
+    /// then new messages, with the `lowest` free packet identifier or the next one.
+    pub(super) fn next(&mut self, window: usize, now: Instant, lowest: bool) -> Option<Next> {
         while let Some(&packet_id) = self.again.front() {
             let entry = self.in_flight.get_mut(&packet_id).filter(|entry| !entry.is_sent);
             let Some(entry) = entry else {
@@ -126,6 +130,9 @@ impl Session {
             self.queued_bytes -= delivery.message.size();
             if delivery.message.is_expired(now) {
                 continue; // [MQTT-3.3.2-5]
+            }
+            if lowest {
+                self.last_packet_id = 0;
             }
             let packet_id = self.new_packet_id();
             self.in_window += 1;

@@ -1,0 +1,676 @@
+//! The application of one client: its operations and streams, each polled only when its waker said so.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use futures_core::Stream as _;
+use sterna_client::{
+    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Messages, PropertiesBuf,
+    Property, Publishing, QoS, ReasonCode, State, SubscribeError, Subscribing, Subscription, Unsubscribing,
+};
+
+use super::findings::Findings;
+use super::plan::{Acking, Event, How, Patience, Reading};
+use super::promises::{Promises, Standing};
+use super::wire::number_of;
+
+/// Notes that it was woken.
+#[derive(Debug, Default)]
+pub(super) struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+impl Flag {
+    pub(super) fn raised() -> Arc<Self> {
+        Arc::new(Self(AtomicBool::new(true)))
+    }
+
+    pub(super) fn take(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
+
+    pub(super) fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn raise(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// What a stream is to be like once it is there.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Habits {
+    pub(super) filter: Option<&'static str>,
+    pub(super) mode: AckMode,
+    pub(super) reading: Reading,
+    pub(super) acking: Acking,
+}
+
+enum Operation {
+    Publish(Publishing<'static>),
+    Enqueue(Enqueuing<'static>),
+    Deliver(Delivery),
+    Subscribe(Subscribing, Habits),
+    Unsubscribe(Unsubscribing),
+    Connect(Connecting),
+    Disconnect(Disconnecting),
+}
+
+struct Task {
+    operation: Operation,
+    flag: Arc<Flag>,
+    waker: Waker,
+    number: Option<u32>,
+    /// When the application loses its patience.
+    drop_at: Option<u64>,
+    since: u64,
+    /// It is cancelled rather than dropped.
+    cancels: bool,
+    /// It was on the disk.
+    is_stored: bool,
+    /// The stream that comes of it may end: its filter was unsubscribed.
+    may_end: bool,
+}
+
+enum Source {
+    Subscription(Subscription),
+    Unclaimed(Messages),
+}
+
+struct Stream {
+    key: u64,
+    source: Source,
+    flag: Arc<Flag>,
+    waker: Waker,
+    habits: Habits,
+    next_read: u64,
+    /// Handed over last, where asking for the next one acknowledges it.
+    last: Option<u32>,
+    /// Messages to be acknowledged by hand, and when.
+    owed: Vec<(u64, Message)>,
+    acknowledged: u64,
+    /// The server has answered.
+    is_granted: bool,
+    /// Its filter was unsubscribed.
+    may_end: bool,
+}
+
+/// What all of it touches besides itself.
+pub(super) struct Surroundings<'a> {
+    pub(super) now: u64,
+    pub(super) client: usize,
+    pub(super) findings: &'a mut Findings,
+    pub(super) promises: &'a mut Promises,
+    /// A subscription may be refused in this run.
+    pub(super) may_refuse: bool,
+    pub(super) has_store: bool,
+    pub(super) is_v5: bool,
+}
+
+/// See the module. It ends with its process.
+pub(super) struct Application {
+    pub(super) client: Client,
+    tasks: Vec<Task>,
+    streams: Vec<Stream>,
+    next_key: u64,
+    /// Messages that the application still has of streams that it let go of.
+    orphans: Vec<(u64, Message)>,
+    /// The client closed, and every stream ends.
+    has_closed: bool,
+    /// The client was told to disconnect: what comes now may be refused.
+    is_ending: bool,
+    /// Nothing is put off any more.
+    hurries: bool,
+}
+
+/// Never: nothing is due.
+const NEVER: u64 = u64::MAX;
+
+impl Application {
+    pub(super) fn new(client: Client, life: u64) -> Self {
+        Self {
+            client,
+            tasks: Vec::new(),
+            streams: Vec::new(),
+            next_key: life << 32,
+            orphans: Vec::new(),
+            has_closed: false,
+            is_ending: false,
+            hurries: false,
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.tasks.is_empty() && self.orphans.is_empty() && self.streams.iter().all(Stream::is_idle)
+    }
+
+    /// What is still waited for, for people.
+    pub(super) fn waiting(&self) -> String {
+        let tasks: Vec<_> =
+            self.tasks.iter().map(|task| (task.operation.name(), task.number, task.since)).collect();
+        let streams: Vec<_> = self
+            .streams
+            .iter()
+            .map(|stream| (stream.key, stream.habits, stream.last, stream.owed.len()))
+            .collect();
+        format!("{tasks:?} {streams:?}")
+    }
+
+    /// When something is due by itself.
+    pub(super) fn next(&self, now: u64) -> Option<u64> {
+        let tasks = self.tasks.iter().filter_map(|task| task.drop_at);
+        let streams = self.streams.iter().flat_map(|stream| {
+            let waits = matches!(stream.habits.reading, Reading::Every(_)) && stream.flag.is_raised();
+            let reads = waits.then_some(stream.next_read);
+            reads.into_iter().chain(stream.owed.iter().map(|(at, _)| *at).filter(|at| *at != NEVER))
+        });
+        let orphans = self.orphans.iter().map(|(at, _)| *at).filter(|at| *at != NEVER);
+        tasks.chain(streams).chain(orphans).map(|at| at.max(now + 1)).min()
+    }
+
+    fn start(&mut self, operation: Operation, number: Option<u32>, drop_after: Option<u64>, now: u64) {
+        let flag = Flag::raised();
+        let waker = Waker::from(flag.clone());
+        let drop_at = drop_after.map(|after| now + after);
+        self.tasks.push(Task {
+            operation,
+            flag,
+            waker,
+            number,
+            drop_at,
+            since: now,
+            is_stored: false,
+            cancels: false,
+            may_end: self.is_ending,
+        });
+    }
+
+    pub(super) fn connect(&mut self, around: &mut Surroundings<'_>) {
+        self.has_closed = false;
+        self.is_ending = false;
+        let connecting = self.client.connect();
+        self.start(Operation::Connect(connecting), None, None, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
+    }
+
+    /// What an earlier process left in the store is awaited like everything else.
+    pub(super) fn await_restored(&mut self, around: &mut Surroundings<'_>) {
+        for pending in self.client.pending() {
+            self.start(Operation::Deliver(pending.delivery), None, None, around.now);
+        }
+    }
+
+    pub(super) fn disconnect(&mut self, at_once: bool, around: &mut Surroundings<'_>) {
+        self.is_ending = true;
+        self.streams.iter_mut().for_each(|stream| stream.may_end = true);
+        self.tasks.iter_mut().for_each(|task| task.may_end = true);
+        let disconnecting = self.client.disconnect();
+        let disconnecting = if at_once { disconnecting.at_once() } else { disconnecting };
+        self.start(Operation::Disconnect(disconnecting), None, None, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
+    }
+
+    pub(super) fn publish(&mut self, event: &Event, around: &mut Surroundings<'_>) {
+        let Event::Publish { topic, qos, retain, size, how, count, patience, .. } = *event else { return };
+        let drop_after = match patience {
+            Patience::DropAfter(after) | Patience::CancelAfter(after) => Some(after),
+            _ => None,
+        };
+        let may_end = !matches!(patience, Patience::Endless | Patience::DropAfter(_));
+        for _ in 0..count {
+            let number = around.promises.offer(around.client, topic, qos, may_end);
+            let payload = format!("{number:08x}{:size$}", "").into_bytes();
+            let mut publishing = self.client.publish(topic, payload).qos(qos).retain(retain);
+            match patience {
+                Patience::Deadline(after) => publishing = publishing.deadline(Duration::from_micros(after)),
+                Patience::Expiry(seconds) if around.is_v5 => {
+                    let mut properties = PropertiesBuf::new();
+                    if properties.push(Property::MessageExpiryInterval(seconds)).is_ok() {
+                        publishing = publishing.properties(properties);
+                    }
+                }
+                _ => {}
+            }
+            let operation = match how {
+                How::Await => Operation::Publish(publishing),
+                How::Enqueue => Operation::Enqueue(publishing.enqueue()),
+                How::Send => {
+                    let Ok(delivery) = publishing.send() else {
+                        around.promises.stand(number, Standing::Void);
+                        continue;
+                    };
+                    around.promises.stand(number, Standing::Accepted);
+                    Operation::Deliver(delivery)
+                }
+            };
+            self.start(operation, Some(number), drop_after, around.now);
+            // The order of the calls is that of the numbers.
+            let last = self.tasks.len() - 1;
+            self.tasks[last].cancels = matches!(patience, Patience::CancelAfter(_));
+            self.poll_task(last, around);
+        }
+    }
+
+    pub(super) fn subscribe(
+        &mut self,
+        qos: QoS,
+        habits: Habits,
+        sent: bool,
+        drop_after: Option<u64>,
+        around: &mut Surroundings<'_>,
+    ) {
+        let Some(filter) = habits.filter else { return };
+        if habits.mode == AckMode::OnReceipt {
+            around.promises.loosen(around.client);
+        }
+        let subscribing = self.client.subscribe(filter).qos(qos).ack(habits.mode);
+        if sent {
+            if let Ok(subscription) = subscribing.send() {
+                self.open(Source::Subscription(subscription), habits, false);
+            }
+            return;
+        }
+        self.start(Operation::Subscribe(subscribing, habits), None, drop_after, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
+    }
+
+    fn open(&mut self, source: Source, mut habits: Habits, may_end: bool) {
+        if self.hurries {
+            (habits.reading, habits.acking) = (Reading::Eager, Acking::AtOnce);
+        }
+        let flag = Flag::raised();
+        let waker = Waker::from(flag.clone());
+        let key = self.next_key;
+        self.next_key += 1;
+        self.streams.push(Stream {
+            key,
+            source,
+            flag,
+            waker,
+            habits,
+            next_read: 0,
+            last: None,
+            owed: Vec::new(),
+            acknowledged: 0,
+            is_granted: false,
+            may_end: may_end || self.is_ending,
+        });
+    }
+
+    pub(super) fn take_unclaimed(&mut self, mode: AckMode, around: &mut Surroundings<'_>) {
+        if mode == AckMode::OnReceipt {
+            around.promises.loosen(around.client);
+        }
+        let habits = Habits { filter: None, mode, reading: Reading::Eager, acking: Acking::AtOnce };
+        self.open(Source::Unclaimed(self.client.messages()), habits, false);
+    }
+
+    pub(super) fn unsubscribe(
+        &mut self,
+        filter: &'static str,
+        drop_after: Option<u64>,
+        around: &mut Surroundings<'_>,
+    ) {
+        around.promises.loosen(around.client);
+        self.forget(filter);
+        let unsubscribing = self.client.unsubscribe(filter);
+        self.start(Operation::Unsubscribe(unsubscribing), None, drop_after, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
+    }
+
+    /// Streams that have this filter may end from now on.
+    fn forget(&mut self, filter: &'static str) {
+        for stream in self.streams.iter_mut().filter(|stream| stream.habits.filter == Some(filter)) {
+            stream.may_end = true;
+        }
+        for task in &mut self.tasks {
+            task.may_end |=
+                matches!(&task.operation, Operation::Subscribe(_, habits) if habits.filter == Some(filter));
+        }
+    }
+
+    /// Lets go of the oldest stream.
+    pub(super) fn end_stream(&mut self, unsubscribe: bool, around: &mut Surroundings<'_>) {
+        if self.streams.is_empty() {
+            return;
+        }
+        around.promises.reroute(around.client);
+        let mut stream = self.streams.remove(0);
+        self.orphans.append(&mut stream.owed);
+        if let (Source::Subscription(subscription), Some(filter), true) =
+            (stream.source, stream.habits.filter, unsubscribe)
+        {
+            self.forget(filter);
+            self.start(Operation::Unsubscribe(subscription.unsubscribe()), None, None, around.now);
+        }
+    }
+
+    pub(super) fn set_reading(&mut self, reading: Reading, now: u64) {
+        for stream in &mut self.streams {
+            stream.habits.reading = reading;
+            stream.next_read = now;
+            stream.flag.raise();
+        }
+    }
+
+    pub(super) fn set_acking(&mut self, acking: Acking) {
+        for stream in &mut self.streams {
+            stream.habits.acking = acking;
+        }
+    }
+
+    /// The application does everything that it put off.
+    pub(super) fn hurry(&mut self, now: u64) {
+        self.hurries = true;
+        self.set_reading(Reading::Eager, now);
+        self.set_acking(Acking::AtOnce);
+        for task in &mut self.tasks {
+            task.drop_at = None;
+        }
+        let owed = self.streams.iter_mut().flat_map(|stream| &mut stream.owed);
+        for (at, _) in owed.chain(&mut self.orphans) {
+            *at = now;
+        }
+    }
+
+    /// The client has closed: streams and what they held are gone.
+    pub(super) fn closed(&mut self, around: &mut Surroundings<'_>) {
+        around.promises.closed(around.client);
+        around.promises.reroute(around.client);
+        self.has_closed = true;
+        self.streams.clear();
+    }
+
+    /// Live subscriptions, whose filters the broker must have.
+    pub(super) fn filters(&self) -> impl Iterator<Item = &'static str> {
+        let live = self.streams.iter().filter(|stream| !stream.may_end);
+        live.filter_map(|stream| stream.habits.filter)
+    }
+
+    /// Does what wakers and clocks ask for; whether there was anything.
+    pub(super) fn run(&mut self, around: &mut Surroundings<'_>) -> bool {
+        let mut any = false;
+        let mut index = 0;
+        while index < self.tasks.len() {
+            let task = &mut self.tasks[index];
+            if task.drop_at.is_some_and(|at| at <= around.now) {
+                if let (Operation::Deliver(delivery), true) = (&task.operation, task.cancels) {
+                    // It may be too late, or done.
+                    let _ = delivery.cancel();
+                    task.drop_at = None;
+                    task.flag.raise();
+                    continue;
+                }
+                self.give_up(index, around);
+                any = true;
+                continue;
+            }
+            if task.flag.is_raised() {
+                any = true;
+                if self.poll_task(index, around) {
+                    continue;
+                }
+            }
+            index += 1;
+        }
+        while let Some(index) = self.orphans.iter().position(|(at, _)| *at <= around.now) {
+            let (_, message) = self.orphans.remove(index);
+            let _ = message.ack();
+            any = true;
+        }
+        self.has_closed |= self.client.state() == State::Closed;
+        let mut index = 0;
+        while index < self.streams.len() {
+            let (moved, ended) = self.run_stream(index, around);
+            any |= moved;
+            if ended {
+                let mut stream = self.streams.remove(index);
+                self.orphans.append(&mut stream.owed);
+            } else {
+                index += 1;
+            }
+        }
+        any
+    }
+
+    /// The application loses its patience with subscribes: the messages in a stream that it does not have yet may fill
+    /// what is read, with the answer behind them. Whether there was one.
+    pub(super) fn give_up_subscribing(&mut self, around: &mut Surroundings<'_>) -> bool {
+        let is_subscribe = |task: &Task| matches!(task.operation, Operation::Subscribe(..));
+        let mut any = false;
+        while let Some(index) = self.tasks.iter().position(is_subscribe) {
+            self.give_up(index, around);
+            any = true;
+        }
+        any
+    }
+
+    /// Drops a future before it is ready.
+    fn give_up(&mut self, index: usize, around: &mut Surroundings<'_>) {
+        let task = self.tasks.remove(index);
+        if let Some(number) = task.number {
+            around.promises.abandoned(number);
+        }
+        if matches!(task.operation, Operation::Subscribe(..)) {
+            around.promises.reroute(around.client);
+        }
+        if let Operation::Subscribe(_, Habits { filter: Some(filter), .. }) = task.operation {
+            self.forget(filter);
+        }
+    }
+
+    /// Polls one task; whether it is done and was removed.
+    fn poll_task(&mut self, index: usize, around: &mut Surroundings<'_>) -> bool {
+        let task = &mut self.tasks[index];
+        task.flag.take();
+        let mut cx = Context::from_waker(&task.waker);
+        let number = task.number.unwrap_or_default();
+        match &mut task.operation {
+            Operation::Publish(future) => {
+                let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
+                around.promises.resolved(number, &result, around.findings);
+            }
+            Operation::Deliver(future) => {
+                if !task.is_stored && task.number.is_some() {
+                    let stored = std::pin::pin!(future.stored()).poll(&mut cx);
+                    task.is_stored = stored.is_ready();
+                    if around.has_store && matches!(stored, Poll::Ready(Ok(()))) {
+                        around.promises.stand(number, Standing::Stored);
+                    }
+                }
+                let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
+                if task.number.is_some() {
+                    around.promises.resolved(number, &result, around.findings);
+                }
+            }
+            Operation::Enqueue(future) => {
+                let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
+                match result {
+                    Ok(delivery) => {
+                        around.promises.stand(number, Standing::Accepted);
+                        task.operation = Operation::Deliver(delivery);
+                        task.flag.raise();
+                        return false;
+                    }
+                    Err(error) => around.promises.resolved::<()>(number, &Err(error), around.findings),
+                }
+            }
+            Operation::Subscribe(future, habits) => {
+                let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
+                let (habits, may_end) = (*habits, task.may_end);
+                match result {
+                    Ok(subscription) => self.open(Source::Subscription(subscription), habits, may_end),
+                    Err(error) => check_subscribe_error(&error, self.has_closed, around),
+                }
+            }
+            Operation::Unsubscribe(future) => {
+                let Poll::Ready(_) = Pin::new(future).poll(&mut cx) else { return false };
+            }
+            Operation::Connect(future) => {
+                let Poll::Ready(_) = Pin::new(future).poll(&mut cx) else { return false };
+            }
+            Operation::Disconnect(future) => {
+                let Poll::Ready(_) = Pin::new(future).poll(&mut cx) else { return false };
+            }
+        }
+        self.tasks.remove(index);
+        true
+    }
+
+    /// Whether anything moved, and whether the stream has ended.
+    fn run_stream(&mut self, index: usize, around: &mut Surroundings<'_>) -> (bool, bool) {
+        let stream = &mut self.streams[index];
+        let mut any = stream.acknowledge_due(around);
+        stream.look_for_grant();
+        loop {
+            match stream.habits.reading {
+                Reading::Eager if stream.flag.is_raised() => {}
+                Reading::Every(_) if stream.flag.is_raised() && stream.next_read <= around.now => {}
+                _ => return (any, false),
+            }
+            any = true;
+            match stream.read(around) {
+                Poll::Ready(true) | Poll::Pending => {}
+                Poll::Ready(false) => {
+                    let filter = stream.habits.filter;
+                    let is_explained = self.has_closed
+                        || around.may_refuse
+                        || stream.may_end
+                        || around.promises.was_paused(around.client);
+                    around.findings.require(is_explained, "a stream ended without reason", || {
+                        format!("c{}: {filter:?}", around.client)
+                    });
+                    return (true, true);
+                }
+            }
+            if let Reading::Every(pause) = stream.habits.reading {
+                stream.next_read = around.now + pause;
+            }
+        }
+    }
+}
+
+fn check_subscribe_error(error: &SubscribeError, has_closed: bool, around: &mut Surroundings<'_>) {
+    use sterna_client::OperationError;
+    let is_explained = has_closed
+        || around.may_refuse
+        || matches!(error, SubscribeError::Failed(OperationError::Closed | OperationError::Stalled))
+        || matches!(error, SubscribeError::Rejected(_));
+    around.findings.require(is_explained, "a subscribe failed without reason", || {
+        format!("c{}: {error}", around.client)
+    });
+}
+
+impl Stream {
+    fn is_idle(&self) -> bool {
+        self.owed.is_empty() && self.last.is_none() && self.is_granted
+    }
+
+    fn look_for_grant(&mut self) {
+        let Source::Subscription(subscription) = &mut self.source else {
+            self.is_granted = true;
+            return;
+        };
+        if !self.is_granted {
+            let mut cx = Context::from_waker(&self.waker);
+            self.is_granted = std::pin::pin!(subscription.granted()).poll(&mut cx).is_ready();
+        }
+    }
+
+    /// Asks for the next message; whether there was one, or the end.
+    fn read(&mut self, around: &mut Surroundings<'_>) -> Poll<bool> {
+        self.flag.take();
+        if let Some(number) = self.last.take() {
+            around.promises.done(around.client, number, false);
+        }
+        let mut cx = Context::from_waker(&self.waker);
+        let next = match &mut self.source {
+            Source::Subscription(subscription) => Pin::new(subscription).poll_next(&mut cx),
+            Source::Unclaimed(messages) => Pin::new(messages).poll_next(&mut cx),
+        };
+        let message = match next {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(None) => return Poll::Ready(false),
+            Poll::Ready(Some(message)) => message,
+        };
+        // More may be there, for which nobody is woken.
+        self.flag.raise();
+        let Some(number) = number_of(message.payload()) else {
+            // A will: it is nobody's promise.
+            if self.habits.mode == AckMode::Manual {
+                let _ = message.ack();
+            }
+            return Poll::Ready(true);
+        };
+        let in_order = self.habits.filter.is_some() && !message.retain();
+        let what = (message.qos(), message.topic());
+        around.promises.handed(around.client, (self.key, in_order), number, what, around.findings);
+        if message.qos() == QoS::AtMostOnce {
+            return Poll::Ready(true);
+        }
+        match self.habits.mode {
+            AckMode::OnNext => self.last = Some(number),
+            AckMode::Manual => self.owe(message, around),
+            AckMode::OnReceipt => around.promises.done(around.client, number, false),
+        }
+        Poll::Ready(true)
+    }
+
+    fn owe(&mut self, message: Message, around: &mut Surroundings<'_>) {
+        let at = match self.habits.acking {
+            Acking::AtOnce | Acking::Refusing => around.now,
+            Acking::After(pause) => around.now + pause,
+            Acking::Never | Acking::Backwards(_) => NEVER,
+        };
+        self.owed.push((at, message));
+        if let Acking::Backwards(count) = self.habits.acking
+            && self.owed.len() >= count
+        {
+            self.owed.reverse();
+            for (at, _) in &mut self.owed {
+                *at = around.now;
+            }
+        }
+        self.acknowledge_due(around);
+    }
+
+    fn acknowledge_due(&mut self, around: &mut Surroundings<'_>) -> bool {
+        let mut any = false;
+        while let Some(index) = self.owed.iter().position(|(at, _)| *at <= around.now) {
+            any = true;
+            let (_, message) = self.owed.remove(index);
+            let Some(number) = number_of(message.payload()) else { continue };
+            self.acknowledged += 1;
+            let refuses = self.habits.acking == Acking::Refusing && self.acknowledged.is_multiple_of(2);
+            around.promises.done(around.client, number, refuses);
+            // What is not owed any more, because its session is gone, needs no acknowledgement.
+            if !refuses || message.reject(ReasonCode::QUOTA_EXCEEDED).is_err() {
+                let _ = message.ack();
+            }
+        }
+        any
+    }
+}
+
+impl Operation {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Publish(_) => "publish",
+            Self::Enqueue(_) => "enqueue",
+            Self::Deliver(_) => "delivery",
+            Self::Subscribe(..) => "subscribe",
+            Self::Unsubscribe(_) => "unsubscribe",
+            Self::Connect(_) => "connect",
+            Self::Disconnect(_) => "disconnect",
+        }
+    }
+}

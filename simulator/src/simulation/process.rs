@@ -1,0 +1,553 @@
+//! Driving one client as an adapter does, with a place to die after every single step.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::task::Waker;
+
+use bytes::Buf;
+use sterna_client::{CleanStart, ClientBuilder, Engine, Instant, Runtime, State, Step, VersionPolicy, Will};
+use sterna_core::packet::{PropertiesBuf, QoS};
+
+use super::application::{Application, Habits};
+use super::network::Link;
+use super::plan::{Acking, Death, Reading};
+use super::random::Random;
+use super::report::Fault;
+use super::setup::Address;
+use super::world::{Doom, Io, World, configure};
+use crate::broker::ConnectionId;
+
+/// Keeps the engine for the world to drive.
+struct Bench {
+    seed: u64,
+    engine: Arc<Mutex<Option<Engine>>>,
+}
+
+impl Runtime for Bench {
+    type Error = Infallible;
+
+    fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    fn start(self, engine: Engine) -> Result<(), Infallible> {
+        if let Ok(mut slot) = self.engine.lock() {
+            *slot = Some(engine);
+        }
+        Ok(())
+    }
+}
+
+/// More steps than this without an end are a livelock.
+const STEPS: u32 = 20_000;
+/// How often a driver may be kept from sleeping while nothing moves.
+const RESTLESS: u32 = 8;
+
+impl World {
+    /// Starts a process of this client, with nothing but what its disk has.
+    pub(super) fn begin_life(&mut self, client: usize) {
+        let setup = self.setup.clients[client].clone();
+        let process = &mut self.processes[client];
+        process.back_at = None;
+        process.life += 1;
+        let slot = Arc::new(Mutex::new(None));
+        let bench = Bench { seed: process.random.next(), engine: slot.clone() };
+        let url = if setup.address == Address::Number { "mqtt://10.0.0.0" } else { "mqtt://broker" };
+        let mut builder = ClientBuilder::new(url, bench)
+            .client_id(setup.id.as_str())
+            .ack(setup.ack)
+            .unclaimed(setup.unclaimed)
+            .configure(|config| {
+                configure(config, &setup);
+                #[cfg(feature = "planted-bugs")]
+                {
+                    config.bug = self.setup.bug;
+                }
+            });
+        if setup.has_store {
+            builder = builder.store(process.disk.clone());
+        }
+        if setup.will {
+            let (topic, payload) = ("t/0".into(), b"will".as_slice().into());
+            builder = builder.will(Will {
+                topic,
+                payload,
+                qos: QoS::AtLeastOnce,
+                retain: false,
+                properties: PropertiesBuf::new(),
+            });
+        }
+        let client_handle = match builder.build() {
+            Ok(handle) => handle,
+            Err(error) => return self.findings.violated("a lawful configuration is refused", error),
+        };
+        process.engine = slot.lock().ok().and_then(|mut slot| slot.take());
+        process.flag = super::application::Flag::raised();
+        process.io = Io::None;
+        process.link = None;
+        (process.reads, process.writes, process.is_lingering) = (false, false, false);
+        process.blocked_since = None;
+        process.application = Some(Application::new(client_handle, process.life));
+        let life = process.life;
+        self.trace.note(self.now, "begins life", client as u64, || life.to_string());
+        self.set_up(client);
+        if self.is_settling {
+            self.claim_everything(client);
+        }
+    }
+
+    /// What each life of the application begins with.
+    pub(super) fn set_up(&mut self, client: usize) {
+        let setup = self.setup.clients[client].clone();
+        let Some(mut application) = self.processes[client].application.take() else { return };
+        let mut around = self.surroundings(client);
+        // A client that has closed takes nothing before it is started again.
+        application.connect(&mut around);
+        application.await_restored(&mut around);
+        for (filter, qos) in setup.subscriptions {
+            let habits = Habits {
+                filter: Some(filter),
+                mode: setup.ack,
+                reading: Reading::Eager,
+                acking: Acking::AtOnce,
+            };
+            application.subscribe(qos, habits, true, None, &mut around);
+        }
+        self.processes[client].application = Some(application);
+    }
+
+    /// The process ends, wherever it is.
+    pub(super) fn kill(&mut self, client: usize, death: Death, back_after: Option<u64>) {
+        let now = self.now;
+        let process = &mut self.processes[client];
+        self.trace.note(now, "dies", client as u64, || format!("{death:?}"));
+        process.doom = None;
+        process.engine = None;
+        process.application = None;
+        if let Some((_, commit)) = process.commit.take()
+            && process.random.percent(50)
+        {
+            // The disk had it already, and nobody was told.
+            let _ = commit.run();
+        }
+        process.io = Io::None;
+        process.reconnect_at = None;
+        process.close_pause = None;
+        process.ends_at = None;
+        process.back_at = back_after.map(|after| now + after);
+        if let Some(link) = process.link.take().and_then(|id| self.links.get_mut(&id)) {
+            match death {
+                Death::Closed => link.client_closes(now, false),
+                Death::Reset => link.client_closes(now, true),
+                Death::Silent => link.client_vanishes(),
+            }
+        }
+        let setup = &self.setup.clients[client];
+        let falls_back = matches!(setup.version, VersionPolicy::Automatic { .. });
+        let keeps_session = setup.clean_start == CleanStart::Never || falls_back;
+        let has_store = setup.has_store;
+        self.wires[client].died(has_store);
+        self.promises.died(client, has_store, keeps_session);
+        if !self.is_settling && self.setup.clients[client].unclaimed == sterna_client::Unclaimed::Drop {
+            self.promises.loosen(client);
+        }
+    }
+
+    /// One more step is done; whether it was the process's last.
+    fn is_doomed(&mut self, client: usize) -> bool {
+        let Some(doom) = &mut self.processes[client].doom else { return false };
+        if doom.waits {
+            return false;
+        }
+        doom.steps -= 1;
+        let Doom { steps, death, back_after, .. } = *doom;
+        if steps == 0 {
+            self.fault(Fault::Crash);
+            self.kill(client, death, Some(back_after));
+        }
+        steps == 0
+    }
+
+    /// Whether the driver has a reason to run.
+    pub(super) fn is_ready(&mut self, client: usize) -> bool {
+        let now = self.now;
+        let process = &self.processes[client];
+        let Some(engine) = &process.engine else { return false };
+        let is_committed = process.commit.as_ref().is_some_and(|(at, _)| *at <= now);
+        if process.flag.is_raised() || is_committed {
+            return true;
+        }
+        let client_now = now + process.clock_offset;
+        if engine.deadline().is_some_and(|at| at.as_micros() <= client_now) {
+            return true;
+        }
+        match process.io {
+            Io::Resolving { at, .. } | Io::Dialling { at, succeeds: Some(_) } => at <= now,
+            Io::None | Io::Dialling { .. } => false,
+            Io::Up => {
+                let Some(link) = process.link.and_then(|id| self.links.get(&id)) else { return false };
+                let comes =
+                    !link.down.arrived.is_empty() || link.down.is_at_end(now) || link.down.is_reset(now);
+                let goes = link.room() > 0 || link.down.is_reset(now);
+                (process.reads && comes) || (process.writes && goes)
+            }
+        }
+    }
+
+    /// Carries out the engine's steps until it sleeps; whether anything moved.
+    pub(super) fn drive(&mut self, client: usize) -> bool {
+        self.processes[client].flag.take();
+        let mut moved = self.commit(client);
+        moved |= self.processes[client].engine.is_some() && self.transfer(client);
+        let mut restless = 0;
+        for round in 0.. {
+            if self.findings.first.is_some() || self.is_doomed(client) {
+                return true;
+            }
+            if round > STEPS {
+                self.findings.violated("the engine does not come to rest", format!("c{client}"));
+                return true;
+            }
+            let at = Instant::from_micros(self.now + self.processes[client].clock_offset);
+            let Some(engine) = &mut self.processes[client].engine else { return true };
+            let step = engine.poll(at);
+            self.trace.note(self.now, "step", client as u64, || format!("{step:?}"));
+            if self.is_doomed(client) {
+                return true;
+            }
+            if let Step::Transfer { read, write } = step {
+                let process = &mut self.processes[client];
+                (process.reads, process.writes) = (read, write);
+                if !read && matches!(process.io, Io::Up) && !process.is_lingering {
+                    self.promises.paused(client);
+                }
+                if self.transfer(client) {
+                    (moved, restless) = (true, 0);
+                    continue;
+                }
+                if self.processes[client].engine.is_none() || self.falls_asleep(client, at) {
+                    break;
+                }
+                restless += 1;
+                if restless > RESTLESS {
+                    self.findings.violated("the driver is kept busy with nothing", format!("c{client}"));
+                    return true;
+                }
+                continue;
+            }
+            moved = true;
+            if self.carry_out(client, step) {
+                break;
+            }
+        }
+        moved
+    }
+
+    /// Whether the driver may sleep until its deadline.
+    fn falls_asleep(&mut self, client: usize, at: Instant) -> bool {
+        let process = &mut self.processes[client];
+        let waker = Waker::from(process.flag.clone());
+        let Some(engine) = &mut process.engine else { return true };
+        engine.deadline().is_none_or(|deadline| deadline > at) && engine.sleep(&waker)
+    }
+
+    /// A step other than transferring; whether it was the last.
+    fn carry_out(&mut self, client: usize, step: Step) -> bool {
+        let now = self.now;
+        match step {
+            Step::Resolve { .. } => self.resolve(client),
+            Step::Dial(address) => self.dial(client, address),
+            Step::Transfer { .. } => {}
+            Step::Commit(commit) => {
+                let process = &mut self.processes[client];
+                let pause = process.random.pick(&[0, 0, 10, 2_000, 50_000]);
+                process.commit = Some((now + pause, commit));
+                if let Some(doom) = &mut process.doom {
+                    doom.waits = false;
+                }
+                return self.commit(client) && self.processes[client].engine.is_none();
+            }
+            Step::Shutdown => {
+                while self.write(client) {}
+                let process = &mut self.processes[client];
+                process.is_lingering = true;
+                process.blocked_since = None;
+                if let Some(link) = process.link.and_then(|id| self.links.get_mut(&id)) {
+                    link.client_finishes(now);
+                }
+            }
+            Step::Close => {
+                let process = &mut self.processes[client];
+                process.io = Io::None;
+                process.is_lingering = false;
+                process.blocked_since = None;
+                if let Some(link) = process.link.take().and_then(|id| self.links.get_mut(&id)) {
+                    let reset = !link.down.arrived.is_empty();
+                    link.client_closes(now, reset);
+                }
+                self.wires[client].lost();
+            }
+            Step::Finished => {
+                self.processes[client].engine = None;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Ends the commit that is due; whether there was one.
+    fn commit(&mut self, client: usize) -> bool {
+        let now = self.now;
+        let Some((_, commit)) = self.processes[client].commit.take_if(|(at, _)| *at <= now) else {
+            return false;
+        };
+        let committed = commit.run();
+        self.trace.note(now, "commits", client as u64, || format!("{committed:?}"));
+        self.report.commits += 1;
+        if !self.is_doomed(client)
+            && let Some(engine) = &mut self.processes[client].engine
+        {
+            engine.handle_committed(committed);
+        }
+        true
+    }
+
+    fn resolve(&mut self, client: usize) {
+        let now = self.now;
+        let refusals = self.setup.network.refusals;
+        let process = &mut self.processes[client];
+        let succeeds = !process.random.percent(refusals / 2);
+        let at = now + process.random.span(1, 3_000_000);
+        process.io = Io::Resolving { at, succeeds };
+    }
+
+    fn dial(&mut self, client: usize, address: std::net::SocketAddr) {
+        let now = self.now;
+        let network = self.setup.network.clone();
+        let is_live = address.ip().to_string() == "10.0.0.0";
+        let down = self.broker_down_until > now;
+        let process = &mut self.processes[client];
+        let at = now + network.delay + process.random.below(network.delay + network.jitter + 1);
+        let cut_off = process.is_cut_off_until > now;
+        let (refused, silent) =
+            (process.random.percent(network.refusals), process.random.percent(network.silences));
+        let succeeds = match () {
+            () if !is_live || cut_off => process.random.percent(50).then_some(false),
+            () if down => Some(false),
+            () if silent => None,
+            () => Some(!refused),
+        };
+        process.io = Io::Dialling { at, succeeds };
+        if succeeds != Some(true) {
+            self.fault(Fault::DialFails);
+        }
+    }
+
+    /// Carries on with what is under way in the network; whether anything moved.
+    fn transfer(&mut self, client: usize) -> bool {
+        let now = self.now;
+        match self.processes[client].io {
+            Io::Resolving { at, succeeds } if at <= now => {
+                let dead = match self.setup.clients[client].address {
+                    Address::Number => 0,
+                    Address::Name(dead) => dead,
+                };
+                let process = &mut self.processes[client];
+                process.io = Io::None;
+                let addresses = (0..=dead).rev().map(|last| ([10, 0, 0, last], 1_883).into());
+                let addresses = addresses.collect::<Vec<std::net::SocketAddr>>();
+                let Some(engine) = &mut process.engine else { return false };
+                engine.handle_resolved(if succeeds { Ok(addresses) } else { Err("no such name") });
+                true
+            }
+            Io::Dialling { at, succeeds: Some(succeeds) } if at <= now => {
+                self.dialled(client, succeeds);
+                true
+            }
+            Io::None | Io::Resolving { .. } | Io::Dialling { .. } => false,
+            Io::Up => {
+                let written = self.processes[client].writes && self.write(client);
+                written | (self.processes[client].reads && self.read(client))
+            }
+        }
+    }
+
+    fn dialled(&mut self, client: usize, succeeds: bool) {
+        let now = self.now;
+        if succeeds {
+            self.next_link += 1;
+            let id = self.next_link;
+            let life = self.processes[client].life;
+            let random = Random::of(self.seed, id ^ (client as u64) << 20 ^ life << 40);
+            let network = self.setup.network.clone();
+            self.links.insert(id, Link::new(id, client, random, network));
+            self.processes[client].link = Some(id);
+            self.broker.connected(self.broker_now(), ConnectionId(id));
+            let (wire, bench) = self.wire(client);
+            wire.connected(bench.now);
+            self.promises.connected(client);
+            self.report.connections += 1;
+        }
+        let process = &mut self.processes[client];
+        process.io = if succeeds { Io::Up } else { Io::None };
+        self.trace.note(now, "dialled", client as u64, || succeeds.to_string());
+        let Some(engine) = &mut process.engine else { return };
+        engine.handle_dialled(if succeeds { Ok(()) } else { Err("refused") });
+    }
+
+    fn write(&mut self, client: usize) -> bool {
+        let now = self.now;
+        let process = &mut self.processes[client];
+        let (Some(engine), Some(id)) = (&mut process.engine, process.link) else { return false };
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        let chunk = engine.transmit().chunk();
+        if chunk.is_empty() {
+            return false;
+        }
+        if link.down.is_reset(now) {
+            engine.handle_lost(&"connection reset");
+            return true;
+        }
+        let count = link.client_writes(chunk, now);
+        if count == 0 {
+            process.blocked_since.get_or_insert(now);
+            return false;
+        }
+        let bytes = chunk[..count].to_vec();
+        let was_blocked = process.blocked_since.take().is_some();
+        self.trace.note(now, "writes", client as u64, || super::describe::describe(&bytes));
+        self.trace.bytes(&bytes);
+        let (wire, mut bench) = self.wire(client);
+        if was_blocked {
+            // No PINGREQ is due while bytes wait.
+            wire.jumped(bench.now);
+        }
+        wire.wrote(&bytes, &mut bench);
+        if self.is_doomed(client) {
+            return true;
+        }
+        if let Some(engine) = &mut self.processes[client].engine {
+            engine.handle_written(count);
+        }
+        true
+    }
+
+    fn read(&mut self, client: usize) -> bool {
+        let now = self.now;
+        let process = &mut self.processes[client];
+        let (Some(engine), Some(id)) = (&mut process.engine, process.link) else { return false };
+        let Some(link) = self.links.get_mut(&id) else { return false };
+        link.down.advance(now);
+        if link.down.arrived.is_empty() {
+            if link.down.is_reset(now) {
+                process.reads = false;
+                engine.handle_lost(&"connection reset");
+                return true;
+            }
+            if link.down.is_at_end(now) {
+                process.reads = false;
+                engine.handle_read(0);
+                return true;
+            }
+            return false;
+        }
+        let input = engine.input();
+        let bytes = link.client_reads((input.capacity() - input.len()).max(1));
+        input.extend_from_slice(&bytes);
+        let is_seen = !process.is_lingering;
+        self.trace.note(now, "reads", client as u64, || super::describe::describe(&bytes));
+        self.trace.bytes(&bytes);
+        if is_seen {
+            let (wire, mut bench) = self.wire(client);
+            wire.read(&bytes, &mut bench);
+        }
+        if self.is_doomed(client) {
+            return true;
+        }
+        if let Some(engine) = &mut self.processes[client].engine {
+            engine.handle_read(bytes.len());
+        }
+        true
+    }
+
+    /// The application hears that its client has closed, and starts it again later.
+    pub(super) fn notice_close(&mut self, client: usize) {
+        let Some(application) = &self.processes[client].application else { return };
+        let waits = self.processes[client].reconnect_at.is_some() || self.processes[client].ends_at.is_some();
+        if waits || self.is_ending || application.client.state() != State::Closed {
+            return;
+        }
+        let Some(mut application) = self.processes[client].application.take() else { return };
+        application.closed(&mut self.surroundings(client));
+        self.wires[client].closed();
+        self.trace.note(self.now, "closed", client as u64, String::new);
+        let has_store = self.setup.clients[client].has_store;
+        let process = &mut self.processes[client];
+        process.application = Some(application);
+        let drawn = process.random.span(1, 5_000_000);
+        let pause = if self.is_settling { 1 } else { process.close_pause.take().unwrap_or(drawn) };
+        if has_store {
+            // What the store keeps is the next process's.
+            process.ends_at = Some(self.now + pause);
+        } else {
+            process.reconnect_at = Some(self.now + pause);
+        }
+    }
+
+    pub(super) fn connect_again(&mut self, client: usize) {
+        self.set_up(client);
+        if self.is_settling {
+            self.claim_everything(client);
+        }
+    }
+
+    /// At the end nothing may wait for want of a stream.
+    pub(super) fn claim_everything(&mut self, client: usize) {
+        let mode = self.setup.clients[client].ack;
+        let Some(mut application) = self.processes[client].application.take() else { return };
+        application.take_unclaimed(mode, &mut self.surroundings(client));
+        self.processes[client].application = Some(application);
+    }
+
+    /// The invariants of one client, between two steps.
+    pub(super) fn check_client(&mut self, client: usize) {
+        let now = self.now;
+        let process = &self.processes[client];
+        let (Some(engine), Some(application)) = (&process.engine, &process.application) else { return };
+        if process.is_frozen_until > now {
+            return;
+        }
+        let is_up = matches!(process.io, Io::Up) && !process.is_lingering;
+        let paused = is_up && !process.reads;
+        let blocked = process.blocked_since.filter(|_| engine.transmit().has_remaining());
+        let unsent = engine.transmit().remaining();
+        let setup = &self.setup.clients[client];
+        let statistics = application.client.statistics();
+        let bound = setup.incoming_bytes.max(setup.incoming_reserve).saturating_add(64 << 10);
+        let findings = &mut self.findings;
+        findings.require(statistics.backlog_bytes <= bound, "unread messages exceed their bound", || {
+            format!("c{client}: {} of {bound} bytes", statistics.backlog_bytes)
+        });
+        let bound = setup.queue_limit.saturating_add(usize::from(setup.in_flight_limit)).saturating_add(32);
+        findings.require(statistics.queued <= bound, "the queue exceeds its bound", || {
+            format!("c{client}: {} of {bound}", statistics.queued)
+        });
+        let bound = 2 * setup.send_buffer + (16 << 10);
+        findings.require(unsent <= bound, "unsent bytes exceed their bound", || {
+            format!("c{client}: {unsent} of {bound}")
+        });
+        let late = blocked.map_or(0, |since| now - since);
+        findings.require(
+            setup.write_timeout == 0 || late <= setup.write_timeout,
+            "a stuck write is not noticed",
+            || format!("c{client}: {late} us"),
+        );
+        if paused {
+            self.promises.paused(client);
+        }
+        if is_up {
+            let (wire, mut bench) = self.wire(client);
+            wire.check_time(paused, blocked.is_some(), &mut bench);
+        }
+    }
+}

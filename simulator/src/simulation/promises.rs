@@ -1,0 +1,442 @@
+//! What the application was promised, and what became of it: the reference that a run is held against. It knows
+//! nothing of packets, only of messages by their numbers.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use sterna_client::{
+    OperationError, ProtocolVersion, PublishError, QoS, QueuePolicy, ReasonCode, VersionPolicy,
+};
+
+use super::findings::Findings;
+use super::setup::ClientSetup;
+
+/// Where a message stands with its publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Standing {
+    /// Handed in; it may wait for room, and then it can be taken back.
+    Offered,
+    /// The client has it: it will be sent.
+    Accepted,
+    /// The client said that it is on the disk.
+    Stored,
+    /// The application knows how it ended.
+    Resolved,
+    /// It was not accepted, or was forgotten with its process: nobody may expect anything.
+    Void,
+}
+
+#[derive(Debug, Clone)]
+struct Promise {
+    publisher: usize,
+    topic: &'static str,
+    qos: QoS,
+    standing: Standing,
+    /// How often the broker took it over, and in which of the publisher's sessions last.
+    taken: u32,
+    session: u64,
+    /// The publisher's sessions that had ended when it was handed in.
+    sessions_before: u64,
+    /// It may be given up: it has a deadline, expires or is cancelled.
+    may_end: bool,
+}
+
+/// What concerns one client.
+#[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
+struct Account {
+    /// Sessions at the broker that have ended.
+    sessions_ended: u64,
+    /// How many had ended when the client connected last: of the others it cannot know yet.
+    sessions_known: u64,
+    /// A process without a store went, and the next one took its session over: QoS 2 cannot hold.
+    has_amnesia: bool,
+    /// The client closed, or was refused for good: what waited has ended.
+    has_closed: bool,
+    /// Some of its messages have an end of their own.
+    gives_up: bool,
+    /// It speaks MQTT 3.1.
+    is_deaf: bool,
+    /// Its queue drops messages.
+    may_drop: bool,
+    /// The application let go of streams, or has some that are acknowledged unread.
+    is_loose: bool,
+    /// Streams were dropped, and what they had was given to others out of its turn.
+    has_rerouted: bool,
+    /// Reading was held back.
+    was_paused: bool,
+    /// The broker lets messages of this publisher wait, or refuses them unheard: a later one may come first.
+    loses_order: bool,
+    /// Latest of QoS 0, and of QoS 1 and 2, that the broker took over.
+    last_taken: [Option<u32>; 2],
+    queued: BTreeMap<(u32, QoS), Queued>,
+    /// Copies that each stream got in this life; those that count from earlier lives have no stream.
+    handed: BTreeMap<(u64, u32, QoS), u32>,
+    from_earlier_lives: BTreeMap<u32, u32>,
+    acknowledged: BTreeMap<u32, u32>,
+    /// The latest that each stream got, by the broker's order.
+    latest: BTreeMap<(u64, QoS), u64>,
+    done: BTreeSet<u32>,
+    refused: BTreeSet<u32>,
+}
+
+/// When the broker queued a message for a session, first and last, and how often.
+#[derive(Debug, Clone, Copy)]
+struct Queued {
+    first: u64,
+    last: u64,
+    count: u32,
+}
+
+/// Which failures a run explains.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Excuses {
+    /// The broker announces limits.
+    pub(super) limits: bool,
+    /// The broker refuses messages at times.
+    pub(super) refusals: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Promises {
+    messages: Vec<Promise>,
+    accounts: Vec<Account>,
+    excuses: Excuses,
+    sequence: u64,
+    /// Messages that the application got, by QoS.
+    pub(super) delivered: [u64; 3],
+    pub(super) redelivered: u64,
+}
+
+impl Promises {
+    pub(super) fn new(clients: &[ClientSetup], excuses: Excuses) -> Self {
+        let drops =
+            |setup: &ClientSetup| !matches!(setup.queue_policy, QueuePolicy::Wait | QueuePolicy::Reject);
+        let account = |setup: &ClientSetup| Account {
+            may_drop: drops(setup),
+            is_deaf: setup.version == VersionPolicy::Only(ProtocolVersion::V3_1),
+            ..Account::default()
+        };
+        Self {
+            messages: Vec::new(),
+            accounts: clients.iter().map(account).collect(),
+            excuses,
+            sequence: 0,
+            delivered: [0; 3],
+            redelivered: 0,
+        }
+    }
+
+    /// The application hands a message in; its number.
+    pub(super) fn offer(&mut self, publisher: usize, topic: &'static str, qos: QoS, may_end: bool) -> u32 {
+        self.accounts[publisher].gives_up |= may_end;
+        let sessions_before = self.accounts[publisher].sessions_known;
+        let (standing, taken, session) = (Standing::Offered, 0, 0);
+        self.messages.push(Promise {
+            publisher,
+            topic,
+            qos,
+            standing,
+            taken,
+            session,
+            sessions_before,
+            may_end,
+        });
+        self.messages.len() as u32 - 1
+    }
+
+    pub(super) fn stand(&mut self, number: u32, standing: Standing) {
+        self.messages[number as usize].standing = standing;
+    }
+
+    /// Nobody waits for the outcome any more.
+    pub(super) fn abandoned(&mut self, number: u32) {
+        let message = &mut self.messages[number as usize];
+        if message.standing == Standing::Offered {
+            message.standing = Standing::Void;
+        }
+    }
+
+    /// Whether the application may have given this message up.
+    pub(super) fn may_end(&self, number: Option<u32>) -> bool {
+        number.and_then(|number| self.messages.get(number as usize)).is_some_and(|message| message.may_end)
+    }
+
+    pub(super) fn topic_of(&self, number: u32) -> Option<&'static str> {
+        self.messages.get(number as usize).map(|message| message.topic)
+    }
+
+    /// How many messages of each QoS were handed in.
+    pub(super) fn offered(&self) -> [u64; 3] {
+        let mut count = [0; 3];
+        for message in &self.messages {
+            count[message.qos as usize] += 1;
+        }
+        count
+    }
+
+    pub(super) fn resolved<T>(
+        &mut self,
+        number: u32,
+        result: &Result<T, PublishError>,
+        findings: &mut Findings,
+    ) {
+        let message = &mut self.messages[number as usize];
+        let account = &self.accounts[message.publisher];
+        let (qos, taken) = (message.qos, message.taken);
+        message.standing = Standing::Resolved;
+        let lost_session = account.sessions_ended > message.sessions_before;
+        let is_explained = match result {
+            Ok(_) => {
+                let holds = qos == QoS::AtMostOnce || taken > 0 || account.has_amnesia;
+                findings.require(holds, "acknowledged, but the broker never took it over", || {
+                    format!("message {number}, {message:?}")
+                });
+                true
+            }
+            Err(PublishError::Rejected(_)) => {
+                message.standing = Standing::Void;
+                true
+            }
+            Err(PublishError::Failed(error)) => match error {
+                OperationError::Refused(_) => self.excuses.refusals,
+                OperationError::Limit(_) | OperationError::UnsupportedByVersion => self.excuses.limits,
+                OperationError::Lost => qos == QoS::AtMostOnce,
+                OperationError::SessionLost => qos == QoS::ExactlyOnce && lost_session,
+                OperationError::Cancelled | OperationError::DeadlinePassed | OperationError::Expired => {
+                    message.may_end
+                }
+                OperationError::Dropped => account.may_drop,
+                OperationError::Stalled => account.was_paused,
+                // The next process sends it.
+                OperationError::Kept => {
+                    message.standing = Standing::Stored;
+                    account.has_closed
+                }
+                OperationError::Closed => account.has_closed,
+                _ => false,
+            },
+            Err(_) => false,
+        };
+        if !is_explained {
+            let error = result.as_ref().err();
+            findings.violated("a message failed without reason", format!("message {number}: {error:?}"));
+        }
+    }
+
+    // What the broker did
+
+    pub(super) fn session_ended(&mut self, client: usize) {
+        let account = &mut self.accounts[client];
+        account.sessions_ended += 1;
+        // MQTT 3.1 does not say so, and the identifiers of the old session are taken for those of the new one.
+        account.is_loose |= account.is_deaf;
+    }
+
+    pub(super) fn taken(&mut self, publisher: usize, number: u32, qos: QoS, findings: &mut Findings) {
+        let Some(message) = self.messages.get_mut(number as usize) else {
+            return findings.violated("the broker got a message that nobody published", number);
+        };
+        let account = &mut self.accounts[publisher];
+        let is_same = message.publisher == publisher && message.qos == qos;
+        findings.require(is_same, "a message was changed", || {
+            format!("{number}: {message:?}, {publisher} {qos:?}")
+        });
+        message.taken += 1;
+        let again = message.taken > 1;
+        let same_session = message.session == account.sessions_ended;
+        message.session = account.sessions_ended;
+        if again {
+            let is_lawful = match qos {
+                QoS::AtMostOnce => false,
+                QoS::AtLeastOnce => true,
+                QoS::ExactlyOnce => !same_session || account.has_amnesia,
+            };
+            findings.require(is_lawful, "published twice", || format!("message {number}, {qos:?}"));
+            return;
+        }
+        if account.loses_order {
+            return;
+        }
+        let last = &mut account.last_taken[usize::from(qos != QoS::AtMostOnce)];
+        findings.require(
+            last.is_none_or(|last| last < number),
+            "published out of order [MQTT-4.6.0-1]",
+            || format!("message {number} after {last:?}"),
+        );
+        *last = (*last).max(Some(number));
+    }
+
+    pub(super) fn queued(&mut self, client: usize, number: u32, qos: QoS) {
+        self.sequence += 1;
+        let sequence = self.sequence;
+        let queued = self.accounts[client].queued.entry((number, qos));
+        let queued = queued.or_insert(Queued { first: sequence, last: sequence, count: 0 });
+        queued.last = sequence;
+        queued.count += 1;
+    }
+
+    // What the application got and did
+
+    pub(super) fn handed(
+        &mut self,
+        client: usize,
+        (stream, in_order): (u64, bool),
+        number: u32,
+        (qos, topic): (QoS, &str),
+        findings: &mut Findings,
+    ) {
+        self.delivered[qos as usize] += 1;
+        let account = &mut self.accounts[client];
+        let Some(queued) = account.queued.get(&(number, qos)).copied() else {
+            return findings
+                .violated("a message came that the broker did not send", format!("c{client}: {number}"));
+        };
+        let is_right = self.messages.get(number as usize).is_some_and(|message| message.topic == topic);
+        findings.require(is_right, "a message came with another topic", || format!("{number}: {topic}"));
+        let handed = account.handed.entry((stream, number, qos)).or_default();
+        *handed += 1;
+        self.redelivered += u64::from(*handed > 1);
+        let earlier = account.from_earlier_lives.get(&number).copied().unwrap_or(0);
+        // A refusal may be lost, and the message comes again.
+        let is_bound = qos != QoS::AtLeastOnce && !account.refused.contains(&number);
+        let most = if is_bound { queued.count } else { u32::MAX };
+        let copies = *handed + if qos == QoS::ExactlyOnce { earlier } else { 0 };
+        findings.require(copies <= most, "delivered twice [MQTT-4.3.3-10]", || {
+            format!("c{client}, stream {stream}: message {number} of {qos:?}, {copies} of {most} copies")
+        });
+        // What the application had before comes again for streams that it opened since.
+        let is_old = account.done.contains(&number);
+        if *handed > 1 || is_old || !in_order || account.has_rerouted {
+            return;
+        }
+        let latest = account.latest.entry((stream, qos)).or_default();
+        findings.require(queued.last >= *latest, "delivered out of order [MQTT-4.6.0-5]", || {
+            format!("c{client}, stream {stream}: message {number} of {qos:?}")
+        });
+        *latest = (*latest).max(queued.first);
+    }
+
+    /// The application is done with a message: it asked for the next one, acknowledged it or let go of its stream.
+    pub(super) fn done(&mut self, client: usize, number: u32, refused: bool) {
+        let account = &mut self.accounts[client];
+        account.done.insert(number);
+        if refused {
+            account.refused.insert(number);
+        }
+    }
+
+    /// The client told the broker that it is responsible from now on.
+    pub(super) fn acknowledged(
+        &mut self,
+        client: usize,
+        number: u32,
+        qos: QoS,
+        reason: ReasonCode,
+        findings: &mut Findings,
+    ) {
+        let account = &mut self.accounts[client];
+        if reason.is_error() {
+            let holds = account.refused.contains(&number);
+            return findings
+                .require(holds, "refused, but not by the application", || format!("c{client}: {number}"));
+        }
+        let holds = account.is_loose || account.done.contains(&number);
+        findings.require(holds, "acknowledged before the application was done with it", || {
+            format!("c{client}: message {number} of {qos:?}")
+        });
+        if qos == QoS::ExactlyOnce {
+            *account.acknowledged.entry(number).or_default() += 1;
+        }
+    }
+
+    // What happened to a client
+
+    /// The client makes a new network connection.
+    pub(super) fn connected(&mut self, client: usize) {
+        let account = &mut self.accounts[client];
+        account.sessions_known = account.sessions_ended;
+    }
+
+    /// From now on messages may be acknowledged that the application has not seen.
+    pub(super) fn loosen(&mut self, client: usize) {
+        self.accounts[client].is_loose = true;
+    }
+
+    /// The broker will not take every message of this publisher in its turn.
+    pub(super) fn lose_order(&mut self, client: usize) {
+        self.accounts[client].loses_order = true;
+    }
+
+    /// A stream is dropped: what it had goes to others.
+    pub(super) fn reroute(&mut self, client: usize) {
+        self.accounts[client].is_loose = true;
+        self.accounts[client].has_rerouted = true;
+    }
+
+    pub(super) fn paused(&mut self, client: usize) {
+        self.accounts[client].was_paused = true;
+    }
+
+    /// Whether messages may have ended that were sent and not answered.
+    pub(super) fn may_have_given_up(&self, client: usize) -> bool {
+        let account = &self.accounts[client];
+        account.was_paused || account.has_closed || account.gives_up
+    }
+
+    /// The application ended the client, or it ended otherwise.
+    pub(super) fn has_closed(&self, client: usize) -> bool {
+        self.accounts[client].has_closed
+    }
+
+    pub(super) fn was_paused(&self, client: usize) -> bool {
+        self.accounts[client].was_paused
+    }
+
+    pub(super) fn closed(&mut self, client: usize) {
+        self.accounts[client].has_closed = true;
+    }
+
+    /// The process is gone, and a new one begins.
+    pub(super) fn died(&mut self, client: usize, has_store: bool, keeps_session: bool) {
+        let account = &mut self.accounts[client];
+        account.handed.clear();
+        account.latest.clear();
+        account.is_loose &= has_store;
+        account.has_rerouted = false;
+        account.has_amnesia |= keeps_session && !has_store;
+        if has_store {
+            account.from_earlier_lives = account.acknowledged.clone();
+        } else {
+            account.done.clear();
+        }
+        for message in self.messages.iter_mut().filter(|message| message.publisher == client) {
+            let survives =
+                message.standing == Standing::Resolved || (has_store && message.standing == Standing::Stored);
+            if !survives {
+                message.standing = Standing::Void;
+            }
+        }
+    }
+
+    /// After the troubles: what was accepted has arrived.
+    pub(super) fn check_end(&self, findings: &mut Findings) {
+        for (number, message) in self.messages.iter().enumerate() {
+            let account = &self.accounts[message.publisher];
+            let is_owed = matches!(message.standing, Standing::Accepted | Standing::Stored);
+            let may_fail = message.may_end
+                || account.may_drop
+                || account.has_closed
+                || account.has_amnesia
+                || account.was_paused
+                || self.excuses.limits
+                || self.excuses.refusals
+                || (message.qos == QoS::ExactlyOnce && account.sessions_ended > message.sessions_before);
+            if is_owed && message.qos != QoS::AtMostOnce && !may_fail {
+                findings.require(message.taken > 0, "an accepted message was lost", || {
+                    format!("{number}: {message:?}")
+                });
+            }
+        }
+    }
+}

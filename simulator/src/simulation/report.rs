@@ -1,0 +1,105 @@
+//! What runs amounted to.
+
+use std::fmt;
+
+/// The kinds of trouble, as they are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    Crash,
+    Reset,
+    HalfOpen,
+    Stall,
+    Partition,
+    DialFails,
+    Freeze,
+    ClockJump,
+    BrokerRestart,
+    BrokerForgets,
+    SessionEnds,
+    BrokerDrops,
+    BrokerDisconnects,
+    BrokerStopsReading,
+    BrokerMisbehaves,
+    Disconnect,
+    HandlesDropped,
+    GivesUpSubscribing,
+}
+
+/// The kinds of trouble, in the order of [`Report::faults`].
+pub const FAULTS: [&str; 18] = [
+    "client crashed between two steps",
+    "connection reset",
+    "connection half-open",
+    "connection stalled",
+    "network partitioned",
+    "dial failed",
+    "process frozen",
+    "clock jumped",
+    "broker restarted, sessions kept",
+    "broker restarted, sessions lost",
+    "session ended",
+    "broker dropped the connection",
+    "broker disconnected",
+    "broker stopped reading",
+    "broker misbehaved at a packet",
+    "client disconnected by its application",
+    "all handles dropped",
+    "application gave up a subscribe that its unread messages held up",
+];
+
+/// What one run did, or many.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// How many runs.
+    pub runs: u64,
+    /// Microseconds of virtual time.
+    pub simulated: u64,
+    /// Trouble by kind; see [`FAULTS`].
+    pub faults: [u64; FAULTS.len()],
+    /// Network connections made.
+    pub connections: u64,
+    /// Commits of stores.
+    pub commits: u64,
+    /// Messages handed in by applications, by QoS.
+    pub offered: [u64; 3],
+    /// Copies that applications got, by QoS.
+    pub delivered: [u64; 3],
+    /// How many of those had been there before, in the same stream.
+    pub redelivered: u64,
+    /// Things that happened.
+    pub steps: u64,
+    /// A hash of all of them in their order, of one run: the same seed gives the same.
+    pub hash: u64,
+}
+
+impl Report {
+    /// Adds what another run did.
+    pub fn add(&mut self, other: &Self) {
+        self.runs += other.runs.max(1);
+        self.simulated += other.simulated;
+        self.connections += other.connections;
+        self.commits += other.commits;
+        self.redelivered += other.redelivered;
+        self.steps += other.steps;
+        self.hash ^= other.hash;
+        let pairs = self.faults.iter_mut().zip(other.faults);
+        let pairs = pairs.chain(self.offered.iter_mut().zip(other.offered));
+        for (sum, more) in pairs.chain(self.delivered.iter_mut().zip(other.delivered)) {
+            *sum += more;
+        }
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let hours = self.simulated as f64 / 3.6e9;
+        writeln!(f, "{} runs, {hours:.1} simulated hours, {} steps", self.runs, self.steps)?;
+        writeln!(f, "{} network connections, {} commits of stores", self.connections, self.commits)?;
+        writeln!(f, "messages published by QoS: {:?}", self.offered)?;
+        writeln!(f, "messages delivered by QoS: {:?}, {} of them again", self.delivered, self.redelivered)?;
+        for (name, count) in FAULTS.iter().zip(self.faults) {
+            writeln!(f, "{count:>12} {name}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,148 @@
+//! What a client knows from what it has read.
+
+use std::collections::VecDeque;
+
+use sterna_core::packet::{
+    Ack, ConnAck, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, ProtocolVersion, Publish, QoS, ReasonCode,
+};
+
+use super::{Bench, Incoming, Phase, Stage, Wire, is_error, number_of};
+
+/// What a server says to a client that broke the protocol.
+const BLAME: [ReasonCode; 9] = [
+    ReasonCode::MALFORMED_PACKET,
+    ReasonCode::PROTOCOL_ERROR,
+    ReasonCode::RECEIVE_MAXIMUM_EXCEEDED,
+    ReasonCode::TOPIC_ALIAS_INVALID,
+    ReasonCode::PACKET_TOO_LARGE,
+    ReasonCode::RETAIN_NOT_SUPPORTED,
+    ReasonCode::QOS_NOT_SUPPORTED,
+    ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
+    ReasonCode::KEEP_ALIVE_TIMEOUT,
+];
+
+impl Wire {
+    pub(super) fn received(&mut self, packet: &Packet<'_>, bench: &mut Bench<'_>) {
+        match packet {
+            Packet::ConnAck(connack) if !is_error(connack.reason) => self.received_connack(connack),
+            Packet::Publish(publish) if publish.qos != QoS::AtMostOnce => self.received_publish(publish),
+            Packet::PubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Published),
+            Packet::PubRec(ack) => self.received_pubrec(ack, bench),
+            Packet::PubComp(ack) => {
+                self.complete(ack.packet_id, |stage| matches!(stage, Stage::Released { .. }));
+            }
+            Packet::SubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Controlled),
+            Packet::UnsubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Controlled),
+            Packet::PubRel(ack) => {
+                if let Some(connection) = &mut self.connection {
+                    *connection.pubcomps.entry(ack.packet_id).or_default() += 1;
+                }
+                let is_received = |incoming: &Incoming| incoming.is_received || incoming.is_unsure;
+                if self.incoming.get(&ack.packet_id).is_some_and(is_received) {
+                    self.incoming.remove(&ack.packet_id);
+                }
+            }
+            Packet::Disconnect(disconnect) => {
+                // Silence is judged by the times of the bytes, since a delay can look like it to the server.
+                let is_blame = BLAME[..8].contains(&disconnect.reason);
+                let detail = || format!("{disconnect:?}");
+                self.require(!is_blame, bench, "the server was made to complain", detail);
+            }
+            _ => {}
+        }
+    }
+
+    fn received_connack(&mut self, connack: &ConnAck<'_>) {
+        let Some(connection) = &mut self.connection else { return };
+        let properties = connack.properties;
+        connection.phase = Phase::Open;
+        connection.receive_maximum = properties.receive_maximum().unwrap_or(u16::MAX);
+        connection.packet_limit = properties.maximum_packet_size().unwrap_or(PROTOCOL_MAXIMUM_PACKET_SIZE);
+        connection.maximum_qos = properties.maximum_qos().unwrap_or(QoS::ExactlyOnce);
+        connection.retain_available = properties.retain_available().unwrap_or(true);
+        connection.alias_maximum = properties.topic_alias_maximum().unwrap_or(0);
+        if let Some(seconds) = properties.server_keep_alive() {
+            connection.keep_alive = u64::from(seconds) * 1_000_000;
+        }
+        // 3.1 does not tell.
+        let is_silent = connection.version == ProtocolVersion::V3_1;
+        connection.resumed =
+            if is_silent { !connection.clean_start && self.has_session } else { connack.session_present };
+        self.has_session = !connection.clean_start;
+        if !connection.resumed {
+            // A store forgets them later than the client does.
+            let sending = std::mem::take(&mut self.sending);
+            self.completed.retain(|_, _| self.has_store);
+            self.completed.extend(sending.into_iter().filter(|_| self.has_store));
+            self.incoming.clear();
+            return;
+        }
+        let mut releases = Vec::new();
+        for (packet_id, sending) in &mut self.sending {
+            if let Stage::Released { order, credit, .. } = &mut sending.stage {
+                *credit = 1;
+                releases.push((*order, *packet_id));
+            }
+        }
+        releases.sort_unstable();
+        connection.releases = releases.into_iter().map(|(_, packet_id)| packet_id).collect::<VecDeque<_>>();
+    }
+
+    /// A server may use the identifier of a message that it has forgotten for another one: DUP tells them apart.
+    fn received_publish(&mut self, publish: &Publish<'_>) {
+        let Some(connection) = &mut self.connection else { return };
+        let id = publish.packet_id;
+        let number = number_of(publish.payload);
+        let incoming = self.incoming.entry(id).or_insert(Incoming {
+            number,
+            qos: publish.qos,
+            is_received: false,
+            is_unsure: false,
+        });
+        if incoming.number != number || incoming.qos != publish.qos {
+            *incoming = Incoming { number, qos: publish.qos, is_received: false, is_unsure: false };
+        }
+        if publish.qos == QoS::AtLeastOnce {
+            connection.pubacks.push_back(id);
+            return;
+        }
+        // The PUBREC of a message that comes again may have been on its way before, in its turn: it may leave at once.
+        if incoming.is_received || incoming.is_unsure || publish.duplicate {
+            *connection.repeats.entry(id).or_default() += 1;
+        }
+        if !incoming.is_received {
+            connection.pubrecs.push_back(id);
+        }
+    }
+
+    fn received_pubrec(&mut self, ack: &Ack<'_>, bench: &Bench<'_>) {
+        let Some(connection) = &mut self.connection else { return };
+        let Some(sending) = self.sending.get_mut(&ack.packet_id) else {
+            if !is_error(ack.reason) {
+                *connection.strays.entry(ack.packet_id).or_default() += 1;
+            }
+            return;
+        };
+        match &mut sending.stage {
+            Stage::Published if is_error(ack.reason) => self.complete(ack.packet_id, |_| true),
+            Stage::Published if sending.qos == QoS::ExactlyOnce => {
+                self.pubrecs += 1;
+                sending.stage = Stage::Released { order: self.pubrecs, credit: 1, sent: false };
+                sending.sent_at = bench.now;
+            }
+            Stage::Released { credit, .. } => *credit += 1,
+            Stage::Published | Stage::Controlled => {}
+        }
+    }
+
+    fn complete(&mut self, packet_id: u16, is_due: impl Fn(Stage) -> bool) {
+        if self.sending.get(&packet_id).is_some_and(|sending| is_due(sending.stage))
+            && let Some(mut sending) = self.sending.remove(&packet_id)
+        {
+            sending.counts = false;
+            if sending.stage != Stage::Controlled {
+                self.completed.insert(packet_id, sending);
+            }
+        }
+    }
+}
