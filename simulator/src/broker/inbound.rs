@@ -119,7 +119,7 @@ impl Broker {
                 QoS::AtLeastOnce => self.acknowledge(id, PacketType::PubAck, publish.packet_id, reason),
                 // What was taken cannot be refused when it comes again.
                 QoS::ExactlyOnce if self.has_received(id, publish.packet_id) => {
-                    self.handle_packet(id, packet)
+                    self.handle_packet(id, packet);
                 }
                 QoS::ExactlyOnce => self.acknowledge(id, PacketType::PubRec, publish.packet_id, reason),
             },

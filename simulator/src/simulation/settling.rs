@@ -73,7 +73,7 @@ impl World {
         let mut patience = self.now + SUBSCRIBE_PATIENCE;
         for steps in 0.. {
             if self.now > patience {
-                patience = u64::MAX;
+                patience = self.now + SUBSCRIBE_PATIENCE;
                 self.give_up_subscribing();
             }
             self.work();
@@ -83,7 +83,7 @@ impl World {
             let restless = (0..self.processes.len()).find(|client| !self.is_at_rest(*client));
             let Some(client) = restless else { return };
             let mut goes_on = self.now < end && steps < STEPS && self.step();
-            if !goes_on && patience != u64::MAX {
+            if !goes_on && patience < end {
                 self.set_now(patience + 1);
                 goes_on = true;
             }
