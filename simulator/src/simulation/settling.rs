@@ -8,7 +8,7 @@ use super::report::Fault;
 use super::world::{Io, World};
 
 /// How long it may take until all is well again: the longest pauses and time-outs in a row.
-const PATIENCE: u64 = 900_000_000;
+const PATIENCE: u64 = 1_800_000_000;
 /// How long an application waits for a stream while it reads nothing else.
 const SUBSCRIBE_PATIENCE: u64 = 200_000_000;
 /// More steps than this while nothing resolves is a livelock.
