@@ -117,14 +117,11 @@ impl Broker {
             Packet::Publish(publish) => match publish.qos {
                 QoS::AtMostOnce => {}
                 QoS::AtLeastOnce => self.acknowledge(id, PacketType::PubAck, publish.packet_id, reason),
-                QoS::ExactlyOnce => {
-                    // A refusal frees the identifier [MQTT-4.3.3-9], also that of a message that was taken before.
-                    let client = self.client_of(id).filter(|_| reason.is_error());
-                    if let Some(session) = client.and_then(|client| self.sessions.get_mut(&client)) {
-                        session.received.remove(&publish.packet_id);
-                    }
-                    self.acknowledge(id, PacketType::PubRec, publish.packet_id, reason);
+                // What was taken cannot be refused when it comes again.
+                QoS::ExactlyOnce if self.has_received(id, publish.packet_id) => {
+                    self.handle_packet(id, packet);
                 }
+                QoS::ExactlyOnce => self.acknowledge(id, PacketType::PubRec, publish.packet_id, reason),
             },
             Packet::PubRel(ack) => self.acknowledge(id, PacketType::PubComp, ack.packet_id, reason),
             Packet::Subscribe(subscribe) => {
@@ -137,6 +134,12 @@ impl Broker {
             }
             _ => self.fail(id, reason, ""),
         }
+    }
+
+    /// Whether a QoS 2 message with this identifier was taken and not released yet.
+    fn has_received(&self, id: ConnectionId, packet_id: u16) -> bool {
+        let session = self.client_of(id).and_then(|client| self.sessions.get(&client));
+        session.is_some_and(|session| session.received.contains(&packet_id))
     }
 
     fn handle_packet(&mut self, id: ConnectionId, packet: &Packet<'_>) {

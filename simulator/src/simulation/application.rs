@@ -153,6 +153,11 @@ impl Application {
         self.tasks.is_empty() && self.orphans.is_empty() && self.streams.iter().all(Stream::is_idle)
     }
 
+    /// How many streams there may be: each can have a copy of the message that reached the bound.
+    pub(super) fn streams(&self) -> usize {
+        self.tasks.len() + self.streams.len()
+    }
+
     /// What is still waited for, for people.
     pub(super) fn waiting(&self) -> String {
         let tasks: Vec<_> =

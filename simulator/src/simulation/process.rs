@@ -260,7 +260,8 @@ impl World {
             Step::Transfer { .. } => {}
             Step::Commit(commit) => {
                 let process = &mut self.processes[client];
-                let pause = process.random.pick(&[0, 0, 10, 2_000, 50_000]);
+                let pauses = if self.setup.crashes { [10, 2_000, 50_000, 50_000] } else { [0, 0, 10, 2_000] };
+                let pause = process.random.pick(&pauses);
                 process.commit = Some((now + pause, commit));
                 if let Some(doom) = &mut process.doom {
                     doom.waits = false;
@@ -271,6 +272,7 @@ impl World {
                 while self.write(client) {}
                 let process = &mut self.processes[client];
                 process.is_lingering = true;
+                self.wires[client].ends_itself();
                 process.blocked_since = None;
                 if let Some(link) = process.link.and_then(|id| self.links.get_mut(&id)) {
                     link.client_finishes(now);
@@ -523,7 +525,10 @@ impl World {
         let unsent = engine.transmit().remaining();
         let setup = &self.setup.clients[client];
         let statistics = application.client.statistics();
-        let bound = setup.incoming_bytes.max(setup.incoming_reserve).saturating_add(64 << 10);
+        let bound = setup
+            .incoming_bytes
+            .max(setup.incoming_reserve)
+            .saturating_add((8 << 10) * (2 + application.streams()));
         let findings = &mut self.findings;
         findings.require(statistics.backlog_bytes <= bound, "unread messages exceed their bound", || {
             format!("c{client}: {} of {bound} bytes", statistics.backlog_bytes)

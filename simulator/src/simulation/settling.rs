@@ -8,7 +8,7 @@ use super::report::Fault;
 use super::world::{Io, World};
 
 /// How long it may take until all is well again: the longest pauses and time-outs in a row.
-const PATIENCE: u64 = 900_000_000;
+const PATIENCE: u64 = 1_800_000_000;
 /// How long an application waits for a stream while it reads nothing else.
 const SUBSCRIBE_PATIENCE: u64 = 200_000_000;
 /// More steps than this while nothing resolves is a livelock.
@@ -73,7 +73,7 @@ impl World {
         let mut patience = self.now + SUBSCRIBE_PATIENCE;
         for steps in 0.. {
             if self.now > patience {
-                patience = u64::MAX;
+                patience = self.now + SUBSCRIBE_PATIENCE;
                 self.give_up_subscribing();
             }
             self.work();
@@ -83,7 +83,7 @@ impl World {
             let restless = (0..self.processes.len()).find(|client| !self.is_at_rest(*client));
             let Some(client) = restless else { return };
             let mut goes_on = self.now < end && steps < STEPS && self.step();
-            if !goes_on && patience != u64::MAX {
+            if !goes_on && patience < end {
                 self.set_now(patience + 1);
                 goes_on = true;
             }

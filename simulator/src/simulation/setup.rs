@@ -106,8 +106,13 @@ impl Setup {
         // A server can tell only 5.0 what it does not take, and every other client would try for ever.
         let is_v5 = |client: &ClientSetup| client.version == VersionPolicy::Only(ProtocolVersion::V5);
         let has_limits = clients.iter().all(is_v5) && random.percent(15);
-        let broker = draw_broker(random, old_broker, has_limits);
+        let mut broker = draw_broker(random, old_broker, has_limits);
         let crashes = random.percent(20);
+        if crashes {
+            // A packet identifier is free and given out again within one crash.
+            broker.maximum_in_flight = random.pick(&[1, 1, 2, 10]);
+            broker.lowest_packet_identifiers = random.percent(80);
+        }
         for client in clients.iter_mut().filter(|_| crashes) {
             client.has_store = true;
             client.clean_start = CleanStart::Never;
