@@ -339,8 +339,9 @@ impl Connection {
         Ok(())
     }
 
-    fn enqueue_control(&mut self, token: Token, request: Request, properties: Properties<'_>) {
-        let control = Box::new(Control { token, request, properties: properties.into(), part: None });
+    pub(super) fn enqueue_control(&mut self, token: Token, request: Request, properties: Properties<'_>) {
+        let control =
+            Box::new(Control { token, request, properties: properties.into(), part: None, sent: false });
         self.queue.hold(&control);
         self.queue.push_control(control);
         self.flush();

@@ -40,7 +40,7 @@ impl Connection {
             let Batch { filters, identifier, .. } = batch;
             let request = Request::Subscribe { filters, identifier, again: true };
             let properties = batch.properties;
-            let control = Box::new(Control { token: AGAIN, request, properties, part: None });
+            let control = Box::new(Control { token: AGAIN, request, properties, part: None, sent: false });
             self.queue.hold(&control);
             self.queue.push_control(control);
         }
@@ -148,6 +148,7 @@ impl Connection {
         match result {
             Ok(()) => {
                 let token = control.token;
+                control.sent = true;
                 self.in_flight.insert(packet_id, token, self.attempt, self.now, Stage::Controlled(control));
             }
             Err(error) => self.control_failed(&control, operation_error(error)),

@@ -72,6 +72,8 @@ pub(crate) struct Control {
     pub(crate) properties: PropertiesBuf,
     /// A part of an operation: the index of its first filter there.
     pub(crate) part: Option<usize>,
+    /// It was sent, on this connection or an earlier one: the server may have done it.
+    pub(crate) sent: bool,
 }
 
 #[derive(Debug)]

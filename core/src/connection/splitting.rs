@@ -210,6 +210,6 @@ impl Control {
             Request::Unsubscribe { filters } => Request::Unsubscribe { filters: filters.split_off(bytes) },
         };
         let part = Some(self.part.unwrap_or(0) + filters);
-        Self { token: self.token, request, properties: self.properties.clone(), part }
+        Self { token: self.token, request, properties: self.properties.clone(), part, sent: self.sent }
     }
 }

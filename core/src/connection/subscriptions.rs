@@ -127,6 +127,11 @@ impl Subscriptions {
         }
     }
 
+    /// Whether the application wants this filter.
+    pub(crate) fn contains(&self, filter: &str) -> bool {
+        self.filters.contains_key(filter)
+    }
+
     /// The application does not want this SUBSCRIBE any more: what was granted before stays desired.
     pub(crate) fn withdrawn(&mut self, token: Token) {
         self.filters.retain(|_, subscription| {

@@ -1,11 +1,16 @@
 //! Operations that end before the server has answered: cancelled, dropped, expired, or too late for the application.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
 use super::Connection;
 use super::due::Kind;
+use super::inflight::Stage;
+use super::queue::{Control, Request};
 use super::state::Phase;
 use crate::error::{CancelError, OperationError};
 use crate::event::Token;
-use crate::packet::{PacketType, QoS};
+use crate::packet::{PacketType, Properties, QoS, TopicFiltersBuf};
 
 /// What may be withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,16 +110,40 @@ impl Connection {
             (None, None) => return false,
         };
         self.given_up(operation, token, error);
+        let mut tried = Vec::new();
         for packet_id in sent {
+            if let Some(Stage::Controlled(control)) =
+                self.in_flight.table.get(packet_id).map(|entry| &entry.stage)
+            {
+                control.tried(&mut tried);
+            }
             self.abandon(packet_id);
         }
         for control in waiting {
+            if control.sent {
+                control.tried(&mut tried);
+            }
             self.control_ended(&control, Err(OperationError::Cancelled), false);
         }
         if operation == PacketType::Subscribe {
             self.subscriptions.withdrawn(token);
+            self.take_back(tried);
         }
         true
+    }
+
+    /// The server may have subscribed us to filters that nobody wants: its messages would never be acknowledged.
+    fn take_back(&mut self, mut filters: Vec<Box<str>>) {
+        filters.retain(|filter| !self.subscriptions.contains(filter));
+        let mut unwanted = TopicFiltersBuf::new();
+        for filter in &filters {
+            // It was valid when it was subscribed to.
+            let _ = unwanted.push(filter);
+        }
+        if !filters.is_empty() {
+            let token = self.take_token();
+            self.enqueue_control(token, Request::Unsubscribe { filters: unwanted }, Properties::EMPTY);
+        }
     }
 
     /// The packet identifier of a message that the application waits for.
@@ -127,5 +156,14 @@ impl Connection {
         };
         let known = self.due.packet_id(token).filter(is_it);
         known.or_else(|| self.in_flight.message(token))
+    }
+}
+
+impl Control {
+    /// The filters that a SUBSCRIBE asks for.
+    fn tried(&self, filters: &mut Vec<Box<str>>) {
+        if let Request::Subscribe { filters: asked, .. } = &self.request {
+            filters.extend(asked.as_filters().iter().map(|filter| filter.filter.into()));
+        }
     }
 }

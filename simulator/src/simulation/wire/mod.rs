@@ -88,6 +88,8 @@ struct Connection {
     last_read: u64,
     /// The client held reading back at some time.
     was_paused: bool,
+    /// The client held reading back, or waited to write, when it was last looked at.
+    is_held: bool,
     keep_alive: u64,
     receive_maximum: u16,
     packet_limit: u32,
@@ -177,6 +179,7 @@ impl Wire {
             last_written: now,
             last_read: now,
             was_paused: false,
+            is_held: false,
             keep_alive: 0,
             receive_maximum: u16::MAX,
             packet_limit: PROTOCOL_MAXIMUM_PACKET_SIZE,
@@ -315,7 +318,9 @@ impl Wire {
             return;
         }
         connection.was_paused |= paused;
-        if paused || blocked {
+        let held = std::mem::replace(&mut connection.is_held, paused || blocked);
+        // Its time begins when reading goes on, which is between the last look and this one.
+        if held || connection.is_held {
             connection.last_read = now;
         }
         let interval = connection.keep_alive;
