@@ -215,6 +215,8 @@ impl Connection {
         {
             self.report(Event::Reauthenticated { token, result: Err(OperationError::Stalled) });
         }
+        // If it is not, no other exchange could begin on this connection.
+        self.timers.arm(Timer::Authenticate, self.now + self.config.ack_timeout);
         self.finish_if_drained();
     }
 

@@ -43,7 +43,10 @@ impl Connection {
         if publish.qos == QoS::AtMostOnce {
             let keeps = !publish.requeue || self.has_room();
             if up && self.queue.at_most_once().is_empty() && self.has_send_room() && keeps {
-                return self.send_at_most_once(publish);
+                let token = self.send_at_most_once(publish)?;
+                // One that waits for the window would come after it.
+                self.drop_same_topic(publish.topic);
+                return Ok(token);
             }
             if !up && !self.config.queue_qos0 {
                 return Err(PublishError::Offline);

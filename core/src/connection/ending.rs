@@ -28,6 +28,7 @@ impl Connection {
     pub(super) fn end(&mut self, disconnect: Disconnect<'_>) -> Result<(), DisconnectError> {
         self.check_disconnect(&disconnect)?;
         if self.phase == Phase::Closed {
+            self.restart_when_closed(false);
             return Ok(());
         }
         if self.ending.is_none() {
@@ -218,11 +219,11 @@ impl Connection {
         self.report(Event::Closed { cause });
     }
 
-    /// Nothing is sent any more. The server may still know the packet identifiers: they stay reserved
+    /// Nothing is sent any more. The server may still know the packet identifiers of what was: they stay reserved
     /// until the next connection tells whether its session lives.
     fn drop_messages(&mut self) {
         for (token, packet_id) in self.in_flight.awaited() {
-            self.abandon(packet_id);
+            self.give_up(packet_id);
             self.publish_failed(token, OperationError::Closed);
         }
         while let Some((token, record)) = self.queue.pop_acknowledged() {

@@ -46,7 +46,7 @@ pub(super) struct ServerSession {
 impl Connection {
     pub(super) fn start(&mut self) {
         if self.is_closing() {
-            return self.restart_when_closed();
+            return self.restart_when_closed(true);
         }
         if let Some(error) = self.store_failure() {
             let cause = Cause::Store(error.clone());
@@ -162,8 +162,10 @@ impl Connection {
     }
 
     pub(super) fn accepted(&mut self, connack: &ConnAck<'_>) -> Result<(), ProtocolError> {
-        let unknown =
-            !self.session.exists && (self.config.strict_session || self.config.client_id == ClientId::Random);
+        // An earlier CONNECT whose answer was lost may have begun it.
+        let unknown = !self.session.exists
+            && self.session.unanswered <= 1
+            && (self.config.strict_session || self.config.client_id == ClientId::Random);
         if connack.session_present && (self.clean_start || unknown) {
             return Err(ProtocolError::UnexpectedSession);
         }

@@ -213,13 +213,14 @@ impl Connection {
         }
         let mut stored_by = entry.stored_by;
         if !repeated {
-            let (token, order) = (entry.token, self.in_flight.next_pubrec());
+            let (token, abandoned) = (entry.token, entry.abandoned);
+            let order = self.in_flight.next_pubrec();
             if let Some(record) = self.in_flight.release(packet_id, order, ack.reason, ack.properties.into())
             {
                 self.queue.release(record);
             }
             self.forget_message(token);
-            let stage = StoredStage::Released { order, reason: ack.reason };
+            let stage = StoredStage::Released { order, reason: ack.reason, abandoned };
             stored_by = self.store_flight(token, packet_id, stage);
             self.in_flight.stored_by(packet_id, stored_by);
         }
@@ -401,8 +402,9 @@ impl Connection {
 
     /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
     /// that first wants to write must be read, or both wait for each other.
+    /// And while the store has not what must come before the answers, they wait as well.
     pub(super) fn replies_pile_up(&self) -> bool {
-        self.replies > self.config.send_buffer as u64
+        self.replies + self.waiting_replies() > self.config.send_buffer as u64
     }
 
     /// Whether packets are taken in this phase.

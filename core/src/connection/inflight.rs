@@ -184,8 +184,7 @@ impl InFlights {
     }
 
     /// A store has this from an earlier process.
-    pub(crate) fn restore(&mut self, id: u16, token: Token, now: Instant, stage: Stage) {
-        let abandoned = matches!(stage, Stage::Abandoned { .. });
+    pub(crate) fn restore(&mut self, id: u16, token: Token, now: Instant, stage: Stage, abandoned: bool) {
         self.abandoned += usize::from(abandoned);
         if let Stage::Released { order, .. } = stage {
             self.pubrecs = self.pubrecs.max(order + 1);
@@ -381,13 +380,16 @@ impl InFlights {
 
     /// The application is told of the operation's end. A message is given back: only its identifier stays reserved,
     /// until its acknowledgement or the end of the session.
-    pub(crate) fn abandon(&mut self, id: u16) -> Option<(Token, Stage)> {
+    pub(crate) fn abandon(&mut self, id: u16) -> Option<(Token, Record)> {
         let entry = self.table.get_mut(id).filter(|entry| !entry.abandoned)?;
         entry.abandoned = true;
         self.abandoned += 1;
         let Stage::Published(record) = &entry.stage else { return None };
         let stage = Stage::Abandoned { qos: record.qos };
-        Some((entry.token, core::mem::replace(&mut entry.stage, stage)))
+        match core::mem::replace(&mut entry.stage, stage) {
+            Stage::Published(record) => Some((entry.token, record)),
+            Stage::Released { .. } | Stage::Abandoned { .. } | Stage::Controlled(_) => None,
+        }
     }
 
     /// The messages that the application waits for, in the order of the calls.

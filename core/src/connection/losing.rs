@@ -107,7 +107,7 @@ impl Connection {
     /// How long to wait before the next attempt; `None`: there is none. `held`: whether the connection was up for long
     /// enough to count as stable; `None` if it was never up.
     fn retry_pause(&mut self, cause: &Cause, silent_close: bool, held: Option<bool>) -> Option<Duration> {
-        if self.ending.is_some() {
+        if self.ending.is_some() || self.store_failure().is_some() {
             return None;
         }
         if core::mem::take(&mut self.session.retry_now) {

@@ -89,8 +89,8 @@ pub enum Ingress {
         /// read takes.
         missing: usize,
     },
-    /// Stop reading. Call again, without new bytes, when messages were taken, bytes were written, or
-    /// [`Event::Authenticate`] was answered.
+    /// Stop reading. Call again, without new bytes, when messages were taken, bytes were written, changes were
+    /// stored, or [`Event::Authenticate`] was answered.
     Paused,
 }
 

@@ -272,10 +272,15 @@ impl Connection {
     /// The application is told of the end of an operation that was sent: only its identifier stays reserved. What is
     /// past its PUBREC goes on to its PUBCOMP.
     pub(super) fn abandon(&mut self, packet_id: u16) {
-        let Some((token, stage)) = self.in_flight.abandon(packet_id) else { return };
-        if let Stage::Published(record) = stage {
+        if let Some((token, record)) = self.in_flight.abandon(packet_id) {
             self.store_abandoned(token, packet_id, record.qos);
             self.queue.release(record);
+            return;
+        }
+        let Some(entry) = self.in_flight.table.get(packet_id) else { return };
+        if let Stage::Released { order, reason, .. } = entry.stage {
+            let stage = StoredStage::Released { order, reason, abandoned: true };
+            self.store_flight(entry.token, packet_id, stage);
         }
         self.planted_on_abandoning(packet_id);
     }

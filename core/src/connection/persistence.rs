@@ -53,6 +53,9 @@ pub(super) struct Persistence {
 
 type Reply = (PacketType, u16, ReasonCode);
 
+/// What a reply that waits takes.
+const REPLY: usize = size_of::<(PersistId, Reply)>();
+
 impl Persistence {
     pub(super) fn new(session: &Session, now: Instant) -> Self {
         let header = session.header.as_ref();
@@ -146,6 +149,8 @@ impl Connection {
         persistence.batch = Batch::new();
         match self.phase {
             Phase::Closed => self.finish_closing(),
+            // There is to be no other connection, whatever this one is closed for.
+            Phase::Closing => self.cause = Some(Box::new(Cause::Store(error))),
             phase if phase.has_transport() => self.fail(Cause::Store(error)),
             _ => self.close(Cause::Store(error)),
         }
@@ -193,10 +198,10 @@ impl Connection {
         self.persistence.as_deref().is_some_and(|persistence| persistence.closing.is_some())
     }
 
-    /// A client that is closing is to be started once that is done.
-    pub(super) fn restart_when_closed(&mut self) {
+    /// A client that is closing is to be started once that is done, or is not.
+    pub(super) fn restart_when_closed(&mut self, restart: bool) {
         if let Some(persistence) = self.persistence.as_deref_mut() {
-            persistence.restart = true;
+            persistence.restart = restart;
         }
     }
 
@@ -366,6 +371,11 @@ impl Connection {
             }
             _ => self.send_reply(reply),
         }
+    }
+
+    /// The bytes of the replies that wait for the store.
+    pub(super) fn waiting_replies(&self) -> u64 {
+        self.persistence.as_deref().map_or(0, |persistence| (persistence.replies.len() * REPLY) as u64)
     }
 
     fn send_replies(&mut self) {

@@ -177,7 +177,16 @@ impl Queue {
 
     /// From now on `latest` knows the message that waits for each topic.
     pub(crate) fn index_topics(&mut self) {
-        self.latest.get_or_insert_default();
+        if self.latest.is_some() {
+            return;
+        }
+        let mut latest = BTreeMap::new();
+        let waiting = self.at_most_once.iter().chain(self.acknowledged.iter());
+        for (token, record) in waiting {
+            let known = latest.entry(record.topic().into()).or_insert(token);
+            *known = token.max(*known);
+        }
+        self.latest = Some(Box::new(Latest(latest)));
     }
 
     /// The message that waits for this topic and its size, if [`index_topics`](Self::index_topics) was called.

@@ -50,7 +50,7 @@ impl Connection {
             connection.session.known = header.version.is_some();
             connection.session.exists = header.version.is_some();
             // And the last CONNECT of the earlier process may never have been answered.
-            connection.session.unanswered = u32::from(connection.session.known);
+            connection.session.unanswered = 1;
         }
         for token in session.unsent() {
             let Some(record) = connection.restored_record(&session, token) else { continue };
@@ -85,19 +85,23 @@ impl Connection {
     }
 
     fn restore_flight(&mut self, session: &Session, token: u64, flight: StoredFlight) {
+        let abandoned = matches!(
+            flight.stage,
+            StoredStage::Abandoned { .. } | StoredStage::Released { abandoned: true, .. }
+        );
         let stage = match flight.stage {
             StoredStage::Published => match self.restored_record(session, token) {
                 Some(record) => Stage::Published(record),
                 None => return,
             },
-            StoredStage::Released { order, reason } => {
+            StoredStage::Released { order, reason, .. } => {
                 Stage::Released { order, reason, properties: PropertiesBuf::new() }
             }
             StoredStage::Abandoned { exactly_once } => {
                 Stage::Abandoned { qos: if exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce } }
             }
         };
-        self.in_flight.restore(flight.packet_id, Token(token), self.now, stage);
+        self.in_flight.restore(flight.packet_id, Token(token), self.now, stage, abandoned);
         self.restore_expiry(session, token, Some(flight.packet_id));
     }
 

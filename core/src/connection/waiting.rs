@@ -33,8 +33,12 @@ impl Waiting {
         self.messages.front().and_then(|(token, record)| Some((*token, record.as_ref()?)))
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Token, &Record)> {
+        self.messages.iter().filter_map(|(token, record)| Some((*token, record.as_ref()?)))
+    }
+
     pub(crate) fn tokens(&self) -> impl Iterator<Item = Token> {
-        self.messages.iter().filter(|(_, record)| record.is_some()).map(|(token, _)| *token)
+        self.iter().map(|(token, _)| token)
     }
 
     /// Adds one by its token: at the end, unless it was sent before and is to be sent anew.

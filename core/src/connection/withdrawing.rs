@@ -18,7 +18,9 @@ enum Reach {
 
 impl Connection {
     pub(super) fn cancel_operation(&mut self, token: Token) -> Result<(), CancelError> {
-        if !self.withdraw(token, Reach::Sent, OperationError::Cancelled) {
+        // What a store keeps has ended for now, and goes on with the next start.
+        let kept = self.phase == Phase::Closed && !self.is_closing();
+        if kept || !self.withdraw(token, Reach::Sent, OperationError::Cancelled) {
             return Err(CancelError);
         }
         self.completed();

@@ -150,7 +150,8 @@ impl Session {
     /// under these tokens.
     pub fn pending(&self) -> impl Iterator<Item = Pending<'_>> {
         let mut tokens: Vec<u64> = self.messages.keys().copied().collect();
-        let released = |flight: &StoredFlight| matches!(flight.stage, StoredStage::Released { .. });
+        let released =
+            |flight: &StoredFlight| matches!(flight.stage, StoredStage::Released { abandoned: false, .. });
         tokens.extend(self.flights.iter().filter(|(_, flight)| released(flight)).map(|(token, _)| *token));
         tokens.sort_unstable();
         tokens.dedup();

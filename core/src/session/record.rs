@@ -120,8 +120,8 @@ pub(crate) struct StoredFlight {
 pub(crate) enum StoredStage {
     /// PUBLISH may have been sent.
     Published,
-    /// PUBREC has come, as the `order`th of its client.
-    Released { order: u64, reason: ReasonCode },
+    /// PUBREC has come, as the `order`th of its client. `abandoned`: nobody waits for PUBCOMP.
+    Released { order: u64, reason: ReasonCode, abandoned: bool },
     /// Nobody waits for it, and only its packet identifier stays reserved. Its message is deleted.
     Abandoned { exactly_once: bool },
 }
@@ -130,7 +130,8 @@ impl StoredFlight {
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         let (stage, order, reason) = match self.stage {
             StoredStage::Published => (0, 0, 0),
-            StoredStage::Released { order, reason } => (1, order, reason.value()),
+            StoredStage::Released { order, reason, abandoned: false } => (1, order, reason.value()),
+            StoredStage::Released { order, reason, abandoned: true } => (4, order, reason.value()),
             StoredStage::Abandoned { exactly_once } => (2 + u8::from(exactly_once), 0, 0),
         };
         out.push(stage);
@@ -147,9 +148,9 @@ impl StoredFlight {
         let packet_id = Some(u16::from_be_bytes(*packet_id)).filter(|id| *id != 0)?;
         let stage = match stage {
             0 => StoredStage::Published,
-            1 => {
+            1 | 4 => {
                 let reason = ReasonCode::from_value(*reason)?;
-                StoredStage::Released { order: sequence(*order)?, reason }
+                StoredStage::Released { order: sequence(*order)?, reason, abandoned: *stage == 4 }
             }
             2 => StoredStage::Abandoned { exactly_once: false },
             3 => StoredStage::Abandoned { exactly_once: true },

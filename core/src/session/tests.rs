@@ -47,7 +47,7 @@ fn records_come_back_as_they_were_written() {
     session.load(Key::Message(5), &message()).unwrap();
     session.load(Key::Message(6), &message()).unwrap();
     session.load(Key::Flight(5), &flight(9, StoredStage::Published)).unwrap();
-    let released = StoredStage::Released { order: 3, reason: ReasonCode::SUCCESS };
+    let released = StoredStage::Released { order: 3, reason: ReasonCode::SUCCESS, abandoned: false };
     session.load(Key::Flight(2), &flight(8, released)).unwrap();
     let gone = StoredStage::Abandoned { exactly_once: true };
     session.load(Key::Flight(3), &flight(7, gone)).unwrap();
@@ -97,7 +97,7 @@ fn numbers_that_no_client_reaches_are_damage() {
     let mut session = Session::new();
     let damaged = |key| Err(SessionError::Damaged(key));
     assert_eq!(session.load(Key::Header, &header(u64::MAX)), damaged(Key::Header));
-    let released = StoredStage::Released { order: u64::MAX, reason: ReasonCode::SUCCESS };
+    let released = StoredStage::Released { order: u64::MAX, reason: ReasonCode::SUCCESS, abandoned: false };
     let record = written(|out| StoredFlight { packet_id: 1, stage: released }.write(out));
     assert_eq!(session.load(Key::Flight(1), &record), damaged(Key::Flight(1)));
 }

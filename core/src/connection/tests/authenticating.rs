@@ -497,3 +497,22 @@ fn data_is_never_shown() {
     let shown = format!("{:?}", rig.events());
     assert!(shown.contains(METHOD) && !shown.contains("104, 101"), "{shown}");
 }
+
+// R: CON-09, REC-08
+#[test]
+fn an_exchange_that_stalled_does_not_block_the_next_one_for_ever() {
+    let mut rig = Rig::authenticated(Config { incoming_limit: 2, incoming_reserve: 400, ..secure() });
+    rig.connection.reauthenticate(rig.now, Auth::default()).unwrap();
+    for packet_id in 1..10 {
+        rig.deliver("t", QoS::AtLeastOnce, packet_id, false);
+    }
+    rig.advance(seconds(60));
+    rig.connection.handle_timeout(rig.now);
+    while !rig.topics().is_empty() {
+        rig.connection.handle_input(rig.now, &mut rig.input);
+    }
+    assert_eq!(rig.connection.check_reauthenticate(), Err(AuthError::InProgress), "it may still be answered");
+    rig.advance(seconds(60));
+    rig.connection.handle_timeout(rig.now);
+    assert_eq!(rig.closed_because(), Cause::Timeout(crate::connection::Timer::Authenticate));
+}

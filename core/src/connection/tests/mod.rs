@@ -3,6 +3,7 @@
 mod aliases;
 mod authenticating;
 mod backpressure;
+mod closing;
 mod connecting;
 mod deadlines;
 mod hostile;

@@ -8,15 +8,15 @@ use crate::event::Event;
 use crate::session::{Batch, Key, PersistId, RestoreError, Session, SessionError, StoreError, StoreOp};
 
 /// A client with a store, of which the test says when it carries things out.
-struct Stored {
-    rig: Rig,
+pub(super) struct Stored {
+    pub(super) rig: Rig,
     /// What is stored.
-    disk: BTreeMap<Key, Vec<u8>>,
+    pub(super) disk: BTreeMap<Key, Vec<u8>>,
     /// What the driver has taken and not carried out.
-    batches: Vec<(PersistId, Batch)>,
+    pub(super) batches: Vec<(PersistId, Batch)>,
 }
 
-fn persistent() -> Config {
+pub(super) fn persistent() -> Config {
     Config { client_id: ClientId::Given("me".into()), clean_start: CleanStart::Never, ..config() }
 }
 
@@ -37,7 +37,7 @@ impl Stored {
         Self { rig, disk, batches: Vec::new() }
     }
 
-    fn connected(config: Config) -> Self {
+    pub(super) fn connected(config: Config) -> Self {
         let mut stored = Self::new(config);
         stored.connect(false);
         stored.store();
@@ -45,13 +45,13 @@ impl Stored {
         stored
     }
 
-    fn connect(&mut self, session_present: bool) {
+    pub(super) fn connect(&mut self, session_present: bool) {
         self.rig.connection.connect(self.rig.now);
         self.rig.accept(session_present, Properties::EMPTY);
     }
 
     /// The driver takes what waits.
-    fn take(&mut self) {
+    pub(super) fn take(&mut self) {
         let mut batch = Batch::new();
         while let Some(id) = self.rig.connection.poll_persist(&mut batch) {
             self.batches.push((id, std::mem::take(&mut batch)));
@@ -59,7 +59,7 @@ impl Stored {
     }
 
     /// The store carries everything out, and the client hears of it.
-    fn store(&mut self) {
+    pub(super) fn store(&mut self) {
         self.take();
         for (id, batch) in std::mem::take(&mut self.batches) {
             for op in batch.iter() {
@@ -73,18 +73,18 @@ impl Stored {
     }
 
     /// What the client sends without the store having done anything more, then what it sends once it has.
-    fn sent_before_and_after(&mut self) -> (Vec<String>, Vec<String>) {
+    pub(super) fn sent_before_and_after(&mut self) -> (Vec<String>, Vec<String>) {
         let before = self.rig.sent();
         self.store();
         (before, self.rig.sent())
     }
 
     /// The process dies, and another one begins with what was stored.
-    fn crash(self) -> Self {
+    pub(super) fn crash(self) -> Self {
         Self::on(self.rig.connection.config().clone(), self.disk)
     }
 
-    fn keys(&self) -> Vec<Key> {
+    pub(super) fn keys(&self) -> Vec<Key> {
         self.disk.keys().copied().filter(|key| *key != Key::Header).collect()
     }
 }

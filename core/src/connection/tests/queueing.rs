@@ -224,3 +224,17 @@ fn what_is_published_again_expires_again() {
     assert!(sent.len() == 1 && sent[0].starts_with("Publish 3 q1 b expiry="), "{sent:?}");
     assert_eq!(rig.outcomes(), [expired(short)]);
 }
+
+// R: REC-07
+#[test]
+fn a_newer_message_of_qos_0_takes_the_place_of_one_that_waits_for_the_window() {
+    let queue_policy = QueuePolicy::LatestPerTopic;
+    let mut rig = Rig::connected(Config { in_flight_limit: 1, queue_policy, ..config() });
+    rig.publish("other", QoS::AtLeastOnce);
+    let older = rig.publish("a", QoS::AtLeastOnce);
+    rig.publish("a", QoS::AtMostOnce);
+    assert_eq!(rig.sent(), ["Publish 1 q1 other", "Publish 0 q0 a"]);
+    assert!(rig.outcomes().contains(&dropped(older)));
+    rig.ack(PacketType::PubAck, 1, ReasonCode::SUCCESS);
+    assert_eq!(rig.sent(), Vec::<String>::new(), "the older one does not come after the newer one");
+}
