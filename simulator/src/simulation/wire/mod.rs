@@ -68,6 +68,8 @@ impl Sending {
 struct Incoming {
     number: Option<u32>,
     qos: QoS,
+    /// It came with DUP last.
+    is_duplicate: bool,
     /// PUBREC was sent.
     is_received: bool,
     /// The process that knew how far it was is gone: its store may have more than was seen here.

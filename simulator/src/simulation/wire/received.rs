@@ -93,14 +93,17 @@ impl Wire {
         let Some(connection) = &mut self.connection else { return };
         let id = publish.packet_id;
         let number = number_of(publish.payload);
-        let incoming = self.incoming.entry(id).or_insert(Incoming {
+        let arrived = Incoming {
             number,
             qos: publish.qos,
+            is_duplicate: publish.duplicate,
             is_received: false,
             is_unsure: false,
-        });
+        };
+        let incoming = self.incoming.entry(id).or_insert_with(|| arrived.clone());
+        incoming.is_duplicate = publish.duplicate;
         if incoming.number != number || incoming.qos != publish.qos {
-            *incoming = Incoming { number, qos: publish.qos, is_received: false, is_unsure: false };
+            *incoming = arrived;
         }
         if publish.qos == QoS::AtLeastOnce {
             connection.pubacks.push_back(id);

@@ -227,7 +227,8 @@ impl Wire {
         if let Some(incoming) = self.incoming.remove(&ack.packet_id)
             && let Some(number) = incoming.number
         {
-            bench.promises.acknowledged(self.client, number, incoming.qos, ack.reason, bench.findings);
+            let copy = (number, incoming.qos, incoming.is_duplicate);
+            bench.promises.acknowledged(self.client, copy, ack.reason, bench.findings);
         }
     }
 
@@ -247,12 +248,12 @@ impl Wire {
         }
         let Some(incoming) = self.incoming.get_mut(&id) else { return };
         let is_first = !std::mem::replace(&mut incoming.is_received, true);
-        let (number, qos) = (incoming.number, incoming.qos);
+        let (number, qos, duplicate) = (incoming.number, incoming.qos, incoming.is_duplicate);
         if is_error(ack.reason) {
             self.incoming.remove(&id);
         }
         if let Some(number) = number.filter(|_| is_first) {
-            bench.promises.acknowledged(self.client, number, qos, ack.reason, bench.findings);
+            bench.promises.acknowledged(self.client, (number, qos, duplicate), ack.reason, bench.findings);
         }
     }
 }
