@@ -131,8 +131,7 @@ pub enum Event {
         /// Its outcome.
         result: Result<Granted, OperationError>,
     },
-    /// An unsubscribe completed. One that nobody asked for, under a token of its own, follows a SUBSCRIBE that was
-    /// withdrawn after it was sent: the server may have granted it.
+    /// An unsubscribe completed.
     Unsubscribed {
         /// The operation.
         token: Token,

@@ -339,9 +339,8 @@ impl Connection {
         Ok(())
     }
 
-    pub(super) fn enqueue_control(&mut self, token: Token, request: Request, properties: Properties<'_>) {
-        let control =
-            Box::new(Control { token, request, properties: properties.into(), part: None, sent: false });
+    fn enqueue_control(&mut self, token: Token, request: Request, properties: Properties<'_>) {
+        let control = Box::new(Control::new(token, request, properties.into()));
         self.queue.hold(&control);
         self.queue.push_control(control);
         self.flush();

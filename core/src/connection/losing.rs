@@ -87,10 +87,11 @@ impl Connection {
         }
         for entry in self.in_flight.disconnected().into_iter().rev() {
             let Stage::Controlled(control) = entry.stage else { continue };
-            if entry.abandoned {
+            let given_up = entry.abandoned && !control.silent;
+            if given_up {
                 self.subscriptions.abandoned(entry.token);
             }
-            if entry.abandoned || control.is_again() {
+            if given_up || control.is_again() {
                 self.control_ended(&control, Err(OperationError::Closed), false);
             } else {
                 self.queue.push_control(control);

@@ -40,7 +40,7 @@ impl Connection {
             let Batch { filters, identifier, .. } = batch;
             let request = Request::Subscribe { filters, identifier, again: true };
             let properties = batch.properties;
-            let control = Box::new(Control { token: AGAIN, request, properties, part: None, sent: false });
+            let control = Box::new(Control::new(AGAIN, request, properties));
             self.queue.hold(&control);
             self.queue.push_control(control);
         }
@@ -149,7 +149,11 @@ impl Connection {
             Ok(()) => {
                 let token = control.token;
                 control.sent = true;
+                let silent = control.silent;
                 self.in_flight.insert(packet_id, token, self.attempt, self.now, Stage::Controlled(control));
+                if silent {
+                    self.abandon(packet_id);
+                }
             }
             Err(error) => self.control_failed(&control, operation_error(error)),
         }

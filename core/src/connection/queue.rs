@@ -74,6 +74,8 @@ pub(crate) struct Control {
     pub(crate) part: Option<usize>,
     /// It was sent, on this connection or an earlier one: the server may have done it.
     pub(crate) sent: bool,
+    /// Made by the client itself: nobody is told of its end.
+    pub(crate) silent: bool,
 }
 
 #[derive(Debug)]
@@ -91,6 +93,10 @@ pub(crate) enum Request {
 }
 
 impl Control {
+    pub(crate) fn new(token: Token, request: Request, properties: PropertiesBuf) -> Self {
+        Self { token, request, properties, part: None, sent: false, silent: false }
+    }
+
     pub(crate) fn size(&self) -> usize {
         OVERHEAD
             + self.properties.as_properties().as_bytes().len()

@@ -106,7 +106,7 @@ impl Connection {
         if cuts.is_empty() {
             return;
         }
-        if control.part.is_none() && !control.is_again() {
+        if control.part.is_none() && !control.is_again() && !control.silent {
             self.splits.begin(control.token, control.filters());
         }
         self.queue.release_control(control);
@@ -129,7 +129,7 @@ impl Connection {
         awaited: bool,
     ) {
         self.queue.release_control(control);
-        if control.is_again() {
+        if control.is_again() || control.silent {
             return;
         }
         let token = control.token;
@@ -210,6 +210,7 @@ impl Control {
             Request::Unsubscribe { filters } => Request::Unsubscribe { filters: filters.split_off(bytes) },
         };
         let part = Some(self.part.unwrap_or(0) + filters);
-        Self { token: self.token, request, properties: self.properties.clone(), part, sent: self.sent }
+        let properties = self.properties.clone();
+        Self { part, sent: self.sent, silent: self.silent, ..Self::new(self.token, request, properties) }
     }
 }

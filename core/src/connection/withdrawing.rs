@@ -10,7 +10,7 @@ use super::queue::{Control, Request};
 use super::state::Phase;
 use crate::error::{CancelError, OperationError};
 use crate::event::Token;
-use crate::packet::{PacketType, Properties, QoS, TopicFiltersBuf};
+use crate::packet::{PacketType, PropertiesBuf, QoS, TopicFiltersBuf};
 
 /// What may be withdrawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -141,8 +141,12 @@ impl Connection {
             let _ = unwanted.push(filter);
         }
         if !filters.is_empty() {
-            let token = self.take_token();
-            self.enqueue_control(token, Request::Unsubscribe { filters: unwanted }, Properties::EMPTY);
+            let request = Request::Unsubscribe { filters: unwanted };
+            let control = Control::new(self.take_token(), request, PropertiesBuf::new());
+            let control = Box::new(Control { silent: true, ..control });
+            self.queue.hold(&control);
+            self.queue.push_control(control);
+            self.flush();
         }
     }
 
