@@ -243,3 +243,24 @@ fn what_nobody_claims_is_named_without_a_filter() {
     let mut rest = client.messages();
     assert!(rest.try_next().is_some());
 }
+
+// R: SUB-07
+#[test]
+fn the_reserve_holds_for_streams_that_share_their_messages() {
+    const RESERVE: usize = 32 << 10;
+    let (mut world, client) = World::connected(V5, Options::default(), |builder| {
+        builder.incoming_limit(10, 1 << 20).incoming_reserve(RESERVE)
+    });
+    let streams: Vec<_> = (0..4).map(|_| world.finish(client.subscribe("a")).unwrap()).collect();
+    let mut waits = world.finish(client.subscribe("b")).unwrap();
+    // Somebody waits for another topic: reading goes on.
+    let mut next = Box::pin(waits.next());
+    assert!(poll(&mut next).is_pending());
+    for _ in 0..20 {
+        flood(&mut world, "a", numbers(1_000));
+        world.settle();
+        let waiting = client.statistics().backlog_bytes;
+        assert!(waiting <= RESERVE + RESERVE / 4, "{waiting} bytes");
+    }
+    drop(streams);
+}

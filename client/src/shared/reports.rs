@@ -21,6 +21,7 @@ impl Inner {
             self.settle_all(acknowledged);
         }
         self.take_responses();
+        self.connection.handle_backlog(self.inbox.backlog());
         let excess = self.connection.poll_excess();
         if excess > 0 {
             let dropped = self.inbox.shed(excess);

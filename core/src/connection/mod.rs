@@ -553,8 +553,14 @@ impl Connection {
     /// How many bytes of what was handed over must go: the reserve for unread messages is full. The driver, which
     /// said that so many are [`expendable`](Backlog::expendable), drops the oldest QoS 0 messages where most wait, and
     /// calls [`handle_dropped`](Self::handle_dropped). To be asked for after the messages were polled.
+    ///
+    /// Where the driver keeps several copies of a message, all of them count: it says before, with
+    /// [`handle_backlog`](Self::handle_backlog), how many bytes there are now.
     pub fn poll_excess(&mut self) -> usize {
-        core::mem::take(&mut self.excess)
+        match core::mem::take(&mut self.excess) {
+            0 => 0,
+            excess => excess.max(self.backlog.bytes.saturating_sub(self.config.incoming_reserve)),
+        }
     }
 
     /// The earliest deadline, and what it is for.

@@ -527,7 +527,7 @@ impl World {
         let statistics = application.client.statistics();
         // Each stream's copy counts, and QoS 0 that waits can be dropped for what comes.
         let bound = setup.incoming_bytes.max(setup.incoming_reserve).saturating_add(8 << 10);
-        let bound = bound.saturating_mul(2 * (1 + application.streams()));
+        let bound = bound.saturating_mul(1 + application.streams());
         let findings = &mut self.findings;
         findings.require(statistics.backlog_bytes <= bound, "unread messages exceed their bound", || {
             format!("c{client}: {} of {bound} bytes", statistics.backlog_bytes)
@@ -540,7 +540,7 @@ impl World {
         findings.require(unsent <= bound, "unsent bytes exceed their bound", || {
             format!("c{client}: {unsent} of {bound}")
         });
-        let late = blocked.map_or(0, |since| now - since);
+        let late = blocked.map_or(0, |since| now.saturating_sub(since));
         findings.require(
             setup.write_timeout == 0 || late <= setup.write_timeout,
             "a stuck write is not noticed",
