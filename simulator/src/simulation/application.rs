@@ -566,6 +566,10 @@ impl Application {
 
 fn check_subscribe_error(error: &SubscribeError, has_closed: bool, around: &mut Surroundings<'_>) {
     use sterna_client::OperationError;
+    if matches!(error, SubscribeError::Failed(OperationError::Stalled)) {
+        // What came for it is nobody's then, and acknowledged where the client is to drop that.
+        around.promises.loosen(around.client);
+    }
     let is_explained = has_closed
         || around.may_refuse
         || matches!(error, SubscribeError::Failed(OperationError::Closed | OperationError::Stalled))
