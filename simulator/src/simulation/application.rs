@@ -325,7 +325,7 @@ impl Application {
         drop_after: Option<u64>,
         around: &mut Surroundings<'_>,
     ) {
-        around.promises.loosen(around.client);
+        around.promises.reroute(around.client);
         self.forget(filter);
         let unsubscribing = self.client.unsubscribe(filter);
         self.start(Operation::Unsubscribe(unsubscribing), None, drop_after, around.now);
