@@ -325,7 +325,7 @@ impl Application {
         drop_after: Option<u64>,
         around: &mut Surroundings<'_>,
     ) {
-        around.promises.loosen(around.client);
+        around.promises.reroute(around.client);
         self.forget(filter);
         let unsubscribing = self.client.unsubscribe(filter);
         self.start(Operation::Unsubscribe(unsubscribing), None, drop_after, around.now);
@@ -514,7 +514,10 @@ impl Application {
                 let (habits, may_end) = (*habits, task.may_end);
                 match result {
                     Ok(subscription) => self.open(Source::Subscription(subscription), habits, may_end),
-                    Err(error) => check_subscribe_error(&error, self.has_closed, around),
+                    Err(error) => {
+                        around.promises.loosen(around.client);
+                        check_subscribe_error(&error, self.has_closed, around);
+                    }
                 }
             }
             Operation::Unsubscribe(future) => {
@@ -535,7 +538,10 @@ impl Application {
     fn run_stream(&mut self, index: usize, around: &mut Surroundings<'_>) -> (bool, bool) {
         let stream = &mut self.streams[index];
         let mut any = stream.acknowledge_due(around);
-        stream.look_for_grant();
+        if stream.look_for_grant() {
+            // Its filter is gone, and what comes for it is nobody's.
+            around.promises.loosen(around.client);
+        }
         loop {
             match stream.habits.reading {
                 Reading::Eager if stream.flag.is_raised() => {}
@@ -584,15 +590,19 @@ impl Stream {
         self.owed.is_empty() && self.last.is_none() && self.is_granted
     }
 
-    fn look_for_grant(&mut self) {
+    /// Whether the server's answer came just now and was none.
+    fn look_for_grant(&mut self) -> bool {
         let Source::Subscription(subscription) = &mut self.source else {
             self.is_granted = true;
-            return;
+            return false;
         };
-        if !self.is_granted {
-            let mut cx = Context::from_waker(&self.waker);
-            self.is_granted = std::pin::pin!(subscription.granted()).poll(&mut cx).is_ready();
+        if self.is_granted {
+            return false;
         }
+        let mut cx = Context::from_waker(&self.waker);
+        let granted = std::pin::pin!(subscription.granted()).poll(&mut cx);
+        self.is_granted = granted.is_ready();
+        matches!(granted, Poll::Ready(Err(_)))
     }
 
     /// Asks for the next message; whether there was one, or the end.

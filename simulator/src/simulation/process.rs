@@ -148,7 +148,9 @@ impl World {
         let has_store = setup.has_store;
         self.wires[client].died(has_store);
         self.promises.died(client, has_store, keeps_session);
-        if !self.is_settling && self.setup.clients[client].unclaimed == sterna_client::Unclaimed::Drop {
+        // What comes for subscriptions of the life before is nobody's then.
+        let setup = &self.setup.clients[client];
+        if setup.unclaimed == sterna_client::Unclaimed::Drop || setup.session_expiry == 0 {
             self.promises.loosen(client);
         }
     }
@@ -217,6 +219,10 @@ impl World {
             }
             if let Step::Transfer { read, write } = step {
                 let process = &mut self.processes[client];
+                if read && !process.reads {
+                    // The server's silence counts from when it is listened to.
+                    self.wires[client].jumped(at.as_micros());
+                }
                 (process.reads, process.writes) = (read, write);
                 if !read && matches!(process.io, Io::Up) && !process.is_lingering {
                     self.promises.paused(client);

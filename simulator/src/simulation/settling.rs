@@ -82,10 +82,10 @@ impl World {
             }
             let restless = (0..self.processes.len()).find(|client| !self.is_at_rest(*client));
             let Some(client) = restless else { return };
-            let mut goes_on = self.now < end && steps < STEPS && self.step();
-            if !goes_on && patience < end {
-                self.set_now(patience + 1);
-                goes_on = true;
+            let goes_on = self.now < end && steps < STEPS;
+            if goes_on {
+                let next = self.next().filter(|at| *at <= patience);
+                self.set_now(next.unwrap_or(patience + 1));
             }
             if !goes_on {
                 let detail = self.situation(client);

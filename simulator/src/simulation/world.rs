@@ -228,7 +228,7 @@ impl World {
     }
 
     /// When the next thing happens by itself.
-    fn next(&self) -> Option<u64> {
+    pub(super) fn next(&self) -> Option<u64> {
         let now = self.now;
         let broker = self.broker.poll_timeout().map(|at| at.as_micros().max(now + 1));
         let links = self.links.values().filter_map(|link| link.next(now));
