@@ -3,57 +3,18 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll, Wake, Waker};
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use futures_core::Stream as _;
 use sterna_client::{
-    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Messages, PropertiesBuf,
-    Property, Publishing, QoS, ReasonCode, State, SubscribeError, Subscribing, Subscription, Unsubscribing,
+    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, PropertiesBuf, Property,
+    Publishing, QoS, State, SubscribeError, Subscribing, Unsubscribing,
 };
 
 use super::findings::Findings;
 use super::plan::{Acking, Event, How, Patience, Reading};
 use super::promises::{Promises, Standing};
-use super::wire::number_of;
-
-/// Notes that it was woken.
-#[derive(Debug, Default)]
-pub(super) struct Flag(AtomicBool);
-
-impl Wake for Flag {
-    fn wake(self: Arc<Self>) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-impl Flag {
-    pub(super) fn raised() -> Arc<Self> {
-        Arc::new(Self(AtomicBool::new(true)))
-    }
-
-    pub(super) fn take(&self) -> bool {
-        self.0.swap(false, Ordering::Relaxed)
-    }
-
-    pub(super) fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn raise(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
-/// What a stream is to be like once it is there.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Habits {
-    pub(super) filter: Option<&'static str>,
-    pub(super) mode: AckMode,
-    pub(super) reading: Reading,
-    pub(super) acking: Acking,
-}
+use super::stream::{Flag, Habits, NEVER, Source, Stream};
 
 enum Operation {
     Publish(Publishing<'static>),
@@ -78,29 +39,6 @@ struct Task {
     /// It was on the disk.
     is_stored: bool,
     /// The stream that comes of it may end: its filter was unsubscribed.
-    may_end: bool,
-}
-
-enum Source {
-    Subscription(Subscription),
-    Unclaimed(Messages),
-}
-
-struct Stream {
-    key: u64,
-    source: Source,
-    flag: Arc<Flag>,
-    waker: Waker,
-    habits: Habits,
-    next_read: u64,
-    /// Handed over last, where asking for the next one acknowledges it.
-    last: Option<u32>,
-    /// Messages to be acknowledged by hand, and when.
-    owed: Vec<(u64, Message)>,
-    acknowledged: u64,
-    /// The server has answered.
-    is_granted: bool,
-    /// Its filter was unsubscribed.
     may_end: bool,
 }
 
@@ -131,9 +69,6 @@ pub(super) struct Application {
     /// Nothing is put off any more.
     hurries: bool,
 }
-
-/// Never: nothing is due.
-const NEVER: u64 = u64::MAX;
 
 impl Application {
     pub(super) fn new(client: Client, life: u64) -> Self {
@@ -583,101 +518,6 @@ fn check_subscribe_error(error: &SubscribeError, has_closed: bool, around: &mut 
     around.findings.require(is_explained, "a subscribe failed without reason", || {
         format!("c{}: {error}", around.client)
     });
-}
-
-impl Stream {
-    fn is_idle(&self) -> bool {
-        self.owed.is_empty() && self.last.is_none() && self.is_granted
-    }
-
-    /// Whether the server's answer came just now and was none.
-    fn look_for_grant(&mut self) -> bool {
-        let Source::Subscription(subscription) = &mut self.source else {
-            self.is_granted = true;
-            return false;
-        };
-        if self.is_granted {
-            return false;
-        }
-        let mut cx = Context::from_waker(&self.waker);
-        let granted = std::pin::pin!(subscription.granted()).poll(&mut cx);
-        self.is_granted = granted.is_ready();
-        matches!(granted, Poll::Ready(Err(_)))
-    }
-
-    /// Asks for the next message; whether there was one, or the end.
-    fn read(&mut self, around: &mut Surroundings<'_>) -> Poll<bool> {
-        self.flag.take();
-        if let Some(number) = self.last.take() {
-            around.promises.done(around.client, number, false);
-        }
-        let mut cx = Context::from_waker(&self.waker);
-        let next = match &mut self.source {
-            Source::Subscription(subscription) => Pin::new(subscription).poll_next(&mut cx),
-            Source::Unclaimed(messages) => Pin::new(messages).poll_next(&mut cx),
-        };
-        let message = match next {
-            Poll::Pending => return Poll::Pending,
-            Poll::Ready(None) => return Poll::Ready(false),
-            Poll::Ready(Some(message)) => message,
-        };
-        // More may be there, for which nobody is woken.
-        self.flag.raise();
-        let Some(number) = number_of(message.payload()) else {
-            // A will: it is nobody's promise.
-            if self.habits.mode == AckMode::Manual {
-                let _ = message.ack();
-            }
-            return Poll::Ready(true);
-        };
-        let in_order = self.habits.filter.is_some() && !message.retain();
-        let what = (message.qos(), message.topic());
-        around.promises.handed(around.client, (self.key, in_order), number, what, around.findings);
-        if message.qos() == QoS::AtMostOnce {
-            return Poll::Ready(true);
-        }
-        match self.habits.mode {
-            AckMode::OnNext => self.last = Some(number),
-            AckMode::Manual => self.owe(message, around),
-            AckMode::OnReceipt => around.promises.done(around.client, number, false),
-        }
-        Poll::Ready(true)
-    }
-
-    fn owe(&mut self, message: Message, around: &mut Surroundings<'_>) {
-        let at = match self.habits.acking {
-            Acking::AtOnce | Acking::Refusing => around.now,
-            Acking::After(pause) => around.now + pause,
-            Acking::Never | Acking::Backwards(_) => NEVER,
-        };
-        self.owed.push((at, message));
-        if let Acking::Backwards(count) = self.habits.acking
-            && self.owed.len() >= count
-        {
-            self.owed.reverse();
-            for (at, _) in &mut self.owed {
-                *at = around.now;
-            }
-        }
-        self.acknowledge_due(around);
-    }
-
-    fn acknowledge_due(&mut self, around: &mut Surroundings<'_>) -> bool {
-        let mut any = false;
-        while let Some(index) = self.owed.iter().position(|(at, _)| *at <= around.now) {
-            any = true;
-            let (_, message) = self.owed.remove(index);
-            let Some(number) = number_of(message.payload()) else { continue };
-            self.acknowledged += 1;
-            let refuses = self.habits.acking == Acking::Refusing && self.acknowledged.is_multiple_of(2);
-            around.promises.done(around.client, number, refuses);
-            // What is not owed any more, because its session is gone, needs no acknowledgement.
-            if !refuses || message.reject(ReasonCode::QUOTA_EXCEEDED).is_err() {
-                let _ = message.ack();
-            }
-        }
-        any
-    }
 }
 
 impl Operation {

@@ -30,6 +30,8 @@ mod serving;
 mod settling;
 mod setup;
 mod shrink;
+mod socket;
+mod stream;
 mod trace;
 mod troubles;
 mod wire;

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use sterna_core::packet::{PacketType, ReasonCode};
 
-use super::application::Habits;
 use super::plan::{Direction, Event, Misdeed};
 use super::report::Fault;
+use super::stream::Habits;
 use super::world::{Doom, World};
 use crate::broker::{self, ConnectionId, OnReceive, OnSend, Sessions};
 

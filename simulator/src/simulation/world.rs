@@ -6,7 +6,7 @@ use sterna_client::{
     Commit, Config, Engine, ProtocolVersion, QoS, ReasonCode, Reconnect, ServerClose, VersionPolicy,
 };
 
-use super::application::{Application, Flag, Surroundings};
+use super::application::{Application, Surroundings};
 use super::disk::Disk;
 use super::findings::{Findings, Violation};
 use super::network::Link;
@@ -15,6 +15,7 @@ use super::promises::{Excuses, Promises};
 use super::random::Random;
 use super::report::{Fault, Report};
 use super::setup::{ClientSetup, Setup};
+use super::stream::Flag;
 use super::trace::Trace;
 use super::wire::{Bench, Wire};
 use crate::broker::{Broker, Instant};
