@@ -280,10 +280,9 @@ impl Connection {
         if let Some((token, record)) = self.in_flight.abandon(packet_id) {
             self.store_abandoned(token, packet_id, record.qos);
             self.queue.release(record);
-            return;
-        }
-        let Some(entry) = self.in_flight.table.get(packet_id) else { return };
-        if let Stage::Released { order, reason, .. } = entry.stage {
+        } else if let Some(entry) = self.in_flight.table.get(packet_id)
+            && let Stage::Released { order, reason, .. } = entry.stage
+        {
             let stage = StoredStage::Released { order, reason, abandoned: true };
             self.store_flight(entry.token, packet_id, stage);
         }

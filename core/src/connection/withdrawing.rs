@@ -50,7 +50,7 @@ impl Connection {
         self.withdraw_waiting(token, OperationError::Dropped);
     }
 
-    /// Ends an operation with `error`; whether there was one to end.
+    /// Ends an operation with `error`; whether there was one to end. What is to be sent for that waits for a flush.
     fn withdraw(&mut self, token: Token, reach: Reach, error: OperationError) -> bool {
         self.withdraw_waiting(token, error.clone())
             || reach == Reach::Sent && self.withdraw_unwritten(token, error.clone())
@@ -132,7 +132,8 @@ impl Connection {
         true
     }
 
-    /// The server may have subscribed us to filters that nobody wants: its messages would never be acknowledged.
+    /// The server may have subscribed us to filters that nobody wants: its messages would never be acknowledged. Whoever
+    /// withdraws flushes afterwards; a flush from here would withdraw the next one within this one.
     fn take_back(&mut self, mut filters: Vec<Box<str>>) {
         filters.retain(|filter| !self.subscriptions.contains(filter));
         let mut unwanted = TopicFiltersBuf::new();
@@ -146,7 +147,6 @@ impl Connection {
             let control = Box::new(Control { silent: true, ..control });
             self.queue.hold(&control);
             self.queue.push_control(control);
-            self.flush();
         }
     }
 

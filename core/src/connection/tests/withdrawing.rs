@@ -265,3 +265,26 @@ fn a_closed_client_has_no_timer_left() {
     assert_eq!(rig.connection.poll_timeout(), None);
     assert_eq!(rig.outcomes().len(), 1);
 }
+
+// R: REC-08
+#[test]
+fn any_number_of_subscribes_may_be_taken_back_at_once() {
+    const COUNT: usize = 4_000;
+    let mut rig = Rig::connected(Config { keep_alive: 0, ..config() });
+    for index in 0..COUNT {
+        let name = format!("f/{index}");
+        let filters = filters_buf(&[&name], SubscribeOptions::default());
+        let subscribe = Subscribe { deadline: Some(seconds(5)), ..Subscribe::new(filters.as_filters()) };
+        rig.connection.subscribe(rig.now, subscribe).unwrap();
+        rig.pump();
+    }
+    rig.wire.clear();
+    rig.next_deadline(seconds(5));
+    let late = |(_, result): &(Token, Result<Vec<u8>, OperationError>)| {
+        *result == Err(OperationError::DeadlinePassed)
+    };
+    assert_eq!(rig.granted().iter().filter(|outcome| late(outcome)).count(), COUNT);
+    let sent = rig.sent();
+    assert_eq!(sent.len(), COUNT);
+    assert!(sent.iter().all(|packet| packet.starts_with("Unsubscribe ")), "{}", sent[0]);
+}
