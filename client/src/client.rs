@@ -100,9 +100,9 @@ impl Client {
     ///
     /// The response topic is the server's Response Information, if it gave one (see
     /// [`request_response_information`](crate::ClientBuilder::request_response_information)), or else the
-    /// [`response_prefix`](crate::ClientBuilder::response_prefix), and the client identifier behind it. A request waits
-    /// for the first connection, and goes on waiting over reconnects. An answer that comes too late, twice or for somebody
-    /// else is counted and dropped.
+    /// [`response_prefix`](crate::ClientBuilder::response_prefix), and the client identifier behind it. A request
+    /// waits for the first connection, and goes on waiting over reconnects. An answer that comes too late, twice or
+    /// for somebody else is counted and dropped.
     ///
     /// # Errors
     /// Of the future: [`RequestError`](crate::RequestError).

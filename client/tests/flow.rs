@@ -5,29 +5,11 @@ mod world;
 use std::time::Duration;
 
 use sterna_client::{AckMode, Event, ProtocolVersion, QoS, State};
-use sterna_core::packet::{Packet, PacketType, Properties, Publish, ReasonCodes, SubAck};
+use sterna_core::packet::{Packet, PacketType, Properties, ReasonCodes, SubAck};
 use sterna_simulator::broker::{Fault, OnReceive, Options};
-use world::{World, poll};
+use world::{World, numbers, poll};
 
 const V5: ProtocolVersion = ProtocolVersion::V5;
-
-fn flood(world: &mut World, topic: &str, count: usize) {
-    for n in 0..count {
-        let payload = n.to_string();
-        world.send(
-            &Packet::Publish(Publish {
-                duplicate: false,
-                qos: QoS::AtMostOnce,
-                retain: false,
-                topic,
-                packet_id: 0,
-                properties: Properties::EMPTY,
-                payload: payload.as_bytes(),
-            }),
-            V5,
-        );
-    }
-}
 
 // R: SUB-07
 #[test]
@@ -36,7 +18,7 @@ fn a_qos_1_publish_awaited_in_the_receive_loop_under_a_flood() {
         builder.incoming_limit(16, 1 << 20).queue_limit(4, 1 << 20)
     });
     let mut inbox = world.finish(client.subscribe("a")).unwrap();
-    flood(&mut world, "a", 10_000);
+    world.flood("a", numbers(10_000));
     world.settle();
     for n in 0..10_000 {
         let message = world.finish(inbox.next()).unwrap();
@@ -61,7 +43,7 @@ fn a_subscribe_with_a_hundred_thousand_retained_messages_before_its_suback() {
     let subscribes = world.received(PacketType::Subscribe);
     let Packet::Subscribe(packet) = subscribes[0].packet() else { panic!() };
     let packet_id = packet.packet_id;
-    flood(&mut world, "a", 100_000);
+    world.flood("a", numbers(100_000));
     let reasons = ReasonCodes::new(&[0], PacketType::SubAck, V5).unwrap();
     world.send(&Packet::SubAck(SubAck { packet_id, properties: Properties::EMPTY, reasons }), V5);
     let mut stream = world.finish(subscribe).unwrap();
@@ -77,7 +59,7 @@ fn an_unread_stream_pauses_reading_and_goes_on_where_it_was() {
         World::connected(V5, Options::default(), |builder| builder.incoming_limit(10, 1 << 20));
     let mut events = client.events();
     let mut inbox = world.finish(client.subscribe("a")).unwrap();
-    flood(&mut world, "a", 50_000);
+    world.flood("a", numbers(50_000));
     world.settle();
     assert_eq!(client.statistics().backlog, 10);
     let read = client.statistics().connection.bytes_received;
@@ -100,8 +82,8 @@ fn messages_that_nobody_wants_do_not_pause_reading() {
     let (mut world, client) =
         World::connected(V5, Options::default(), |builder| builder.incoming_limit(10, 1 << 20));
     let mut inbox = world.finish(client.subscribe("b")).unwrap();
-    flood(&mut world, "a", 1_000);
-    flood(&mut world, "b", 1);
+    world.flood("a", numbers(1_000));
+    world.flood("b", numbers(1));
     assert_eq!(world.finish(inbox.next()).unwrap().text(), Ok("0"));
     assert_eq!(client.statistics().unclaimed, 1_000);
 }
@@ -137,7 +119,7 @@ fn a_full_socket_does_not_stop_reading() {
     world.write_limit = 0;
     let delivery = client.publish("b", "x").send().unwrap();
     world.settle();
-    flood(&mut world, "a", 10);
+    world.flood("a", numbers(10));
     for _ in 0..10 {
         world.finish(inbox.next()).unwrap();
     }

@@ -6,31 +6,12 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sterna_client::{AckMode, Event, Events, OnFull, ProtocolVersion, QoS, State, Subscription};
-use sterna_core::packet::{Packet, PacketType, Properties, Publish};
+use sterna_core::packet::PacketType;
 use sterna_simulator::broker::Options;
-use world::{World, poll};
+use world::{World, numbers, poll};
 
 const V5: ProtocolVersion = ProtocolVersion::V5;
 const MANY: usize = 1 << 20;
-
-fn flood(world: &mut World, topic: &str, payloads: impl IntoIterator<Item = String>) {
-    for payload in payloads {
-        let publish = Publish {
-            duplicate: false,
-            qos: QoS::AtMostOnce,
-            retain: false,
-            topic,
-            packet_id: 0,
-            properties: Properties::EMPTY,
-            payload: payload.as_bytes(),
-        };
-        world.send(&Packet::Publish(publish), V5);
-    }
-}
-
-fn numbers(count: usize) -> impl Iterator<Item = String> {
-    (0..count).map(|n| n.to_string())
-}
 
 fn texts(stream: &mut Subscription) -> Vec<String> {
     std::iter::from_fn(|| stream.try_next()).map(|message| message.text().unwrap().to_owned()).collect()
@@ -109,8 +90,8 @@ fn a_bounded_stream_never_holds_reading_back() {
     let bound = OnFull::DropOldest { messages: 100, bytes: MANY };
     let mut unread = world.finish(client.subscribe("a").on_full(bound)).unwrap();
     let mut other = world.finish(client.subscribe("b")).unwrap();
-    flood(&mut world, "a", numbers(5_000));
-    flood(&mut world, "b", numbers(4));
+    world.flood("a", numbers(5_000));
+    world.flood("b", numbers(4));
     world.settle();
     assert_eq!(texts(&mut other), ["0", "1", "2", "3"]);
     assert_eq!(client.statistics().backlog, 100);
@@ -126,8 +107,8 @@ fn an_unread_stream_does_not_hold_back_those_who_wait_for_others() {
     let mut listener = client.events();
     let mut unread = world.finish(client.subscribe("a")).unwrap();
     let mut awaited = world.finish(client.subscribe("b")).unwrap();
-    flood(&mut world, "a", numbers(20_000));
-    flood(&mut world, "b", ["here".to_owned()]);
+    world.flood("a", numbers(20_000));
+    world.flood("b", ["here".to_owned()]);
     world.settle();
     let read = client.statistics().connection.bytes_received;
     assert_eq!(client.statistics().backlog, 10, "nobody waits for anything yet");
@@ -159,10 +140,10 @@ fn at_the_reserve_the_fullest_stream_pays_and_not_the_message_that_comes() {
     let mut less = world.finish(client.subscribe("less")).unwrap();
     let mut awaited = world.finish(client.subscribe("awaited")).unwrap();
     assert!(poll(&mut Box::pin(awaited.next())).is_pending());
-    flood(&mut world, "less", numbers(20));
-    flood(&mut world, "full", numbers(2_000));
-    flood(&mut world, "less", ["last".to_owned()]);
-    flood(&mut world, "awaited", ["here".to_owned()]);
+    world.flood("less", numbers(20));
+    world.flood("full", numbers(2_000));
+    world.flood("less", ["last".to_owned()]);
+    world.flood("awaited", ["here".to_owned()]);
     world.settle();
     assert_eq!(world.finish(awaited.next()).unwrap().text(), Ok("here"));
     assert_eq!(texts(&mut less).len(), 21);
@@ -257,7 +238,7 @@ fn the_reserve_holds_for_streams_that_share_their_messages() {
     let mut next = Box::pin(waits.next());
     assert!(poll(&mut next).is_pending());
     for _ in 0..20 {
-        flood(&mut world, "a", numbers(1_000));
+        world.flood("a", numbers(1_000));
         world.settle();
         let waiting = client.statistics().backlog_bytes;
         assert!(waiting <= RESERVE + RESERVE / 4, "{waiting} bytes");

@@ -27,7 +27,7 @@ pub enum Bug {
     PingTimerNotArmedAgain,
     /// A lost session is taken for a resumed one.
     SessionPresentIgnored,
-    /// Acknowledgements leave as the application makes them.
+    /// Acknowledgements that may leave together do so in the reverse order.
     AckOutOfOrder,
     /// The identifier of an abandoned operation is free at once.
     AbandonedIdFreed,
@@ -37,7 +37,7 @@ pub enum Bug {
     SubscriptionsForgotten,
     /// A message of QoS 1 that waits for its acknowledgement is lost with the connection.
     InFlightLostOnReconnect,
-    /// A QoS 0 message overtakes and is sent twice.
+    /// A QoS 0 message that was queued is sent twice.
     AtMostOnceTwice,
     /// A message is acknowledged when it comes, before the application has it.
     AcknowledgedOnArrival,
@@ -45,7 +45,7 @@ pub enum Bug {
     KeepAliveLate,
     /// An unanswered operation is waited for, for ever.
     AckTimerNotArmed,
-    /// PUBRELs are sent again in the order of their identifiers.
+    /// PUBRELs are sent again in the reverse order.
     ReleasesOutOfOrder,
     /// A received QoS 2 identifier is forgotten when the process ends.
     ReceivedForgottenOnRestart,
@@ -57,6 +57,6 @@ pub enum Bug {
     ReceivedBeforeStored,
     /// PUBCOMP leaves before the removal of its record is stored.
     CompletedBeforeStored,
-    /// The flush after the last acknowledgement is forgotten: what waits for the window goes on waiting.
+    /// Nothing is sent when an operation completes: what waits for the window goes on waiting.
     WindowNotRefilled,
 }

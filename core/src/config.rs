@@ -149,7 +149,8 @@ pub struct Reconnect {
     pub maximum: Duration,
     /// How long a connection must hold before the back-off starts from `initial` again. Default 10 s.
     pub stable_after: Duration,
-    /// How many attempts in a row may fail (of several servers: how many rounds): 0 turns reconnecting off, `None` (default) never gives up.
+    /// How many attempts in a row may fail (of several servers: how many rounds): 0 turns reconnecting off, `None`
+    /// (default) never gives up.
     pub attempts: Option<u32>,
     /// How long to go on trying after a loss; `None` (default) never gives up.
     pub total: Option<Duration>,

@@ -72,8 +72,8 @@ impl Inner {
         Ok(Some(properties))
     }
 
-    /// Subscribes to `name` once for all requests, of which this is the first. SUBSCRIBE leaves before the request that is published next, on this
-    /// connection and, where the session is lost, on later ones.
+    /// Subscribes to `name` once for all requests, of which this is the first. SUBSCRIBE leaves before the request
+    /// that is published next, on this connection and, where the session is lost, on later ones.
     fn subscribe_to_responses(
         &mut self,
         name: &str,

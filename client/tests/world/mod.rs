@@ -13,7 +13,7 @@ use bytes::{Buf, BytesMut};
 use sterna_client::{
     Client, ClientBuilder, Commit, Engine, Instant, ProtocolVersion, Runtime, Step, VersionPolicy,
 };
-use sterna_core::packet::{Packet, PacketType};
+use sterna_core::packet::{Packet, PacketType, Properties, Publish, QoS};
 use sterna_simulator::broker::{Broker, ConnectionId, Options, Output, Record};
 
 /// Keeps the engine for the test to drive.
@@ -223,6 +223,22 @@ impl World {
         self.broker.send_raw(to_broker(self.now), id, &bytes);
     }
 
+    /// The broker sends QoS 0 messages, in 5.0 and whatever it was told of subscriptions.
+    pub fn flood(&mut self, topic: &str, payloads: impl IntoIterator<Item = String>) {
+        for payload in payloads {
+            let publish = Publish {
+                duplicate: false,
+                qos: QoS::AtMostOnce,
+                retain: false,
+                topic,
+                packet_id: 0,
+                properties: Properties::EMPTY,
+                payload: payload.as_bytes(),
+            };
+            self.send(&Packet::Publish(publish), ProtocolVersion::V5);
+        }
+    }
+
     /// Carries out the engine's steps until it sleeps; whether anything moved.
     fn drive(&mut self) -> bool {
         let Some(mut engine) = self.engine.take() else { return false };
@@ -351,4 +367,9 @@ fn from_broker(now: sterna_simulator::broker::Instant) -> Instant {
 /// Polls once, for nobody.
 pub fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
     future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Payloads that count from 0.
+pub fn numbers(count: usize) -> impl Iterator<Item = String> {
+    (0..count).map(|n| n.to_string())
 }

@@ -1,7 +1,6 @@
 //! Commands: checked, then sent at once or queued.
 
 use alloc::boxed::Box;
-use alloc::collections::VecDeque;
 
 use super::Connection;
 use super::encoding::Changes;
@@ -373,20 +372,15 @@ impl Connection {
         if !self.phase.is_up() {
             return;
         }
-        let mut misplaced = VecDeque::new();
-        while let Some(release) = self.received.next_release() {
-            if self.has_bug(Bug::AckOutOfOrder) {
-                misplaced.push_front(release);
-            } else {
-                self.send_release(release);
-            }
+        if self.has_bug(Bug::AckOutOfOrder) {
+            return self.planted_acks();
         }
-        for release in misplaced {
+        while let Some(release) = self.received.next_release() {
             self.send_release(release);
         }
     }
 
-    fn send_release(&mut self, (packet, packet_id, reason): (PacketType, u16, ReasonCode)) {
+    pub(super) fn send_release(&mut self, (packet, packet_id, reason): (PacketType, u16, ReasonCode)) {
         if packet == PacketType::PubRec {
             self.reply_incoming(packet, packet_id, reason);
         } else {

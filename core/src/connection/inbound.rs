@@ -401,8 +401,7 @@ impl Connection {
     }
 
     /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
-    /// that first wants to write must be read, or both wait for each other.
-    /// And while the store has not what must come before the answers, they wait as well.
+    /// that first wants to write must be read, or both wait for each other. Answers that wait for the store count too.
     pub(super) fn replies_pile_up(&self) -> bool {
         self.replies + self.waiting_replies() > self.config.send_buffer as u64
     }

@@ -1,5 +1,7 @@
 //! Where planted faults need more than a condition; see [`Bug`]. Nothing here happens unless one was chosen.
 
+use alloc::vec::Vec;
+
 use super::Connection;
 use super::inflight::Stage;
 use crate::bug::Bug;
@@ -33,6 +35,17 @@ impl Connection {
         }
         if self.has_bug(Bug::InFlightLostOnReconnect) {
             self.in_flight.forget_planned(QoS::AtLeastOnce);
+        }
+    }
+
+    /// What may be acknowledged, the latest first.
+    pub(super) fn planted_acks(&mut self) {
+        let mut releases = Vec::new();
+        while let Some(release) = self.received.next_release() {
+            releases.push(release);
+        }
+        for release in releases.into_iter().rev() {
+            self.send_release(release);
         }
     }
 

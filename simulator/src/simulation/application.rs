@@ -8,12 +8,13 @@ use std::time::Duration;
 
 use sterna_client::{
     AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, PropertiesBuf, Property,
-    Publishing, QoS, State, SubscribeError, Subscribing, Unsubscribing,
+    Publishing, QoS, State, SubscribeError, Subscribing, Unclaimed, Unsubscribing,
 };
 
 use super::findings::Findings;
 use super::plan::{Acking, Event, How, Patience, Reading};
 use super::promises::{Promises, Standing};
+use super::setup::ClientSetup;
 use super::stream::{Flag, Habits, NEVER, Source, Stream};
 
 enum Operation {
@@ -50,8 +51,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) promises: &'a mut Promises,
     /// A subscription may be refused in this run.
     pub(super) may_refuse: bool,
-    pub(super) has_store: bool,
-    pub(super) is_v5: bool,
+    pub(super) setup: &'a ClientSetup,
 }
 
 /// See the module. It ends with its process.
@@ -172,7 +172,7 @@ impl Application {
             let mut publishing = self.client.publish(topic, payload).qos(qos).retain(retain);
             match patience {
                 Patience::Deadline(after) => publishing = publishing.deadline(Duration::from_micros(after)),
-                Patience::Expiry(seconds) if around.is_v5 => {
+                Patience::Expiry(seconds) if around.setup.is_v5() => {
                     let mut properties = PropertiesBuf::new();
                     if properties.push(Property::MessageExpiryInterval(seconds)).is_ok() {
                         publishing = publishing.properties(properties);
@@ -423,7 +423,7 @@ impl Application {
                 if !task.is_stored && task.number.is_some() {
                     let stored = std::pin::pin!(future.stored()).poll(&mut cx);
                     task.is_stored = stored.is_ready();
-                    if around.has_store && matches!(stored, Poll::Ready(Ok(()))) {
+                    if around.setup.has_store && matches!(stored, Poll::Ready(Ok(()))) {
                         around.promises.stand(number, Standing::Stored);
                     }
                 }
@@ -507,8 +507,10 @@ impl Application {
 
 fn check_subscribe_error(error: &SubscribeError, has_closed: bool, around: &mut Surroundings<'_>) {
     use sterna_client::OperationError;
-    if matches!(error, SubscribeError::Failed(OperationError::Stalled)) {
-        // What came for it is nobody's then, and acknowledged where the client is to drop that.
+    if matches!(error, SubscribeError::Failed(OperationError::Stalled))
+        && around.setup.unclaimed == Unclaimed::Drop
+    {
+        // What came for it is nobody's then, and acknowledged.
         around.promises.loosen(around.client);
     }
     let is_explained = has_closed

@@ -197,6 +197,11 @@ fn draw_broker(random: &mut Random, old: bool, has_limits: bool) -> Options {
 }
 
 impl ClientSetup {
+    /// Whether it speaks 5.0 and nothing else.
+    pub(super) fn is_v5(&self) -> bool {
+        self.version == VersionPolicy::Only(ProtocolVersion::V5)
+    }
+
     fn draw(random: &mut Random, index: usize, old_broker: bool) -> Self {
         let version = match random.below(if old_broker { 4 } else { 10 }) {
             0 => VersionPolicy::Automatic { on_close: true },

@@ -277,8 +277,7 @@ impl World {
             findings: &mut self.findings,
             promises: &mut self.promises,
             may_refuse: self.may_refuse,
-            has_store: self.setup.clients[client].has_store,
-            is_v5: self.setup.clients[client].version == VersionPolicy::Only(ProtocolVersion::V5),
+            setup: &self.setup.clients[client],
         }
     }
 
