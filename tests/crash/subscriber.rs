@@ -30,7 +30,9 @@ struct HandOver {
 // R: STO-02, SUB-06
 pub(crate) fn test(version: ProtocolVersion, mut plan: Plan) -> Report {
     plan.kills /= 2;
-    let broker = Mosquitto::anonymous();
+    // Mosquitto 2.0.11 lets a new message overtake those that wait for a full window, against [MQTT-4.6.0-6]; its log
+    // shows it. So the window is never full: neither side bounds it.
+    let broker = Mosquitto::options().line("max_inflight_messages 0").start();
     let folder = Folder::new(&format!("subscriber-{version:?}"));
     let mut role =
         Role { kind: Kind::Subscribe, version, generation: 0, url: broker.url(), store: folder.store() };

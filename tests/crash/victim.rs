@@ -74,6 +74,7 @@ impl Role {
         let store = RedbStore::open(&self.store).expect("a process that was killed leaves a whole store");
         builder(&self.url, self.version)
             .client_id("victim")
+            .receive_maximum(u16::MAX)
             .store(store)
             .retry_first(true)
             .build()
