@@ -337,7 +337,8 @@ pub struct Config {
     pub exactly_once_limit: u16,
     /// Bound on operations waiting to be sent. Default 65,536.
     pub queue_limit: usize,
-    /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB.
+    /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB. Records that wait for a
+    /// slow store take up to twice as much besides, and those that it is writing as much again.
     pub queue_bytes: usize,
     /// What happens beyond these two bounds. Default: the client waits.
     pub queue_policy: QueuePolicy,
