@@ -300,7 +300,9 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// How long a graceful disconnect waits for what is pending. Default: 10 s.
+    /// How long a graceful disconnect waits for what is pending, and then once more for DISCONNECT to leave. However a
+    /// client ends, this is also how long it waits for its store to have everything, and then to release its file, but
+    /// at least a second for each. Default: 10 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.config.drain_timeout = timeout;
         self

@@ -321,7 +321,8 @@ pub struct Config {
     pub ack_timeout: Duration,
     /// How long waiting bytes may make no progress. Default 30 s; zero is off.
     pub write_timeout: Duration,
-    /// How long a graceful disconnect waits for what is pending. Default 10 s.
+    /// How long a graceful disconnect waits for what is pending, and then once more for DISCONNECT to leave. However a
+    /// client ends, it waits as long for its store, and at least a second: see [`Config::store_patience`]. Default 10 s.
     pub drain_timeout: Duration,
     /// The reconnect policy.
     pub reconnect: Reconnect,
@@ -422,6 +423,12 @@ impl Config {
             #[cfg(feature = "planted-bugs")]
             bug: None,
         }
+    }
+
+    /// How long a client that has ended waits for its store to have everything, and then to let go:
+    /// [`drain_timeout`](Self::drain_timeout), and at least a second.
+    pub fn store_patience(&self) -> Duration {
+        self.drain_timeout.max(Duration::from_secs(1))
     }
 
     /// Whether this fault was planted: never, outside of the tests that show that faults are found.

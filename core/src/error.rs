@@ -220,7 +220,8 @@ pub enum OperationError {
     /// its end is reported then, under the same token.
     #[error("the client was closed; the store keeps the message for the next start")]
     Kept,
-    /// The store failed before it had the message.
+    /// The store failed, or did not answer a client that was ending, before it said that it has the message. Whether it
+    /// has is not known: if so, the next client with this store sends it.
     #[error("the message could not be stored: {0}")]
     Store(StoreError),
     /// The client closed first.

@@ -143,6 +143,12 @@ impl Connection {
         self.finish_closing();
     }
 
+    /// The client has ended, and its store does not answer: it counts as failed. What it is at cannot be called back, and
+    /// may be stored after all.
+    pub(super) fn store_timed_out(&mut self) {
+        self.store_failed(StoreError("it did not answer in time".into()));
+    }
+
     fn store_failed(&mut self, error: StoreError) {
         let Some(persistence) = self.persistence.as_deref_mut() else { return };
         persistence.failure = Some(error.clone());
