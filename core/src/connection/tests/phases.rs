@@ -22,8 +22,8 @@ struct Walk {
     closing: bool,
     /// CONNACK has come.
     up: bool,
-    /// The client has said that it has ended.
-    ended: bool,
+    /// What it has said last.
+    last: Option<Event>,
 }
 
 impl Walk {
@@ -40,7 +40,7 @@ impl Walk {
         );
         let sent = if up { vec!["Connect".to_owned()] } else { vec![] };
         let open = phase.has_transport();
-        let mut walk = Self { rig, pending: BTreeSet::new(), sent, open, closing: false, up, ended: false };
+        let mut walk = Self { rig, pending: BTreeSet::new(), sent, open, closing: false, up, last: None };
         let rig = &mut walk.rig;
         match phase {
             Phase::Idle | Phase::Handshaking | Phase::Connected => {}
@@ -82,8 +82,10 @@ impl Walk {
         let sent = self.rig.sent();
         self.sent.extend(sent.iter().map(|packet| packet.split(' ').next().unwrap_or_default().to_owned()));
         for event in self.rig.events() {
-            self.ended &= !matches!(event, Event::Connecting { .. });
-            assert!(!self.ended, "{event:?} after the end: {context:?}");
+            let has_ended = matches!(self.last, Some(Event::Closed { .. }));
+            let starts = matches!(event, Event::Connecting { .. });
+            assert!(!has_ended || starts, "{event:?} after the end: {context:?}");
+            self.last = Some(event.clone());
             match event {
                 Event::Published { token, .. }
                 | Event::Subscribed { token, .. }
@@ -92,10 +94,7 @@ impl Walk {
                     assert!(self.pending.remove(&token), "{token:?} ended twice: {context:?}");
                 }
                 Event::Connected { .. } => self.up = true,
-                Event::Closed { .. } => {
-                    assert!(self.pending.is_empty(), "operations hang: {context:?}");
-                    self.ended = true;
-                }
+                Event::Closed { .. } => assert!(self.pending.is_empty(), "operations hang: {context:?}"),
                 _ => {}
             }
         }
