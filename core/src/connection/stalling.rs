@@ -24,19 +24,31 @@ pub(super) struct HeldBack {
 }
 
 impl Connection {
-    /// Whether reading is held back although an operation waits for the server: messages of QoS 1 and 2 that the
-    /// application does not take fill [`Config::incoming_reserve`](crate::Config::incoming_reserve). It goes on when some
-    /// are taken; else, after [`Config::ack_timeout`](crate::Config::ack_timeout) or, where that is off, 60 seconds, the
-    /// operations end with [`OperationError::Stalled`].
+    /// Whether reading is held back although an operation waits for the server, or somebody for messages: those of QoS 1
+    /// and 2 that the application does not take fill [`Config::incoming_reserve`](crate::Config::incoming_reserve). It goes
+    /// on when some are taken; else operations end with [`OperationError::Stalled`] after
+    /// [`stall_timeout`](Self::stall_timeout).
     pub fn is_held_back(&self) -> bool {
-        self.held_back.is_some()
+        self.held_back.is_some() && self.phase.is_up()
+    }
+
+    /// How long operations wait while reading [is held back](Self::is_held_back):
+    /// [`Config::ack_timeout`](crate::Config::ack_timeout), or 60 seconds where that is off.
+    pub fn stall_timeout(&self) -> Duration {
+        let timeout = self.config.ack_timeout;
+        if timeout.is_zero() { LONGEST } else { timeout }
+    }
+
+    /// Whether an operation waits for the server, or somebody for messages, and reading goes on for that.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.has_pending() || self.backlog.starving
     }
 
     /// Input was taken as far as possible.
     pub(super) fn watch_stall(&mut self) {
         // What waits for our own bytes to leave, or for an answer of the application, is no matter of room.
         let is_full = self.paused && !self.replies_pile_up() && !self.is_unconfirmed();
-        if !(is_full && self.has_pending()) {
+        if !(is_full && self.is_awaited()) {
             self.held_back = None;
         } else if self.held_back.is_none() {
             let held_back = HeldBack { since: self.now, before: Token(self.next_token) };
@@ -45,9 +57,8 @@ impl Connection {
     }
 
     pub(super) fn stall_deadline(&self) -> Option<Instant> {
-        let timeout = self.config.ack_timeout;
-        let timeout = if timeout.is_zero() { LONGEST } else { timeout };
-        self.held_back.as_deref().map(|held_back| held_back.since + timeout)
+        let held_back = self.held_back.as_deref().filter(|_| self.phase.is_up() && self.has_pending())?;
+        Some(held_back.since + self.stall_timeout())
     }
 
     /// Ends what has waited all the time that reading was held back. Messages of QoS 1 and 2 that were not sent stay:
