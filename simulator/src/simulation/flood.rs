@@ -29,18 +29,19 @@ pub(super) fn add(plan: &mut Plan, random: &mut Random) {
         *at
     };
     if random.percent(60) {
-        let unread = subscribe(random, client, random_filter(random), true);
+        let unread = subscribe(random, client, true);
         events.push((later(&mut at, random), unread));
     }
     for _ in 0..random.within(1, 5) {
         events.push((later(&mut at, random), flood(random, publisher)));
     }
     for _ in 0..random.within(1, 4) {
-        let event = match random.below(6) {
+        let event = match random.below(8) {
             0 => Event::Unsubscribe { client, filter: random_filter(random), drop_after: None },
-            1 => publish(random, client, random.pick(&[1, 3]), 10),
+            1 => publish(random, client, 1, 10),
             2 => flood(random, publisher),
-            _ => subscribe(random, client, random_filter(random), random.percent(20)),
+            3 => subscribe(random, client, true),
+            _ => subscribe(random, client, false),
         };
         events.push((later(&mut at, random), event));
     }
@@ -75,10 +76,10 @@ fn random_qos(random: &mut Random) -> QoS {
     random.pick(&[QoS::AtLeastOnce, QoS::ExactlyOnce])
 }
 
-fn subscribe(random: &mut Random, client: usize, filter: &'static str, sent: bool) -> Event {
+fn subscribe(random: &mut Random, client: usize, sent: bool) -> Event {
     Event::Subscribe {
         client,
-        filter,
+        filter: random_filter(random),
         qos: random_qos(random),
         mode: random.pick(&[AckMode::OnNext, AckMode::Manual]),
         reading: random.pick(&[Reading::Stopped, Reading::Stopped, Reading::Every(SECOND), Reading::Eager]),
