@@ -287,8 +287,9 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
-    /// How long the server may take to acknowledge before the connection is made anew. Default: 60 s; zero is
-    /// off.
+    /// How long the server may take to acknowledge before the connection is made anew; and how long operations wait
+    /// while unread messages fill [`incoming_reserve`](Self::incoming_reserve), until they end with
+    /// [`OperationError::Stalled`](crate::OperationError::Stalled). Default: 60 s; zero is off, and for `Stalled` 60 s.
     pub fn ack_timeout(mut self, timeout: Duration) -> Self {
         self.config.ack_timeout = timeout;
         self
