@@ -59,4 +59,10 @@ pub enum Bug {
     CompletedBeforeStored,
     /// Nothing is sent when an operation completes: what waits for the window goes on waiting.
     WindowNotRefilled,
+    /// The same server is tried again when an attempt has failed.
+    ServerNotAdvanced,
+    /// AUTH has another method than CONNECT.
+    AuthMethodChanged,
+    /// What the store could not keep counts as kept.
+    StoreFailureIgnored,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sterna_client::{
     AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, PropertiesBuf, Property,
-    Publishing, QoS, State, SubscribeError, Subscribing, Unsubscribing,
+    Publishing, QoS, Reauthenticating, State, SubscribeError, Subscribing, Unsubscribing,
 };
 
 use super::findings::Findings;
@@ -25,6 +25,7 @@ enum Operation {
     Unsubscribe(Unsubscribing),
     Connect(Connecting),
     Disconnect(Disconnecting),
+    Authenticate(Reauthenticating),
 }
 
 struct Task {
@@ -52,6 +53,8 @@ pub(super) struct Surroundings<'a> {
     /// A subscription may be refused in this run.
     pub(super) may_refuse: bool,
     pub(super) setup: &'a ClientSetup,
+    /// The client knows that its store has failed.
+    pub(super) store_failed: bool,
 }
 
 /// See the module. It ends with its process.
@@ -142,6 +145,17 @@ impl Application {
         self.poll_task(self.tasks.len() - 1, around);
     }
 
+    /// A re-authentication begins.
+    pub(super) fn start_again(
+        &mut self,
+        again: Reauthenticating,
+        drop_after: Option<u64>,
+        around: &mut Surroundings<'_>,
+    ) {
+        self.start(Operation::Authenticate(again), None, drop_after, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
+    }
+
     /// What an earlier process left in the store is awaited like everything else.
     pub(super) fn await_restored(&mut self, around: &mut Surroundings<'_>) {
         for pending in self.client.pending() {
@@ -188,6 +202,11 @@ impl Application {
                         around.promises.stand(number, Standing::Void);
                         continue;
                     };
+                    around.findings.require(
+                        !around.store_failed,
+                        "a message is accepted though the store failed",
+                        || number.to_string(),
+                    );
                     around.promises.stand(number, Standing::Accepted);
                     Operation::Deliver(delivery)
                 }
@@ -462,6 +481,10 @@ impl Application {
             Operation::Disconnect(future) => {
                 let Poll::Ready(_) = Pin::new(future).poll(&mut cx) else { return false };
             }
+            Operation::Authenticate(future) => {
+                let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
+                super::authentication::judge(&result, around);
+            }
         }
         self.tasks.remove(index);
         true
@@ -487,6 +510,8 @@ impl Application {
                 Poll::Ready(false) => {
                     let filter = stream.habits.filter;
                     let is_explained = self.has_closed
+                        || around.store_failed
+                        || around.promises.has_closed(around.client)
                         || around.may_refuse
                         || stream.may_end
                         || around.promises.was_paused(around.client);
@@ -526,6 +551,7 @@ impl Operation {
             Self::Unsubscribe(_) => "unsubscribe",
             Self::Connect(_) => "connect",
             Self::Disconnect(_) => "disconnect",
+            Self::Authenticate(_) => "re-authentication",
         }
     }
 }

@@ -7,6 +7,7 @@ use sterna_client::{
     OperationError, ProtocolVersion, PublishError, QoS, QueuePolicy, ReasonCode, VersionPolicy,
 };
 
+use super::authentication::Proof;
 use super::findings::Findings;
 use super::setup::ClientSetup;
 
@@ -52,6 +53,8 @@ struct Account {
     has_amnesia: bool,
     /// The client closed, or was refused for good: what waited has ended.
     has_closed: bool,
+    /// The store of its present process has failed.
+    store_failed: bool,
     /// Some of its messages have an end of their own.
     gives_up: bool,
     /// It speaks MQTT 3.1.
@@ -103,6 +106,8 @@ pub(super) struct Promises {
     accounts: Vec<Account>,
     excuses: Excuses,
     sequence: u64,
+    /// What is known of each client's authentications.
+    pub(super) proofs: Vec<Proof>,
     /// Messages that the application got, by QoS.
     pub(super) delivered: [u64; 3],
     pub(super) redelivered: u64,
@@ -122,6 +127,7 @@ impl Promises {
             accounts: clients.iter().map(account).collect(),
             excuses,
             sequence: 0,
+            proofs: vec![Proof::default(); clients.len()],
             delivered: [0; 3],
             redelivered: 0,
         }
@@ -184,6 +190,7 @@ impl Promises {
         let message = &mut self.messages[number as usize];
         let account = &self.accounts[message.publisher];
         let (qos, taken) = (message.qos, message.taken);
+        let was_stored = message.standing == Standing::Stored;
         message.standing = Standing::Resolved;
         let lost_session = account.sessions_ended > message.sessions_before;
         let is_explained = match result {
@@ -214,6 +221,7 @@ impl Promises {
                     account.has_closed
                 }
                 OperationError::Closed => account.has_closed,
+                OperationError::Store(_) => account.store_failed && !was_stored,
                 _ => false,
             },
             Err(_) => false,
@@ -395,6 +403,10 @@ impl Promises {
         self.accounts[client].was_paused
     }
 
+    pub(super) fn store_failed(&mut self, client: usize) {
+        self.accounts[client].store_failed = true;
+    }
+
     pub(super) fn closed(&mut self, client: usize) {
         self.accounts[client].has_closed = true;
     }
@@ -406,6 +418,9 @@ impl Promises {
         account.latest.clear();
         account.is_loose &= has_store;
         account.has_rerouted = false;
+        account.store_failed = false;
+        // Nothing of an earlier process ends in the next one.
+        account.has_closed &= !has_store;
         account.has_amnesia |= keeps_session && !has_store;
         if has_store {
             account.from_earlier_lives = account.acknowledged.clone();

@@ -22,10 +22,17 @@ pub(super) enum Fault {
     BrokerMisbehaves,
     Disconnect,
     HandlesDropped,
+    ServerFails,
+    SentOn,
+    StoreFails,
+    StoreUnreadable,
+    AuthenticatesAgain,
+    AuthenticationFails,
+    AuthenticationBroken,
 }
 
 /// The kinds of trouble, in the order of [`Report::faults`].
-pub const FAULTS: [&str; 17] = [
+pub const FAULTS: [&str; 24] = [
     "client crashed between two steps",
     "connection reset",
     "connection half-open",
@@ -43,6 +50,13 @@ pub const FAULTS: [&str; 17] = [
     "broker misbehaved at a packet",
     "client disconnected by its application",
     "all handles dropped",
+    "server of several down, silent or sending clients on",
+    "client sent to another server",
+    "store failed",
+    "store could not be read",
+    "client authenticated anew",
+    "client said something wrong in an exchange",
+    "AUTH lost, late or out of turn",
 ];
 
 /// What one run did, or many.

@@ -34,6 +34,8 @@ impl World {
         let (now, at) = (self.now, self.broker_now());
         self.broker.clear_faults();
         self.broker_down_until = 0;
+        self.heal_cluster();
+        self.heal_authentication();
         self.setup.network = self.setup.network.healed();
         for id in std::mem::take(&mut self.deaf).into_keys() {
             self.broker.set_reading(at, crate::broker::ConnectionId(id), true);
@@ -45,7 +47,10 @@ impl World {
             }
             let process = &mut self.processes[client];
             process.doom = None;
+            process.disk.heal();
             process.is_frozen_until = 0;
+            // One that was frozen has had no time to close.
+            process.store_failed_at = process.store_failed_at.map(|_| now);
             process.is_cut_off_until = 0;
             if process.ends_at.is_some() {
                 self.kill(client, Death::Closed, Some(1));
@@ -58,6 +63,7 @@ impl World {
                 if process.needs_reconnect {
                     application.client.reconnect();
                     self.wires[client].ends_itself();
+                    self.routes[client].disturbed();
                 }
             }
             self.claim_everything(client);
@@ -159,6 +165,7 @@ impl World {
                 application.disconnect(false, &mut self.surroundings(client));
                 self.processes[client].application = Some(application);
                 self.wires[client].ends_itself();
+                self.routes[client].disturbed();
             }
         }
         let end = self.now + 3 * longest + 10_000_000;
