@@ -17,6 +17,7 @@
 #![allow(clippy::cast_precision_loss)]
 
 mod application;
+mod choices;
 mod describe;
 mod disk;
 mod findings;

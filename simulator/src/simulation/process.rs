@@ -5,8 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
 use bytes::Buf;
-use sterna_client::{CleanStart, ClientBuilder, Engine, Instant, Runtime, State, Step, VersionPolicy, Will};
-use sterna_core::packet::{PropertiesBuf, QoS};
+use sterna_client::{CleanStart, ClientBuilder, Engine, Instant, Runtime, State, Step, VersionPolicy};
 
 use super::application::Application;
 use super::plan::{Acking, Death, Reading};
@@ -55,6 +54,7 @@ impl World {
             .client_id(setup.id.as_str())
             .ack(setup.ack)
             .unclaimed(setup.unclaimed)
+            .request_limit(setup.choices.request_limit)
             .configure(|config| {
                 configure(config, &setup);
                 #[cfg(feature = "planted-bugs")]
@@ -66,14 +66,7 @@ impl World {
             builder = builder.store(process.disk.clone());
         }
         if setup.will {
-            let (topic, payload) = ("t/0".into(), b"will".as_slice().into());
-            builder = builder.will(Will {
-                topic,
-                payload,
-                qos: QoS::AtLeastOnce,
-                retain: false,
-                properties: PropertiesBuf::new(),
-            });
+            builder = builder.will(setup.choices.will.will());
         }
         let client_handle = match builder.build() {
             Ok(handle) => handle,
@@ -102,6 +95,7 @@ impl World {
         // A client that has closed takes nothing before it is started again.
         application.connect(&mut around);
         application.await_restored(&mut around);
+        let is_alone = setup.subscriptions.len() == 1;
         for (filter, qos) in setup.subscriptions {
             let habits = Habits {
                 filter: Some(filter),
@@ -109,7 +103,11 @@ impl World {
                 reading: Reading::Eager,
                 acking: Acking::AtOnce,
             };
-            application.subscribe(qos, habits, true, None, &mut around);
+            let wishes = setup.choices.wishes;
+            application.subscribe(qos, habits, wishes, true, None, &mut around);
+            if is_alone && wishes.is_bounded() {
+                around.promises.watch(client, filter);
+            }
         }
         self.processes[client].application = Some(application);
     }
@@ -392,6 +390,10 @@ impl World {
             "a stuck write is not noticed",
             || format!("c{client}: {late} us"),
         );
+        let overdue = application.overdue(now);
+        self.findings.require(overdue.is_none(), "a request waits beyond its time", || {
+            format!("c{client}: {overdue:?}")
+        });
         if paused {
             self.promises.paused(client);
         }

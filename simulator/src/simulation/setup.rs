@@ -6,6 +6,7 @@ use sterna_client::{
     AckMode, CleanStart, ProtocolVersion, QoS, QueuePolicy, TopicAliases, Unclaimed, VersionPolicy,
 };
 
+use super::choices::{Choices, Wishes};
 use super::random::Random;
 use crate::broker::Options;
 
@@ -75,6 +76,7 @@ pub(super) struct ClientSetup {
     pub(super) will: bool,
     /// Its session outlives the process.
     pub(super) has_store: bool,
+    pub(super) choices: Choices,
     /// What each life of it subscribes to at once.
     pub(super) subscriptions: Vec<(&'static str, QoS)>,
 }
@@ -119,6 +121,7 @@ impl Setup {
             client.session_expiry = u32::MAX;
             client.ack = AckMode::OnNext;
             client.subscriptions = vec![("t/#", QoS::ExactlyOnce)];
+            client.choices.wishes = Wishes::default();
         }
         for client in clients.iter_mut().filter(|_| has_limits) {
             // A will that the server does not take ends every attempt.
@@ -182,6 +185,9 @@ fn draw_broker(random: &mut Random, old: bool, has_limits: bool) -> Options {
     if old {
         options.maximum_version = ProtocolVersion::V3_1_1;
     }
+    if random.percent(20) {
+        options.response_information = Some("info".into());
+    }
     if random.percent(10) {
         options.server_keep_alive = Some(random.pick(&[1, 5, 30]));
     }
@@ -226,6 +232,7 @@ impl ClientSetup {
         }
         setup.ack = random.pick(&[AckMode::OnNext, AckMode::OnNext, AckMode::Manual, AckMode::OnReceipt]);
         setup.unclaimed = random.pick(&[Unclaimed::Hold, Unclaimed::Drop]);
+        setup.choices = Choices::draw(random, version, setup.clean_start);
         let wanted = random.pick(&[0, 1, 1, 1, 2, 3]);
         for _ in 0..wanted {
             let subscription = (random.pick(&FILTERS), super::plan::qos(random));
@@ -271,6 +278,7 @@ impl ClientSetup {
             packet_events: random.percent(10),
             will: random.percent(10),
             has_store: random.percent(50),
+            choices: Choices::draw(random, VersionPolicy::Only(ProtocolVersion::V5), CleanStart::Never),
             subscriptions: Vec::new(),
         }
     }

@@ -377,4 +377,5 @@ pub(super) fn configure(config: &mut Config, setup: &ClientSetup) {
     config.packet_events = setup.packet_events;
     config.topic_alias = setup.topic_alias;
     config.queue_policy = setup.queue_policy;
+    setup.choices.configure(config);
 }

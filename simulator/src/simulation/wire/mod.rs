@@ -1,6 +1,7 @@
 //! Whether what a client sends is lawful, judged at its socket: by the bytes that it wrote and those that it had read
 //! by then. Nothing here is taken from the client's own memory.
 
+mod connect;
 mod received;
 mod sent;
 
@@ -90,6 +91,8 @@ struct Connection {
     last_read: u64,
     /// The client held reading back at some time.
     was_paused: bool,
+    /// Its application ends it.
+    is_ending: bool,
     /// The client held reading back, or waited to write, when it was last looked at.
     is_held: bool,
     keep_alive: u64,
@@ -118,6 +121,7 @@ struct Connection {
 #[derive(Debug)]
 pub(super) struct Wire {
     client: usize,
+    setup: ClientSetup,
     in_flight_limit: usize,
     exactly_once_limit: usize,
     connect_timeout: u64,
@@ -149,6 +153,7 @@ impl Wire {
     pub(super) fn new(client: usize, setup: &ClientSetup) -> Self {
         Self {
             client,
+            setup: setup.clone(),
             in_flight_limit: usize::from(setup.in_flight_limit),
             exactly_once_limit: usize::from(setup.exactly_once_limit),
             connect_timeout: setup.connect_timeout,
@@ -181,6 +186,7 @@ impl Wire {
             last_written: now,
             last_read: now,
             was_paused: false,
+            is_ending: false,
             is_held: false,
             keep_alive: 0,
             receive_maximum: u16::MAX,
@@ -218,6 +224,9 @@ impl Wire {
     /// The application ends the connection: what is read from now on may not be looked at.
     pub(super) fn ends_itself(&mut self) {
         self.forgot_answers = true;
+        if let Some(connection) = &mut self.connection {
+            connection.is_ending = true;
+        }
     }
 
     /// The client closed: what its application had acknowledged out of its turn counts as received in its next life.
