@@ -169,6 +169,9 @@ impl World {
         report.offered = self.promises.offered();
         report.delivered = self.promises.delivered;
         report.redelivered = self.promises.redelivered;
+        report.requests = self.promises.requests;
+        report.dropped = self.promises.dropped;
+        report.lost = self.promises.lost;
         report.steps = self.trace.steps;
         report.hash = self.trace.hash();
         let result = self.findings.first.map_or(Ok(report), Err);

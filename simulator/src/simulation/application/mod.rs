@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use sterna_client::{
-    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Property, Publishing, QoS, Requesting,
-    State, SubscribeError, Subscribing, Unclaimed, Unsubscribing,
+    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Property, Publishing, QoS,
+    Requesting, State, SubscribeError, Subscribing, Unclaimed, Unsubscribing,
 };
 
 use super::choices::{Wishes, properties};

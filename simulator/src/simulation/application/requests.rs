@@ -18,16 +18,19 @@ impl Application {
             let number = around.promises.offer(around.client, topic, qos, terms);
             let requesting = self.client.request(topic, format!("{number:08x}?").into_bytes());
             let requesting = requesting.qos(qos).timeout(Duration::from_micros(timeout));
-            self.start(Operation::Request(Box::new(requesting), timeout), Some(number), drop_after, around.now);
+            self.start(
+                Operation::Request(Box::new(requesting), timeout),
+                Some(number),
+                drop_after,
+                around.now,
+            );
             self.poll_task(self.tasks.len() - 1, around);
         }
     }
 
     /// A request that should have ended by `now`, for people.
     pub(in super::super) fn overdue(&self, now: u64) -> Option<(Option<u32>, u64)> {
-        let is_late = |task: &&Task| {
-            matches!(&task.operation, Operation::Request(_, timeout) if now > task.since + timeout)
-        };
+        let is_late = |task: &&Task| matches!(&task.operation, Operation::Request(_, timeout) if now > task.since + timeout);
         self.tasks.iter().find(is_late).map(|task| (task.number, task.since))
     }
 
@@ -43,6 +46,7 @@ impl Application {
         };
         let (number, due) = (number.unwrap_or_default(), since + timeout);
         let requests = self.tasks.iter().filter(|task| matches!(task.operation, Operation::Request(..)));
+        around.promises.requests[usize::from(result.is_err())] += 1;
         let is_explained = match &result {
             Ok(answer) => {
                 around.promises.answered(around.client, number, answer, around.findings);

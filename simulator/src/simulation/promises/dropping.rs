@@ -62,8 +62,9 @@ impl Promises {
     }
 
     /// Everything that came was read, and the stream says how many it `dropped`.
-    pub(in super::super) fn check_drops(&self, client: usize, dropped: u64, findings: &mut Findings) {
+    pub(in super::super) fn check_drops(&mut self, client: usize, dropped: u64, findings: &mut Findings) {
         let Some(watch) = &self.accounts[client].drops.watch else { return };
+        self.dropped += dropped;
         let missing: Vec<_> = watch.acknowledged.difference(&watch.handed).collect();
         findings.require(missing.len() as u64 <= dropped, "messages were dropped and not counted", || {
             format!("c{client}: {missing:?}, and {dropped} are counted")

@@ -54,10 +54,13 @@ impl Promises {
         let Some(message) = self.messages.get_mut(number as usize) else { return };
         // With DUP it takes the session for the one that it knew.
         let Some(loss) = message.loss.take().filter(|_| !duplicate) else { return };
+        self.lost[1] += 1;
         let choice = self.accounts[message.publisher].session_loss;
         let is_chosen = in_doubt(message.qos, choice) == InDoubt::PublishAgain;
-        findings.require(is_chosen && loss != Loss::Received, "published again, which was not chosen", || {
-            format!("message {number}: {message:?} was {loss:?}, and the choice {choice:?}")
-        });
+        findings.require(
+            is_chosen && loss != Loss::Received,
+            "published again, which was not chosen",
+            || format!("message {number}: {message:?} was {loss:?}, and the choice {choice:?}"),
+        );
     }
 }

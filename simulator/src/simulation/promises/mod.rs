@@ -140,6 +140,12 @@ pub(super) struct Promises {
     /// Messages that the application got, by QoS.
     pub(super) delivered: [u64; 3],
     pub(super) redelivered: u64,
+    /// Requests that were answered, and those that ended otherwise.
+    pub(super) requests: [u64; 2],
+    /// Publishes that ended with their session, and those that were published again.
+    pub(super) lost: [u64; 2],
+    /// What the watched streams dropped.
+    pub(super) dropped: u64,
 }
 
 impl Promises {
@@ -161,6 +167,9 @@ impl Promises {
             sequence: 0,
             delivered: [0; 3],
             redelivered: 0,
+            requests: [0; 2],
+            lost: [0; 2],
+            dropped: 0,
         }
     }
 
@@ -197,7 +206,9 @@ impl Promises {
 
     /// Whether the application may have given this message up.
     pub(super) fn may_end(&self, number: Option<u32>) -> bool {
-        number.and_then(|number| self.messages.get(number as usize)).is_some_and(|message| message.terms.may_end)
+        number
+            .and_then(|number| self.messages.get(number as usize))
+            .is_some_and(|message| message.terms.may_end)
     }
 
     pub(super) fn topic_of(&self, number: u32) -> Option<&'static str> {
@@ -223,6 +234,7 @@ impl Promises {
         let account = &self.accounts[message.publisher];
         let (qos, taken) = (message.qos, message.taken);
         message.standing = Standing::Resolved;
+        self.lost[0] += u64::from(matches!(result, Err(PublishError::Failed(OperationError::SessionLost))));
         let lost_session = account.sessions_ended > message.sessions_before;
         let is_explained = match result {
             Ok(_) => {
@@ -240,7 +252,9 @@ impl Promises {
                 OperationError::Refused(_) => self.excuses.refusals,
                 OperationError::Limit(_) | OperationError::UnsupportedByVersion => self.excuses.limits,
                 OperationError::Lost => qos == QoS::AtMostOnce && !message.terms.requeues,
-                OperationError::SessionLost => lost_session && losses::may_fail(qos, message.loss, account.session_loss),
+                OperationError::SessionLost => {
+                    lost_session && losses::may_fail(qos, message.loss, account.session_loss)
+                }
                 OperationError::Cancelled | OperationError::DeadlinePassed | OperationError::Expired => {
                     message.terms.may_end
                 }

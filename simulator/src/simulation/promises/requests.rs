@@ -51,9 +51,8 @@ impl Promises {
         findings.require(is_own, "a request got another's answer", || {
             format!("c{client}: message {request} got {number:?}, {message:?}")
         });
-        let was_sent = number.is_some_and(|number| {
-            self.accounts[client].queued.contains_key(&(number, answer.qos()))
-        });
+        let was_sent =
+            number.is_some_and(|number| self.accounts[client].queued.contains_key(&(number, answer.qos())));
         findings.require(was_sent, "an answer came that the broker did not send", || {
             format!("c{client}: {number:?}")
         });
@@ -77,7 +76,8 @@ impl Promises {
     ) {
         let is_typed = self.messages.get(number as usize).is_some_and(|message| message.terms.is_typed);
         let expected = format!("{number:08x}");
-        let holds = content_type == Some(&*expected).filter(|_| is_typed) || (!has_types && content_type.is_none());
+        let holds =
+            content_type == Some(&*expected).filter(|_| is_typed) || (!has_types && content_type.is_none());
         findings.require(holds, "a message came with another Content Type", || {
             format!("{number}: {content_type:?}")
         });

@@ -1,8 +1,6 @@
 //! What CONNECT has to say: what was configured.
 
-use sterna_core::packet::{
-    Connect, PROTOCOL_MAXIMUM_PACKET_SIZE, Properties, ProtocolVersion, Will,
-};
+use sterna_core::packet::{Connect, PROTOCOL_MAXIMUM_PACKET_SIZE, Properties, ProtocolVersion, Will};
 
 use super::super::choices::USER_PROPERTY;
 use super::super::setup::ClientSetup;
@@ -46,7 +44,8 @@ fn says(setup: &ClientSetup, properties: Properties<'_>) -> bool {
     let has_user_property = properties.iter().any(|property| property == USER_PROPERTY);
     properties.session_expiry_interval().unwrap_or(0) == setup.session_expiry
         && properties.receive_maximum().unwrap_or(u16::MAX) == setup.receive_maximum
-        && properties.maximum_packet_size().unwrap_or(PROTOCOL_MAXIMUM_PACKET_SIZE) == choices.maximum_packet_size
+        && properties.maximum_packet_size().unwrap_or(PROTOCOL_MAXIMUM_PACKET_SIZE)
+            == choices.maximum_packet_size
         && properties.topic_alias_maximum().unwrap_or(0) == setup.topic_alias_maximum
         && properties.request_response_information().unwrap_or(false) == choices.response_information
         && properties.request_problem_information().unwrap_or(true) == choices.problem_information

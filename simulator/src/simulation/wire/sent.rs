@@ -165,7 +165,9 @@ impl Wire {
     fn sent_subscribe(&mut self, subscribe: &Subscribe<'_>, bench: &mut Bench<'_>) {
         let batch = self.setup.choices.subscribe_batch;
         let fits = batch == 0 || subscribe.filters.len() <= batch;
-        self.require(fits, bench, "SUBSCRIBE has more filters than were allowed", || format!("{subscribe:?}"));
+        self.require(fits, bench, "SUBSCRIBE has more filters than were allowed", || {
+            format!("{subscribe:?}")
+        });
         let identifier = subscribe.properties.subscription_identifiers().next();
         for wanted in subscribe.filters.iter() {
             let is_asked = bench.promises.is_asked(self.client, wanted.filter, wanted.options, identifier);
