@@ -359,6 +359,7 @@ fn what_is_chosen_for_a_lost_session_holds_for_messages_of_an_earlier_process() 
     let exactly = client.publish("a", "exactly once").qos(QoS::ExactlyOnce).send().unwrap();
     world.settle();
     world.cut();
+    world.settle();
     let mut unsent = client.publish("a", "unsent").qos(QoS::AtLeastOnce).send().unwrap();
     world.finish(unsent.stored()).unwrap();
     std::mem::forget(world.engine.take());
