@@ -82,7 +82,7 @@ impl Choices {
             maximum_packet_size: if is_v5 { random.pick(&sizes) } else { sizes[0] },
             ack_blocked_after: random.pick(&[0, 1_000_000, 10_000_000]),
             stable_after: random.pick(&[0, 1_000_000, 10_000_000]),
-            request_limit: random.pick(&[1, 3, 1_024]),
+            request_limit: random.pick(&[1, 3, 1_024, 1_024]),
             will: WillChoice {
                 qos: super::plan::qos(random),
                 retain: random.percent(20),

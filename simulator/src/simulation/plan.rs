@@ -402,7 +402,7 @@ fn draw_use(random: &mut Random, client: usize, kind: u64) -> Event {
             topic: random.pick(&TOPICS),
             qos: qos(random),
             count: random.pick(&[1, 1, 2, 5]),
-            timeout: random.span(MILLISECOND, 60 * SECOND),
+            timeout: if random.percent(50) { 60 * SECOND } else { random.span(MILLISECOND, 60 * SECOND) },
             drop_after,
         },
         _ => Event::Ack { client, acking },

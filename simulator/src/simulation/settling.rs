@@ -153,6 +153,10 @@ impl World {
                     extras: Extras::default(),
                 });
             }
+            let (topic, timeout) = ("t/0", 30_000_000);
+            let request =
+                Event::Request { client, topic, qos: QoS::AtLeastOnce, count: 1, timeout, drop_after: None };
+            self.apply(&request);
         }
     }
 
