@@ -63,4 +63,10 @@ pub enum Bug {
     LossChoiceIgnored,
     /// A QoS 0 message that was to wait for another connection ends with the one that did not take it.
     RequeueForgotten,
+    /// The same server is tried again when an attempt has failed.
+    ServerNotAdvanced,
+    /// AUTH has another method than CONNECT.
+    AuthMethodChanged,
+    /// What the store could not keep counts as kept.
+    StoreFailureIgnored,
 }

@@ -8,7 +8,7 @@ use sterna_simulator::simulation::{Bug, run, run_with};
 
 const SEEDS: u64 = 1_000;
 
-const BUGS: [Bug; 27] = [
+const BUGS: [Bug; 30] = [
     Bug::NoDuplicateFlag,
     Bug::ReleaseBeforeReceived,
     Bug::IdReusedWhileLive,
@@ -36,6 +36,9 @@ const BUGS: [Bug; 27] = [
     Bug::WindowNotRefilled,
     Bug::LossChoiceIgnored,
     Bug::RequeueForgotten,
+    Bug::ServerNotAdvanced,
+    Bug::AuthMethodChanged,
+    Bug::StoreFailureIgnored,
 ];
 
 // R: DET-02

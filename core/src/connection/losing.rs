@@ -137,7 +137,7 @@ impl Connection {
         if let Some(held) = held {
             // Not where the server itself said that it does not want us, or is not to be trusted.
             self.servers.lost(held && matches!(cause, Cause::Lost(_) | Cause::Timeout(_)));
-        } else if self.servers.failed() {
+        } else if !self.has_bug(Bug::ServerNotAdvanced) && self.servers.failed() {
             return Some(Duration::ZERO);
         }
         if !(self.session.accepted || reconnect.first) {

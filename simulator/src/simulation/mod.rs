@@ -17,6 +17,7 @@
 #![allow(clippy::cast_precision_loss)]
 
 mod application;
+mod authentication;
 mod choices;
 mod describe;
 mod disk;
@@ -27,6 +28,8 @@ mod process;
 mod promises;
 mod random;
 mod report;
+mod route;
+mod servers;
 mod serving;
 mod settling;
 mod setup;

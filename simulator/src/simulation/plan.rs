@@ -2,9 +2,13 @@
 
 use sterna_client::{AckMode, QoS};
 
+use super::authentication::AuthenticationEvent;
 use super::choices::{Extras, Wishes};
+use super::disk::DiskEvent;
 use super::random::Random;
+use super::servers::ClusterEvent;
 use super::setup::{FILTERS, Setup, TOPICS};
+use super::{authentication, disk, servers};
 
 /// How the application publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -208,6 +212,9 @@ pub(super) enum Event {
         after: u64,
         times: u64,
     },
+    Cluster(ClusterEvent),
+    Authentication(AuthenticationEvent),
+    Disk(DiskEvent),
 }
 
 /// A run: what there is, and what happens when.
@@ -230,7 +237,7 @@ impl Plan {
     /// The run of `seed`.
     pub(super) fn draw(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let setup = Setup::draw(&mut random);
+        let setup = Setup::draw(&mut random, seed);
         let count = random.pick(&[10, 25, 50, 100]);
         let pace = random.pick(&[MILLISECOND, 50 * MILLISECOND, SECOND, 20 * SECOND]);
         // Which kinds of trouble this run knows: one alone shows more than all at once.
@@ -244,8 +251,38 @@ impl Plan {
             }
             events.push((at, draw_event(&mut random, &setup, troubles)));
         }
+        draw_extras(&mut Random::of(seed, 3_000), &setup, &mut events, at);
         Self { seed, setup, events }
     }
+}
+
+/// What happens only in some runs, besides the rest: to several servers, to authentications and to disks.
+fn draw_extras(random: &mut Random, setup: &Setup, events: &mut Vec<(u64, Event)>, end: u64) {
+    let clients = setup.clients.len();
+    let stored: Vec<usize> = (0..clients).filter(|client| setup.clients[*client].has_store).collect();
+    let mut add = |count: u64, random: &mut Random, draw: &mut dyn FnMut(&mut Random) -> Event| {
+        for _ in 0..count {
+            events.push((random.below(end + 1), draw(random)));
+        }
+    };
+    if setup.cluster.servers > 1 {
+        let count = random.within(1, 12);
+        let mut draw =
+            |random: &mut Random| Event::Cluster(servers::draw_event(random, &setup.cluster, clients));
+        add(count, random, &mut draw);
+    }
+    if setup.exchange.is_some() {
+        let count = random.within(1, 12);
+        let mut draw =
+            |random: &mut Random| Event::Authentication(authentication::draw_event(random, clients));
+        add(count, random, &mut draw);
+    }
+    if !stored.is_empty() && random.percent(20) {
+        let count = random.within(1, 5);
+        let mut draw = |random: &mut Random| Event::Disk(disk::draw_event(random, &stored));
+        add(count, random, &mut draw);
+    }
+    events.sort_by_key(|(at, _)| *at);
 }
 
 fn draw_event(random: &mut Random, setup: &Setup, troubles: u64) -> Event {

@@ -23,10 +23,17 @@ pub(super) enum Fault {
     Disconnect,
     HandlesDropped,
     GivesUpSubscribing,
+    ServerFails,
+    SentOn,
+    StoreFails,
+    StoreUnreadable,
+    AuthenticatesAgain,
+    AuthenticationFails,
+    AuthenticationBroken,
 }
 
 /// The kinds of trouble, in the order of [`Report::faults`].
-pub const FAULTS: [&str; 18] = [
+pub const FAULTS: [&str; 25] = [
     "client crashed between two steps",
     "connection reset",
     "connection half-open",
@@ -45,6 +52,13 @@ pub const FAULTS: [&str; 18] = [
     "client disconnected by its application",
     "all handles dropped",
     "application gave up a subscribe that its unread messages held up",
+    "server of several down, silent or sending clients on",
+    "client sent to another server",
+    "store failed",
+    "store could not be read",
+    "client authenticated anew",
+    "client said something wrong in an exchange",
+    "AUTH lost, late or out of turn",
 ];
 
 /// What one run did, or many.

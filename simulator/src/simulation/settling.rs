@@ -39,6 +39,8 @@ impl World {
         let (now, at) = (self.now, self.broker_now());
         self.broker.clear_faults();
         self.broker_down_until = 0;
+        self.heal_cluster();
+        self.heal_authentication();
         self.setup.network = self.setup.network.healed();
         for id in std::mem::take(&mut self.deaf).into_keys() {
             self.broker.set_reading(at, crate::broker::ConnectionId(id), true);
@@ -50,6 +52,7 @@ impl World {
             }
             let process = &mut self.processes[client];
             process.doom = None;
+            process.disk.heal();
             process.is_frozen_until = 0;
             process.is_cut_off_until = 0;
             if process.ends_at.is_some() {
@@ -63,6 +66,7 @@ impl World {
                 if process.needs_reconnect {
                     application.client.reconnect();
                     self.wires[client].ends_itself();
+                    self.routes[client].disturbed();
                 }
             }
             self.claim_everything(client);
@@ -200,6 +204,7 @@ impl World {
                 application.disconnect(false, &mut self.surroundings(client));
                 self.processes[client].application = Some(application);
                 self.wires[client].ends_itself();
+                self.routes[client].disturbed();
             }
         }
         let end = self.now + 3 * longest + 10_000_000;

@@ -6,8 +6,10 @@ use sterna_client::{
     AckMode, CleanStart, ProtocolVersion, QoS, QueuePolicy, TopicAliases, Unclaimed, VersionPolicy,
 };
 
+use super::authentication::Exchange;
 use super::choices::{Choices, Wishes};
 use super::random::Random;
+use super::servers::Cluster;
 use crate::broker::Options;
 
 /// Filters that clients subscribe to, and how many topics each matches.
@@ -87,6 +89,9 @@ pub(super) struct Setup {
     pub(super) network: Network,
     pub(super) broker: Options,
     pub(super) clients: Vec<ClientSetup>,
+    pub(super) cluster: Cluster,
+    /// What every client has to say before it is let in, and what it is told.
+    pub(super) exchange: Option<Exchange>,
     /// Processes with stores die again and again.
     pub(super) crashes: bool,
     #[cfg(feature = "planted-bugs")]
@@ -100,7 +105,7 @@ pub(super) fn micros(micros: u64) -> Duration {
 }
 
 impl Setup {
-    pub(super) fn draw(random: &mut Random) -> Self {
+    pub(super) fn draw(random: &mut Random, seed: u64) -> Self {
         let old_broker = random.percent(8);
         let count = random.pick(&[1, 2, 2, 2, 3, 3, 4]);
         let mut clients: Vec<_> =
@@ -127,10 +132,22 @@ impl Setup {
             // A will that the server does not take ends every attempt.
             client.will = false;
         }
+        // They do not change what else a seed draws.
+        let extras = &mut Random::of(seed, 2_000);
+        let cluster = Cluster::draw(extras);
+        let authenticates = !old_broker && extras.percent(15);
+        let exchange = authenticates.then(|| Exchange::draw(extras));
+        for client in clients.iter_mut().filter(|_| authenticates) {
+            client.version = VersionPolicy::Only(ProtocolVersion::V5);
+            client.choices.bridge = false;
+        }
+        broker.authentication = exchange.as_ref().map(Exchange::model);
         Self {
             network: Network::draw(random),
             broker,
             clients,
+            cluster,
+            exchange,
             crashes,
             #[cfg(feature = "planted-bugs")]
             bug: None,

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use sterna_client::{
     AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Property, Publishing, QoS,
-    Requesting, State, SubscribeError, Subscribing, Unclaimed, Unsubscribing,
+    Reauthenticating, Requesting, State, SubscribeError, Subscribing, Unclaimed, Unsubscribing,
 };
 
 use super::choices::{Wishes, properties};
@@ -31,6 +31,7 @@ enum Operation {
     Unsubscribe(Unsubscribing),
     Connect(Connecting),
     Disconnect(Disconnecting),
+    Authenticate(Reauthenticating),
 }
 
 struct Task {
@@ -58,6 +59,8 @@ pub(super) struct Surroundings<'a> {
     /// A subscription may be refused in this run.
     pub(super) may_refuse: bool,
     pub(super) setup: &'a ClientSetup,
+    /// The client knows that its store has failed.
+    pub(super) store_failed: bool,
 }
 
 /// See the module. It ends with its process.
@@ -148,6 +151,17 @@ impl Application {
         self.is_ending = false;
         let connecting = self.client.connect();
         self.start(Operation::Connect(connecting), None, None, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
+    }
+
+    /// A re-authentication begins.
+    pub(super) fn start_again(
+        &mut self,
+        again: Reauthenticating,
+        drop_after: Option<u64>,
+        around: &mut Surroundings<'_>,
+    ) {
+        self.start(Operation::Authenticate(again), None, drop_after, around.now);
         self.poll_task(self.tasks.len() - 1, around);
     }
 
@@ -459,6 +473,10 @@ impl Application {
             Operation::Disconnect(future) => {
                 let Poll::Ready(_) = Pin::new(future).poll(&mut cx) else { return false };
             }
+            Operation::Authenticate(future) => {
+                let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
+                super::authentication::judge(&result, around);
+            }
         }
         self.tasks.remove(index);
         true
@@ -490,6 +508,8 @@ impl Application {
                 Poll::Ready(false) => {
                     let filter = stream.habits.filter;
                     let is_explained = self.has_closed
+                        || around.store_failed
+                        || around.promises.has_closed(around.client)
                         || around.may_refuse
                         || stream.may_end
                         || around.promises.was_paused(around.client);
@@ -534,6 +554,7 @@ impl Operation {
             Self::Unsubscribe(_) => "unsubscribe",
             Self::Connect(_) => "connect",
             Self::Disconnect(_) => "disconnect",
+            Self::Authenticate(_) => "re-authentication",
         }
     }
 }

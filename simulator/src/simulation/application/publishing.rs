@@ -33,6 +33,11 @@ impl Application {
                         around.promises.stand(number, Standing::Void);
                         continue;
                     };
+                    around.findings.require(
+                        !around.store_failed,
+                        "a message is accepted though the store failed",
+                        || number.to_string(),
+                    );
                     if let Some(alias) = extras.alias {
                         self.aliases.insert(alias, topic);
                     }

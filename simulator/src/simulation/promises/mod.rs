@@ -12,6 +12,7 @@ use sterna_client::{
     OperationError, ProtocolVersion, PublishError, QoS, QueuePolicy, ReasonCode, SessionLoss, VersionPolicy,
 };
 
+use super::authentication::Proof;
 use asking::Asked;
 use dropping::Drops;
 pub(super) use losses::Loss;
@@ -78,6 +79,8 @@ struct Account {
     has_amnesia: bool,
     /// The client closed, or was refused for good: what waited has ended.
     has_closed: bool,
+    /// The store of its present process has failed.
+    store_failed: bool,
     /// Some of its messages have an end of their own.
     gives_up: bool,
     /// It speaks MQTT 3.1.
@@ -137,6 +140,8 @@ pub(super) struct Promises {
     accounts: Vec<Account>,
     excuses: Excuses,
     sequence: u64,
+    /// What is known of each client's authentications.
+    pub(super) proofs: Vec<Proof>,
     /// Messages that the application got, by QoS.
     pub(super) delivered: [u64; 3],
     pub(super) redelivered: u64,
@@ -165,6 +170,7 @@ impl Promises {
             accounts: clients.iter().map(account).collect(),
             excuses,
             sequence: 0,
+            proofs: vec![Proof::default(); clients.len()],
             delivered: [0; 3],
             redelivered: 0,
             requests: [0; 2],
@@ -233,6 +239,7 @@ impl Promises {
         let message = &mut self.messages[number as usize];
         let account = &self.accounts[message.publisher];
         let (qos, taken) = (message.qos, message.taken);
+        let was_stored = message.standing == Standing::Stored;
         message.standing = Standing::Resolved;
         self.lost[0] += u64::from(matches!(result, Err(PublishError::Failed(OperationError::SessionLost))));
         let lost_session = account.sessions_ended > message.sessions_before;
@@ -266,6 +273,7 @@ impl Promises {
                     account.has_closed && !account.keeps_nothing
                 }
                 OperationError::Closed => account.has_closed,
+                OperationError::Store(_) => account.store_failed && !was_stored,
                 _ => false,
             },
             Err(_) => false,
@@ -455,6 +463,10 @@ impl Promises {
         self.accounts[client].was_paused
     }
 
+    pub(super) fn store_failed(&mut self, client: usize) {
+        self.accounts[client].store_failed = true;
+    }
+
     pub(super) fn closed(&mut self, client: usize) {
         self.accounts[client].has_closed = true;
     }
@@ -468,6 +480,10 @@ impl Promises {
         account.drops = Drops::default();
         account.is_loose &= has_store;
         account.has_rerouted = false;
+        account.store_failed = false;
+        let keeps_nothing = account.has_closed && account.keeps_nothing;
+        // Nothing of an earlier process ends in the next one.
+        account.has_closed &= !has_store;
         account.has_amnesia |= keeps_session && !has_store;
         if has_store {
             account.from_earlier_lives = account.acknowledged.clone();
@@ -475,8 +491,8 @@ impl Promises {
             account.done.clear();
         }
         for message in self.messages.iter_mut().filter(|message| message.publisher == client) {
-            let survives =
-                message.standing == Standing::Resolved || (has_store && message.standing == Standing::Stored);
+            let is_kept = has_store && !keeps_nothing && message.standing == Standing::Stored;
+            let survives = message.standing == Standing::Resolved || is_kept;
             // How far it was may be forgotten.
             message.loss = None;
             if !survives {

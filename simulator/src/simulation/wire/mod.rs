@@ -1,9 +1,12 @@
 //! Whether what a client sends is lawful, judged at its socket: by the bytes that it wrote and those that it had read
 //! by then. Nothing here is taken from the client's own memory.
 
+mod authentication;
 mod connect;
 mod received;
 mod sent;
+
+pub(super) use received::retries;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -15,6 +18,18 @@ use sterna_core::packet::{
 use super::findings::Findings;
 use super::promises::Promises;
 use super::setup::ClientSetup;
+
+/// What the server says to CONNECT, or at any time, that decides where the client goes next.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Accepted,
+    /// `is_certain`: the client has looked at it.
+    SentOn {
+        is_certain: bool,
+        permanent: bool,
+        reference: String,
+    },
+}
 
 /// Where a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,6 +130,7 @@ struct Connection {
     repeats: BTreeMap<u16, u32>,
     pubcomps: BTreeMap<u16, u32>,
     strays: BTreeMap<u16, u32>,
+    exchange: authentication::Exchanging,
 }
 
 /// See the module. One for each client, over all its connections and processes.
@@ -140,6 +156,9 @@ pub(super) struct Wire {
     has_store: bool,
     /// A connection ended, or a process, with answers that were read from the socket and perhaps not looked at.
     forgot_answers: bool,
+    /// The authentication method of every CONNECT.
+    method: Option<&'static str>,
+    answer: Option<Answer>,
 }
 
 /// Everything that a judgement touches besides the wire itself.
@@ -169,7 +188,19 @@ impl Wire {
             has_session: false,
             has_store: setup.has_store,
             forgot_answers: false,
+            method: None,
+            answer: None,
         }
+    }
+
+    /// Every CONNECT begins an exchange.
+    pub(super) fn authenticates(&mut self) {
+        self.method = Some(super::authentication::METHOD);
+    }
+
+    /// What the last bytes that were read say of where the client goes.
+    pub(super) fn take_answer(&mut self) -> Option<Answer> {
+        self.answer.take()
     }
 
     /// A new network connection.
@@ -204,6 +235,7 @@ impl Wire {
             repeats: BTreeMap::new(),
             pubcomps: BTreeMap::new(),
             strays: BTreeMap::new(),
+            exchange: authentication::Exchanging::default(),
         });
     }
 
@@ -348,6 +380,9 @@ impl Wire {
             }
         }
         if ack_timeout > 0 && !was_paused && !bench.promises.has_closed(self.client) {
+            if self.is_authentication_late(now) {
+                self.unlawful(bench, "a re-authentication is waited for too long", String::new());
+            }
             let late = |sending: &&Sending| {
                 // A PUBREL may still wait to be written.
                 let is_sent = !matches!(sending.stage, Stage::Released { sent: false, .. });

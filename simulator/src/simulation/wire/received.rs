@@ -2,12 +2,13 @@
 
 use std::collections::VecDeque;
 
+use sterna_client::{Reconnect, ServerClose};
 use sterna_core::packet::{
-    Ack, ConnAck, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, ProtocolVersion, Publish, QoS, ReasonCode,
+    Ack, ConnAck, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, ProtocolVersion, Publish, QoS, ReasonCode,
 };
 
 use super::super::promises::Loss;
-use super::{Bench, Incoming, Phase, Stage, Wire, is_error, number_of};
+use super::{Answer, Bench, Incoming, Phase, Stage, Wire, is_error, number_of};
 
 /// What a server says to a client that broke the protocol.
 const BLAME: [ReasonCode; 9] = [
@@ -21,6 +22,12 @@ const BLAME: [ReasonCode; 9] = [
     ReasonCode::WILDCARD_SUBSCRIPTIONS_NOT_SUPPORTED,
     ReasonCode::KEEP_ALIVE_TIMEOUT,
 ];
+
+/// Whether clients try again after this.
+pub(in super::super) fn retries(close: ServerClose) -> bool {
+    // A CONNECT of ours that the network held up can take over the session of the connection after it.
+    close == ServerClose::Disconnected(ReasonCode::SESSION_TAKEN_OVER) || Reconnect::default_retry(close)
+}
 
 impl Wire {
     pub(super) fn received(&mut self, packet: &Packet<'_>, bench: &mut Bench<'_>) {
@@ -43,7 +50,13 @@ impl Wire {
                     self.incoming.remove(&ack.packet_id);
                 }
             }
+            Packet::Auth(auth) => self.received_auth(auth, bench),
+            Packet::ConnAck(refused) => {
+                self.ended_by_server(ServerClose::Refused(refused.reason), refused.properties, bench);
+            }
             Packet::Disconnect(disconnect) => {
+                let close = ServerClose::Disconnected(disconnect.reason);
+                self.ended_by_server(close, disconnect.properties, bench);
                 // Silence is judged by the times of the bytes, since a delay can look like it to the server.
                 let is_blame = BLAME[..8].contains(&disconnect.reason);
                 let detail = || format!("{disconnect:?}");
@@ -53,9 +66,26 @@ impl Wire {
         }
     }
 
+    /// The server does not want the client, perhaps because another does.
+    fn ended_by_server(&mut self, close: ServerClose, properties: Properties<'_>, bench: &mut Bench<'_>) {
+        let (ServerClose::Refused(reason) | ServerClose::Disconnected(reason)) = close;
+        if !retries(close) {
+            bench.promises.closed(self.client);
+        }
+        let (Some(connection), Some(reference)) = (&self.connection, properties.server_reference()) else {
+            return;
+        };
+        let permanent = reason == ReasonCode::SERVER_MOVED;
+        if permanent || reason == ReasonCode::USE_ANOTHER_SERVER {
+            let is_certain = !connection.was_paused && connection.phase != Phase::Over;
+            self.answer = Some(Answer::SentOn { is_certain, permanent, reference: reference.to_owned() });
+        }
+    }
+
     fn received_connack(&mut self, connack: &ConnAck<'_>, bench: &mut Bench<'_>) {
         let Some(connection) = &mut self.connection else { return };
         let properties = connack.properties;
+        self.answer = Some(Answer::Accepted);
         connection.phase = Phase::Open;
         connection.receive_maximum = properties.receive_maximum().unwrap_or(u16::MAX);
         connection.packet_limit = properties.maximum_packet_size().unwrap_or(PROTOCOL_MAXIMUM_PACKET_SIZE);

@@ -24,6 +24,7 @@ impl Wire {
                 connection.clean_start = connect.clean_start;
                 connection.keep_alive = u64::from(connect.keep_alive) * 1_000_000;
                 self.sent_connect(connect, bench);
+                self.sent_method(connect, bench);
             }
             Packet::Disconnect(_) => connection.phase = Phase::Over,
             Packet::Publish(publish) => self.sent_publish(publish, bench),
@@ -37,6 +38,7 @@ impl Wire {
                     None => self.unlawful(bench, "PUBCOMP without PUBREL", ack.packet_id.to_string()),
                 }
             }
+            Packet::Auth(auth) => self.sent_auth(auth, bench),
             Packet::Subscribe(subscribe) => self.sent_subscribe(subscribe, bench),
             Packet::Unsubscribe(unsubscribe) => self.sent_control(unsubscribe.packet_id, bench),
             _ => {}
