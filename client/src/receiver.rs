@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use sterna_core::MessageId;
 
@@ -55,6 +55,11 @@ impl Receiver {
     /// How many messages the stream has dropped.
     pub(crate) fn dropped(&self) -> u64 {
         self.handle.with(|inner| inner.inbox.dropped_by(self.stream))
+    }
+
+    /// Until nothing more is read, not even the answer to its subscribe, before its messages are taken.
+    pub(crate) fn poll_stuck(&self, waker: &Waker) -> Poll<()> {
+        self.handle.with(|inner| inner.poll_stuck(self.stream, waker))
     }
 
     /// What is left goes to nobody.

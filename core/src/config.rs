@@ -317,7 +317,9 @@ pub struct Config {
     /// From a PINGREQ to its PINGRESP. Default 10 s.
     pub ping_timeout: Duration,
     /// How long a sent operation may go unanswered before the connection is closed and made again, the only
-    /// lawful resend [MQTT-4.4.0-1]. A re-authentication may take as long in all. Default 60 s; zero is off.
+    /// lawful resend [MQTT-4.4.0-1]. A re-authentication may take as long in all. While messages that the application
+    /// does not take fill [`incoming_reserve`](Self::incoming_reserve), the answer cannot be read: then the operation ends
+    /// with `Stalled` instead. Default 60 s; zero is off, and for `Stalled` 60 s.
     pub ack_timeout: Duration,
     /// How long waiting bytes may make no progress. Default 30 s; zero is off.
     pub write_timeout: Duration,

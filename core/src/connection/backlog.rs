@@ -40,7 +40,7 @@ impl Connection {
             return Room::Take;
         }
         // Messages of QoS 0 wait as well, for the transport: a server may take nothing until it is read.
-        if !self.has_pending() && !self.backlog.starving {
+        if !self.is_awaited() {
             return Room::Pause;
         }
         let cost = size + MESSAGE_OVERHEAD;

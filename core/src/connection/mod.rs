@@ -25,6 +25,7 @@ mod restoring;
 mod send_buffer;
 mod servers;
 mod splitting;
+mod stalling;
 mod state;
 mod status;
 mod subscriptions;
@@ -55,6 +56,7 @@ use self::received::Received;
 use self::reconnect::Backoff;
 use self::servers::Servers;
 use self::splitting::Splits;
+use self::stalling::HeldBack;
 use self::state::Phase;
 use self::subscriptions::Subscriptions;
 use self::timer::Timers;
@@ -176,6 +178,8 @@ pub struct Connection {
     /// How many messages of earlier reads wait, here and outside.
     waiting_before: usize,
     paused: bool,
+    /// Reading is held back, and operations wait.
+    held_back: Option<Box<HeldBack>>,
     /// How much input was left over for the next call.
     left_over: usize,
     dropped: u64,
@@ -266,6 +270,7 @@ impl Connection {
             excess: 0,
             waiting_before: 0,
             paused: false,
+            held_back: None,
             left_over: 0,
             dropped: 0,
             blocking: 0,
@@ -532,7 +537,8 @@ impl Connection {
         let write = self.write_deadline().map(|at| (at, Timer::Write));
         let due = self.due.next(self.now).filter(|_| self.phase != Phase::Closed);
         let due = due.map(|at| (at, Timer::Operation));
-        [stored, keep_alive, write, due].into_iter().flatten().min()
+        let stall = self.stall_deadline().map(|at| (at, Timer::Stalled));
+        [stored, keep_alive, write, due, stall].into_iter().flatten().min()
     }
 
     // What several files need.

@@ -22,6 +22,7 @@ mod choices;
 mod describe;
 mod disk;
 mod findings;
+mod flood;
 mod network;
 mod plan;
 mod process;

@@ -225,6 +225,8 @@ pub(super) struct Plan {
     pub(super) events: Vec<(u64, Event)>,
 }
 
+/// The part of a run that draws floods.
+const FLOOD: u64 = 0xF100D;
 const MILLISECOND: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -252,7 +254,9 @@ impl Plan {
             events.push((at, draw_event(&mut random, &setup, troubles)));
         }
         draw_extras(&mut Random::of(seed, 3_000), &setup, &mut events, at);
-        Self { seed, setup, events }
+        let mut plan = Self { seed, setup, events };
+        super::flood::add(&mut plan, &mut Random::of(seed, FLOOD));
+        plan
     }
 }
 

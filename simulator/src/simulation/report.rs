@@ -22,7 +22,6 @@ pub(super) enum Fault {
     BrokerMisbehaves,
     Disconnect,
     HandlesDropped,
-    GivesUpSubscribing,
     ServerFails,
     SentOn,
     StoreFails,
@@ -33,7 +32,7 @@ pub(super) enum Fault {
 }
 
 /// The kinds of trouble, in the order of [`Report::faults`].
-pub const FAULTS: [&str; 25] = [
+pub const FAULTS: [&str; 24] = [
     "client crashed between two steps",
     "connection reset",
     "connection half-open",
@@ -51,7 +50,6 @@ pub const FAULTS: [&str; 25] = [
     "broker misbehaved at a packet",
     "client disconnected by its application",
     "all handles dropped",
-    "application gave up a subscribe that its unread messages held up",
     "server of several down, silent or sending clients on",
     "client sent to another server",
     "store failed",

@@ -71,6 +71,8 @@ pub(super) struct Process {
     pub(super) is_cut_off_until: u64,
     /// Bytes wait to be written since then.
     pub(super) blocked_since: Option<u64>,
+    /// Nothing was read since then, for want of room, with so many packets read before.
+    pub(super) held_since: Option<(u64, u64)>,
     /// The application ended the client, and wants it back then.
     pub(super) reconnect_at: Option<u64>,
     pub(super) close_pause: Option<u64>,
@@ -343,6 +345,7 @@ impl Process {
             back_at: None,
             is_cut_off_until: 0,
             blocked_since: None,
+            held_since: None,
             reconnect_at: None,
             close_pause: None,
             ends_at: None,
