@@ -140,7 +140,9 @@ impl World {
         let may_refuse = limits || misdeeds().any(|misdeed| misdeed == Misdeed::RefuseSubscribe);
         let count = setup.clients.len();
         let falls_back = |client: &ClientSetup| matches!(client.version, VersionPolicy::Automatic { .. });
-        let route = |client| Route::new(&setup.cluster, falls_back(client));
+        let route = |client: &ClientSetup| {
+            Route::new(&setup.cluster, falls_back(client), client.choices.stable_after)
+        };
         let routes = setup.clients.iter().map(route).collect();
         let mut world = Self {
             now: 0,
