@@ -5,6 +5,7 @@ use super::servers::{Cluster, server_of};
 
 /// See the module. One for each client.
 #[derive(Debug, Default)]
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 pub(super) struct Route {
     servers: usize,
     redirects: u32,

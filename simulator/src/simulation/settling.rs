@@ -51,6 +51,8 @@ impl World {
             process.doom = None;
             process.disk.heal();
             process.is_frozen_until = 0;
+            // One that was frozen has had no time to close.
+            process.store_failed_at = process.store_failed_at.map(|_| now);
             process.is_cut_off_until = 0;
             if process.ends_at.is_some() {
                 self.kill(client, Death::Closed, Some(1));

@@ -160,7 +160,7 @@ pub(super) struct Wire {
     forgot_answers: bool,
     /// The authentication method of every CONNECT.
     method: Option<&'static str>,
-    answer: Option<Answer>,
+    answers: VecDeque<Answer>,
 }
 
 /// Everything that a judgement touches besides the wire itself.
@@ -191,7 +191,7 @@ impl Wire {
             has_store: setup.has_store,
             forgot_answers: false,
             method: None,
-            answer: None,
+            answers: VecDeque::new(),
         }
     }
 
@@ -202,7 +202,7 @@ impl Wire {
 
     /// What the last bytes that were read say of where the client goes.
     pub(super) fn take_answer(&mut self) -> Option<Answer> {
-        self.answer.take()
+        self.answers.pop_front()
     }
 
     /// A new network connection.

@@ -83,14 +83,14 @@ impl Wire {
         let permanent = reason == ReasonCode::SERVER_MOVED;
         if permanent || reason == ReasonCode::USE_ANOTHER_SERVER {
             let is_certain = !connection.was_paused && connection.phase != Phase::Over;
-            self.answer = Some(Answer::SentOn { is_certain, permanent, reference: reference.to_owned() });
+            self.answers.push_back(Answer::SentOn { is_certain, permanent, reference: reference.to_owned() });
         }
     }
 
     fn received_connack(&mut self, connack: &ConnAck<'_>, bench: &mut Bench<'_>) {
         let Some(connection) = &mut self.connection else { return };
         let properties = connack.properties;
-        self.answer = Some(Answer::Accepted);
+        self.answers.push_back(Answer::Accepted);
         connection.phase = Phase::Open;
         connection.receive_maximum = properties.receive_maximum().unwrap_or(u16::MAX);
         connection.packet_limit = properties.maximum_packet_size().unwrap_or(PROTOCOL_MAXIMUM_PACKET_SIZE);
