@@ -361,7 +361,7 @@ impl Inbox {
     pub(crate) fn register_subscriber(&mut self, stream: StreamId, waker: Option<&Waker>) {
         let Some(state) = self.streams.get_mut(stream) else { return };
         match waker {
-            Some(waker) => drop(register(&mut state.subscriber, waker)),
+            Some(waker) => register(&mut state.subscriber, waker),
             None => state.subscriber = None,
         }
     }

@@ -78,8 +78,10 @@ impl Receiver {
                 Poll::Pending => return Poll::Pending,
             }
         } else if self.acks.len() >= ACK_BATCH
-            || (!self.acks.is_empty() && self.handle.shared().seems_asleep())
+            || (!self.acks.is_empty() && (self.batch.len() == 1 || self.handle.shared().seems_asleep()))
         {
+            // With the last one of a batch too: the application may not ask again for long, and what it is done with must
+            // not keep the server's window closed for others.
             self.handle.with(|inner| inner.settle_all(self.acks.drain(..)));
         }
         let Some(message) = self.batch.pop_front() else { return Poll::Pending };

@@ -52,6 +52,7 @@ impl Connection {
     fn drain_timed_out(&mut self) {
         match self.phase {
             Phase::Draining => self.finish(),
+            Phase::Closed => self.store_timed_out(),
             _ => self.abort(),
         }
     }

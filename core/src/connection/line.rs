@@ -12,6 +12,9 @@ const TOPIC_BYTES: usize = 1_024;
 const HEAD: usize = 4;
 
 /// First in, first out. All stand one behind the other in one buffer, so that a message costs no allocation.
+///
+/// Topics are copied: once a message was handed over, only the application may have it, and a share in it would keep its
+/// payload alive until the acknowledgement.
 #[derive(Debug, Default)]
 pub(crate) struct Line(VecDeque<u8>);
 

@@ -390,6 +390,9 @@ impl Connection {
     /// reserved until the acknowledgement or the end of the session, and a QoS 2 exchange is brought to its end. A
     /// subscribe that is cancelled is not made again by a reconnect. The cost grows with what is in flight.
     ///
+    /// With a store, a crash soon after this may undo it: until the batch with the removal of the message's record is
+    /// stored, which nothing waits for, the next process has the message again and sends it.
+    ///
     /// # Errors
     /// The token is not that of a publish, subscribe or unsubscribe that is under way; nothing happened.
     pub fn cancel(&mut self, now: Instant, token: Token) -> Result<(), CancelError> {
@@ -467,6 +470,11 @@ impl Connection {
     /// Ends the client with [`Event::Closed`]: gracefully after what is pending, at most
     /// [`Config::drain_timeout`], or at once. Without a connection it ends at once. What is pending then completes
     /// with [`OperationError::Closed`](crate::OperationError::Closed). Called again, it can only hurry.
+    ///
+    /// With a store, it ends once that has everything: then what is pending completes with
+    /// [`OperationError::Kept`](crate::OperationError::Kept). A store that does not answer within
+    /// [`Config::store_patience`] has failed; what it is at cannot be called back, so that what completes with
+    /// [`OperationError::Store`](crate::OperationError::Store) may be there after all.
     ///
     /// # Errors
     /// The properties or the reason are not lawful; nothing happened.
