@@ -8,7 +8,7 @@ use sterna_simulator::simulation::{Bug, run, run_with};
 
 const SEEDS: u64 = 1_000;
 
-const BUGS: [Bug; 28] = [
+const BUGS: [Bug; 30] = [
     Bug::NoDuplicateFlag,
     Bug::ReleaseBeforeReceived,
     Bug::IdReusedWhileLive,
@@ -34,6 +34,8 @@ const BUGS: [Bug; 28] = [
     Bug::AckTimerNotArmed,
     Bug::ReleasesOutOfOrder,
     Bug::WindowNotRefilled,
+    Bug::LossChoiceIgnored,
+    Bug::RequeueForgotten,
     Bug::ServerNotAdvanced,
     Bug::AuthMethodChanged,
     Bug::StoreFailureIgnored,

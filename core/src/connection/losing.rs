@@ -79,7 +79,7 @@ impl Connection {
         }
         self.subscriptions.disconnected();
         for Unwritten { token, record, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
-            if let Some(record) = record {
+            if let Some(record) = record.filter(|_| !self.has_bug(Bug::RequeueForgotten)) {
                 self.due.waits_again(token);
                 self.queue.push(token, record);
             } else if !withdrawn {

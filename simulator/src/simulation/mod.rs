@@ -18,6 +18,7 @@
 
 mod application;
 mod authentication;
+mod choices;
 mod describe;
 mod disk;
 mod findings;

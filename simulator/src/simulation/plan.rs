@@ -3,6 +3,7 @@
 use sterna_client::{AckMode, QoS};
 
 use super::authentication::AuthenticationEvent;
+use super::choices::{Extras, Wishes};
 use super::disk::DiskEvent;
 use super::random::Random;
 use super::servers::ClusterEvent;
@@ -105,6 +106,16 @@ pub(super) enum Event {
         how: How,
         count: usize,
         patience: Patience,
+        extras: Extras,
+    },
+    /// Publishes requests, whose answers it awaits so long.
+    Request {
+        client: usize,
+        topic: &'static str,
+        qos: QoS,
+        count: usize,
+        timeout: u64,
+        drop_after: Option<u64>,
     },
     Subscribe {
         client: usize,
@@ -115,6 +126,7 @@ pub(super) enum Event {
         acking: Acking,
         sent: bool,
         drop_after: Option<u64>,
+        wishes: Wishes,
     },
     Unsubscribe {
         client: usize,
@@ -292,7 +304,7 @@ fn draw_event(random: &mut Random, setup: &Setup, troubles: u64) -> Event {
         return event;
     }
     loop {
-        let kind = random.below(64);
+        let kind = random.below(70);
         // Each trouble has one bit, which is on or off for the whole run.
         if kind < 40 && troubles & (1 << kind) == 0 {
             if random.percent(10) {
@@ -301,7 +313,7 @@ fn draw_event(random: &mut Random, setup: &Setup, troubles: u64) -> Event {
             continue;
         }
         // Where nothing is let go of, every message is accounted for to the last.
-        if setup.crashes && matches!(kind, 32 | 33 | 40..52) {
+        if setup.crashes && matches!(kind, 32 | 33 | 40..52 | 64..) {
             continue;
         }
         return match kind {
@@ -323,6 +335,7 @@ fn draw_publish(random: &mut Random, client: usize) -> Event {
         how: random.pick(&[How::Await, How::Enqueue, How::Send]),
         count: if is_flood { random.within(10, 60) as usize } else { random.pick(&[1, 1, 1, 2, 5]) },
         patience: draw_patience(random),
+        extras: Extras::draw(random),
     }
 }
 
@@ -419,11 +432,20 @@ fn draw_use(random: &mut Random, client: usize, kind: u64) -> Event {
             acking,
             sent: random.percent(50),
             drop_after,
+            wishes: Wishes::draw(random),
         },
         47 | 48 => Event::Unsubscribe { client, filter: random.pick(&FILTERS), drop_after },
         49 | 50 => Event::EndStream { client, unsubscribe: random.percent(50) },
         51 => Event::TakeUnclaimed { client },
         52..58 => Event::Read { client, reading },
+        64.. => Event::Request {
+            client,
+            topic: random.pick(&TOPICS),
+            qos: qos(random),
+            count: random.pick(&[1, 1, 2, 5]),
+            timeout: if random.percent(50) { 60 * SECOND } else { random.span(MILLISECOND, 60 * SECOND) },
+            drop_after,
+        },
         _ => Event::Ack { client, acking },
     }
 }

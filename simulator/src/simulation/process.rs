@@ -6,9 +6,8 @@ use std::task::Waker;
 
 use bytes::Buf;
 use sterna_client::{
-    CleanStart, ClientBuilder, ConnectError, Engine, Instant, Runtime, State, Step, VersionPolicy, Will,
+    CleanStart, ClientBuilder, ConnectError, Engine, Instant, Runtime, State, Step, VersionPolicy,
 };
-use sterna_core::packet::{PropertiesBuf, QoS};
 
 use super::application::Application;
 use super::authentication::METHOD;
@@ -66,6 +65,7 @@ impl World {
             .client_id(setup.id.as_str())
             .ack(setup.ack)
             .unclaimed(setup.unclaimed)
+            .request_limit(setup.choices.request_limit)
             .configure(|config| {
                 configure(config, &setup);
                 #[cfg(feature = "planted-bugs")]
@@ -80,14 +80,7 @@ impl World {
             builder = builder.store(process.disk.clone());
         }
         if setup.will {
-            let (topic, payload) = ("t/0".into(), b"will".as_slice().into());
-            builder = builder.will(Will {
-                topic,
-                payload,
-                qos: QoS::AtLeastOnce,
-                retain: false,
-                properties: PropertiesBuf::new(),
-            });
+            builder = builder.will(setup.choices.will.will());
         }
         let client_handle = match builder.build() {
             Ok(handle) => handle,
@@ -122,6 +115,7 @@ impl World {
         // A client that has closed takes nothing before it is started again.
         application.connect(&mut around);
         application.await_restored(&mut around);
+        let is_alone = setup.subscriptions.len() == 1;
         for (filter, qos) in setup.subscriptions {
             let habits = Habits {
                 filter: Some(filter),
@@ -129,7 +123,11 @@ impl World {
                 reading: Reading::Eager,
                 acking: Acking::AtOnce,
             };
-            application.subscribe(qos, habits, true, None, &mut around);
+            let wishes = setup.choices.wishes;
+            application.subscribe(qos, habits, wishes, true, None, &mut around);
+            if is_alone && wishes.is_bounded() {
+                around.promises.watch(client, filter);
+            }
         }
         self.processes[client].application = Some(application);
     }
@@ -442,6 +440,10 @@ impl World {
             "a stuck write is not noticed",
             || format!("c{client}: {late} us"),
         );
+        let overdue = application.overdue(now);
+        self.findings.require(overdue.is_none(), "a request waits beyond its time", || {
+            format!("c{client}: {overdue:?}")
+        });
         let packets = statistics.connection.packets_received;
         let is_held = paused && unsent == 0;
         if paused {

@@ -1,9 +1,5 @@
 //! Whether a client goes from one server to the next as it should, judged by what it dials.
 
-use std::time::Duration;
-
-use sterna_client::Reconnect;
-
 use super::findings::Findings;
 use super::servers::{Cluster, server_of};
 
@@ -13,6 +9,8 @@ use super::servers::{Cluster, server_of};
 pub(super) struct Route {
     servers: usize,
     redirects: u32,
+    /// How long a connection must hold until it counts, in microseconds.
+    stable_after: u64,
     /// It may try the same server again at once, with an older version.
     falls_back: bool,
     /// The servers that were tried in vain since the last pause, one right after the other.
@@ -37,16 +35,25 @@ pub(super) struct Route {
 }
 
 impl Route {
-    pub(super) fn new(cluster: &Cluster, falls_back: bool) -> Self {
+    pub(super) fn new(cluster: &Cluster, falls_back: bool, stable_after: u64) -> Self {
         let (servers, redirects) = (usize::from(cluster.servers), u32::from(cluster.redirects));
-        Self { servers, redirects, falls_back, hops: Some(0), ..Self::default() }
+        Self { servers, redirects, stable_after, falls_back, hops: Some(0), ..Self::default() }
     }
 
     /// The client begins anew, in this process or another.
     pub(super) fn restarted(&mut self, new_process: bool) {
         let (servers, redirects, falls_back) = (self.servers, self.redirects, self.falls_back);
         let has_moved = self.has_moved && !new_process;
-        *self = Self { servers, redirects, falls_back, has_moved, hops: Some(0), ..Self::default() };
+        let stable_after = self.stable_after;
+        *self = Self {
+            servers,
+            redirects,
+            stable_after,
+            falls_back,
+            has_moved,
+            hops: Some(0),
+            ..Self::default()
+        };
     }
 
     /// What follows cannot be foretold until the next pause or connection.
@@ -88,9 +95,8 @@ impl Route {
     pub(super) fn ended(&mut self, now: u64) {
         self.current = None;
         self.ended_at = Some(now);
-        let stable = Reconnect::default().stable_after;
-        let lived = self.accepted_at.take().map(|since| Duration::from_micros(now.saturating_sub(since)));
-        if lived.is_some_and(|lived| lived >= stable) {
+        let lived = self.accepted_at.take().map(|since| now.saturating_sub(since));
+        if lived.is_some_and(|lived| lived >= self.stable_after) {
             self.hops = Some(0);
         }
         let Some(reference) = self.redirect.take() else { return };

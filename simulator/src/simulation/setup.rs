@@ -7,6 +7,7 @@ use sterna_client::{
 };
 
 use super::authentication::Exchange;
+use super::choices::{Choices, Wishes};
 use super::random::Random;
 use super::servers::Cluster;
 use crate::broker::Options;
@@ -77,6 +78,7 @@ pub(super) struct ClientSetup {
     pub(super) will: bool,
     /// Its session outlives the process.
     pub(super) has_store: bool,
+    pub(super) choices: Choices,
     /// What each life of it subscribes to at once.
     pub(super) subscriptions: Vec<(&'static str, QoS)>,
 }
@@ -124,6 +126,7 @@ impl Setup {
             client.session_expiry = u32::MAX;
             client.ack = AckMode::OnNext;
             client.subscriptions = vec![("t/#", QoS::ExactlyOnce)];
+            client.choices.wishes = Wishes::default();
         }
         for client in clients.iter_mut().filter(|_| has_limits) {
             // A will that the server does not take ends every attempt.
@@ -136,6 +139,7 @@ impl Setup {
         let exchange = authenticates.then(|| Exchange::draw(extras));
         for client in clients.iter_mut().filter(|_| authenticates) {
             client.version = VersionPolicy::Only(ProtocolVersion::V5);
+            client.choices.bridge = false;
         }
         broker.authentication = exchange.as_ref().map(Exchange::model);
         Self {
@@ -198,6 +202,9 @@ fn draw_broker(random: &mut Random, old: bool, has_limits: bool) -> Options {
     if old {
         options.maximum_version = ProtocolVersion::V3_1_1;
     }
+    if random.percent(20) {
+        options.response_information = Some("info".into());
+    }
     if random.percent(10) {
         options.server_keep_alive = Some(random.pick(&[1, 5, 30]));
     }
@@ -242,6 +249,7 @@ impl ClientSetup {
         }
         setup.ack = random.pick(&[AckMode::OnNext, AckMode::OnNext, AckMode::Manual, AckMode::OnReceipt]);
         setup.unclaimed = random.pick(&[Unclaimed::Hold, Unclaimed::Drop]);
+        setup.choices = Choices::draw(random, version, setup.clean_start);
         let wanted = random.pick(&[0, 1, 1, 1, 2, 3]);
         for _ in 0..wanted {
             let subscription = (random.pick(&FILTERS), super::plan::qos(random));
@@ -287,6 +295,7 @@ impl ClientSetup {
             packet_events: random.percent(10),
             will: random.percent(10),
             has_store: random.percent(50),
+            choices: Choices::draw(random, VersionPolicy::Only(ProtocolVersion::V5), CleanStart::Never),
             subscriptions: Vec::new(),
         }
     }

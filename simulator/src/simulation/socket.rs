@@ -186,20 +186,21 @@ impl World {
 
     /// What the client has read may send it elsewhere.
     fn follow(&mut self, client: usize) {
-        let Some(answer) = self.wires[client].take_answer() else { return };
-        match answer {
-            // The application does not take every server for the right one.
-            Answer::Accepted if self.promises.proofs[client].missteps => self.routes[client].disturbed(),
-            Answer::Accepted => {
-                let at = self.now + self.processes[client].clock_offset;
-                self.routes[client].accepted(at);
-            }
-            Answer::SentOn { is_certain, permanent, reference } => {
-                self.fault(Fault::SentOn);
-                if !is_certain {
-                    self.routes[client].disturbed();
+        while let Some(answer) = self.wires[client].take_answer() {
+            match answer {
+                // The application does not take every server for the right one.
+                Answer::Accepted if self.promises.proofs[client].missteps => self.routes[client].disturbed(),
+                Answer::Accepted => {
+                    let at = self.now + self.processes[client].clock_offset;
+                    self.routes[client].accepted(at);
                 }
-                self.routes[client].sent_on(permanent, reference);
+                Answer::SentOn { is_certain, permanent, reference } => {
+                    self.fault(Fault::SentOn);
+                    if !is_certain {
+                        self.routes[client].disturbed();
+                    }
+                    self.routes[client].sent_on(permanent, reference);
+                }
             }
         }
     }

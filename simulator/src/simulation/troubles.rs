@@ -20,6 +20,7 @@ impl World {
         self.trace.note(self.now, "event", 0, || format!("{event:?}"));
         match *event {
             Event::Publish { client, .. }
+            | Event::Request { client, .. }
             | Event::Subscribe { client, .. }
             | Event::Unsubscribe { client, .. }
             | Event::EndStream { client, .. }
@@ -55,6 +56,7 @@ impl World {
             }
             Event::ClockJump { client, by } => {
                 self.processes[client].clock_offset += by;
+                self.promises.jumped(client);
                 self.fault(Fault::ClockJump);
                 self.jumped(client, 0);
             }
@@ -83,9 +85,10 @@ impl World {
         let mut around = self.surroundings(client);
         match *event {
             Event::Publish { .. } => application.publish(event, &mut around),
-            Event::Subscribe { filter, qos, mode, reading, acking, sent, drop_after, .. } => {
+            Event::Request { .. } => application.request(event, &mut around),
+            Event::Subscribe { filter, qos, mode, reading, acking, sent, drop_after, wishes, .. } => {
                 let habits = Habits { filter: Some(filter), mode, reading, acking };
-                application.subscribe(qos, habits, sent, drop_after, &mut around);
+                application.subscribe(qos, habits, wishes, sent, drop_after, &mut around);
             }
             Event::Unsubscribe { filter, drop_after, .. } => {
                 application.unsubscribe(filter, drop_after, &mut around);

@@ -140,7 +140,9 @@ impl World {
         let may_refuse = limits || misdeeds().any(|misdeed| misdeed == Misdeed::RefuseSubscribe);
         let count = setup.clients.len();
         let falls_back = |client: &ClientSetup| matches!(client.version, VersionPolicy::Automatic { .. });
-        let route = |client| Route::new(&setup.cluster, falls_back(client));
+        let route = |client: &ClientSetup| {
+            Route::new(&setup.cluster, falls_back(client), client.choices.stable_after)
+        };
         let routes = setup.clients.iter().map(route).collect();
         let mut world = Self {
             now: 0,
@@ -188,6 +190,9 @@ impl World {
         report.offered = self.promises.offered();
         report.delivered = self.promises.delivered;
         report.redelivered = self.promises.redelivered;
+        report.requests = self.promises.requests;
+        report.dropped = self.promises.dropped;
+        report.lost = self.promises.lost;
         report.steps = self.trace.steps;
         report.hash = self.trace.hash();
         let result = self.findings.first.map_or(Ok(report), Err);
@@ -405,4 +410,5 @@ pub(super) fn configure(config: &mut Config, setup: &ClientSetup) {
     config.packet_events = setup.packet_events;
     config.topic_alias = setup.topic_alias;
     config.queue_policy = setup.queue_policy;
+    setup.choices.configure(config);
 }

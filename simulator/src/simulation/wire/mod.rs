@@ -2,6 +2,7 @@
 //! by then. Nothing here is taken from the client's own memory.
 
 mod authentication;
+mod connect;
 mod received;
 mod sent;
 
@@ -105,6 +106,8 @@ struct Connection {
     last_read: u64,
     /// The client held reading back at some time.
     was_paused: bool,
+    /// Its application ends it.
+    is_ending: bool,
     /// The client held reading back, or waited to write, when it was last looked at.
     is_held: bool,
     keep_alive: u64,
@@ -136,6 +139,7 @@ struct Connection {
 #[derive(Debug)]
 pub(super) struct Wire {
     client: usize,
+    setup: ClientSetup,
     in_flight_limit: usize,
     exactly_once_limit: usize,
     connect_timeout: u64,
@@ -156,7 +160,7 @@ pub(super) struct Wire {
     forgot_answers: bool,
     /// The authentication method of every CONNECT.
     method: Option<&'static str>,
-    answer: Option<Answer>,
+    answers: VecDeque<Answer>,
 }
 
 /// Everything that a judgement touches besides the wire itself.
@@ -170,6 +174,7 @@ impl Wire {
     pub(super) fn new(client: usize, setup: &ClientSetup) -> Self {
         Self {
             client,
+            setup: setup.clone(),
             in_flight_limit: usize::from(setup.in_flight_limit),
             exactly_once_limit: usize::from(setup.exactly_once_limit),
             connect_timeout: setup.connect_timeout,
@@ -186,7 +191,7 @@ impl Wire {
             has_store: setup.has_store,
             forgot_answers: false,
             method: None,
-            answer: None,
+            answers: VecDeque::new(),
         }
     }
 
@@ -197,7 +202,7 @@ impl Wire {
 
     /// What the last bytes that were read say of where the client goes.
     pub(super) fn take_answer(&mut self) -> Option<Answer> {
-        self.answer.take()
+        self.answers.pop_front()
     }
 
     /// A new network connection.
@@ -214,6 +219,7 @@ impl Wire {
             last_written: now,
             last_read: now,
             was_paused: false,
+            is_ending: false,
             is_held: false,
             keep_alive: 0,
             receive_maximum: u16::MAX,
@@ -253,6 +259,9 @@ impl Wire {
     /// The application ends the connection: what is read from now on may not be looked at.
     pub(super) fn ends_itself(&mut self) {
         self.forgot_answers = true;
+        if let Some(connection) = &mut self.connection {
+            connection.is_ending = true;
+        }
     }
 
     /// The client closed: what its application had acknowledged out of its turn counts as received in its next life.

@@ -7,6 +7,7 @@ use sterna_core::packet::{
     Ack, ConnAck, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, ProtocolVersion, Publish, QoS, ReasonCode,
 };
 
+use super::super::promises::Loss;
 use super::{Answer, Bench, Incoming, Phase, Stage, Wire, is_error, number_of};
 
 /// What a server says to a client that broke the protocol.
@@ -33,7 +34,7 @@ pub(in super::super) fn retries(close: ServerClose) -> bool {
 impl Wire {
     pub(super) fn received(&mut self, packet: &Packet<'_>, bench: &mut Bench<'_>) {
         match packet {
-            Packet::ConnAck(connack) if !is_error(connack.reason) => self.received_connack(connack),
+            Packet::ConnAck(connack) if !is_error(connack.reason) => self.received_connack(connack, bench),
             Packet::Publish(publish) if publish.qos != QoS::AtMostOnce => self.received_publish(publish),
             Packet::PubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Published),
             Packet::PubRec(ack) => self.received_pubrec(ack, bench),
@@ -82,14 +83,14 @@ impl Wire {
         let permanent = reason == ReasonCode::SERVER_MOVED;
         if permanent || reason == ReasonCode::USE_ANOTHER_SERVER {
             let is_certain = !connection.was_paused && connection.phase != Phase::Over;
-            self.answer = Some(Answer::SentOn { is_certain, permanent, reference: reference.to_owned() });
+            self.answers.push_back(Answer::SentOn { is_certain, permanent, reference: reference.to_owned() });
         }
     }
 
-    fn received_connack(&mut self, connack: &ConnAck<'_>) {
+    fn received_connack(&mut self, connack: &ConnAck<'_>, bench: &mut Bench<'_>) {
         let Some(connection) = &mut self.connection else { return };
         let properties = connack.properties;
-        self.answer = Some(Answer::Accepted);
+        self.answers.push_back(Answer::Accepted);
         connection.phase = Phase::Open;
         connection.receive_maximum = properties.receive_maximum().unwrap_or(u16::MAX);
         connection.packet_limit = properties.maximum_packet_size().unwrap_or(PROTOCOL_MAXIMUM_PACKET_SIZE);
@@ -105,8 +106,20 @@ impl Wire {
             if is_silent { !connection.clean_start && self.has_session } else { connack.session_present };
         self.has_session = !connection.clean_start;
         if !connection.resumed {
+            let looks = !connection.is_ending;
             // A store forgets them later than the client does.
             let sending = std::mem::take(&mut self.sending);
+            for sending in sending.values().filter(|_| looks) {
+                let loss = match sending.stage {
+                    Stage::Published => Loss::InDoubt,
+                    Stage::Released { .. } if self.forgot_answers => Loss::Either,
+                    Stage::Released { .. } => Loss::Received,
+                    Stage::Controlled => continue,
+                };
+                if let Some(number) = sending.number {
+                    bench.promises.session_lost(number, loss);
+                }
+            }
             self.completed.retain(|_, _| self.has_store);
             self.completed.extend(sending.into_iter().filter(|_| self.has_store));
             self.incoming.clear();
