@@ -7,7 +7,9 @@ use rustls::{AlertDescription, CertificateError, Error};
 #[non_exhaustive]
 pub enum TlsConfigError {
     /// Neither the build nor the options have a cryptography provider.
-    #[error("no cryptography: build with feature `tls-ring` or `tls-aws-lc-rs`, or set `TlsOptions::provider`")]
+    #[error(
+        "no cryptography: build with feature `tls-ring` or `tls-aws-lc-rs`, or set `TlsOptions::provider`"
+    )]
     NoProvider,
     /// There is no certificate to trust: none was given, and the platform has none.
     #[error("no certificate authority to trust: {0}")]
@@ -68,7 +70,9 @@ pub enum TlsError {
     #[error("the server's certificate is not valid yet: is this machine's clock right?")]
     NotValidYet,
     /// The server's certificate is self-signed, or of a certificate authority that is not trusted.
-    #[error("the server's certificate is self-signed, or issued by a certificate authority that is not trusted")]
+    #[error(
+        "the server's certificate is self-signed, or issued by a certificate authority that is not trusted"
+    )]
     UnknownIssuer,
     /// The server's certificate is for other names.
     #[error("the server's certificate is not for `{expected}`, but for {presented}")]

@@ -1,6 +1,6 @@
 //! One TLS connection over memory.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Write};
 
 use bytes::{Buf, BytesMut};
 use rustls::ClientConnection;
@@ -10,11 +10,12 @@ use crate::TransportError;
 use crate::pipe::{BUFFERED, write_some};
 
 /// One TLS connection over memory.
-#[derive(Debug)]
 pub(crate) struct TlsLayer {
     connection: ClientConnection,
     /// The server has closed its side.
     is_closed: bool,
+    /// It has failed: nothing but its alert is sent any more.
+    is_failed: bool,
 }
 
 impl TlsLayer {
@@ -22,11 +23,16 @@ impl TlsLayer {
         let mut connection = ClientConnection::new(options.client_config()?, options.name_for(host)?)
             .map_err(|error| TlsError::new(error, true))?;
         connection.set_buffer_limit(Some(BUFFERED));
-        Ok(Self { connection, is_closed: false })
+        Ok(Self { connection, is_closed: false, is_failed: false })
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
         self.connection.is_handshaking()
+    }
+
+    /// Whether bytes can be encrypted.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_failed && !self.connection.is_handshaking()
     }
 
     pub(crate) fn wants_write(&self) -> bool {
@@ -43,10 +49,11 @@ impl TlsLayer {
         while !wire.is_empty() && !self.is_closed {
             let read = self.connection.read_tls(&mut wire.reader());
             let processed = self.connection.process_new_packets();
+            self.is_failed = processed.is_err();
             self.drain(&mut sink)?;
             let is_answered = self.connection.protocol_version().is_some();
             let state = processed.map_err(|error| TlsError::new(error, is_answered))?;
-            // It reads nothing only when it cannot take more, and all that it could hand over is handed over.
+            // It reads nothing only when it has no room, and all that it could hand over is handed over.
             if read.unwrap_or(0) == 0 && !state.peer_has_closed() {
                 return Err(TlsError::Rustls(rustls::Error::PeerSentOversizedRecord).into());
             }
@@ -92,7 +99,7 @@ impl TlsLayer {
         Ok(true)
     }
 
-    pub(crate) fn handle_eof(&mut self) -> Result<(), TlsError> {
+    pub(crate) fn handle_eof(&self) -> Result<(), TlsError> {
         if self.is_closed {
             Ok(())
         } else if self.connection.is_handshaking() {

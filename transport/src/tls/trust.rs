@@ -42,7 +42,8 @@ pub(super) fn roots(own: &[Certificates], platform: bool) -> Result<RootCertStor
     }
     for certificates in own {
         for certificate in certificates.read(ITEM)? {
-            let unusable = |error: Error| TlsConfigError::Certificate { item: ITEM, detail: error.to_string().into() };
+            let unusable =
+                |error: Error| TlsConfigError::Certificate { item: ITEM, detail: error.to_string().into() };
             store.add(certificate).map_err(unusable)?;
         }
     }

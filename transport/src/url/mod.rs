@@ -9,6 +9,8 @@ use std::fmt;
 use std::str::FromStr;
 
 pub use error::UrlError;
+#[cfg(feature = "proxy")]
+pub(crate) use parse::{parse_credentials, parse_server};
 
 /// What carries MQTT's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -218,7 +220,9 @@ impl fmt::Display for Endpoint {
             Transport::WebSocket | Transport::WebSocketTls => {
                 write!(f, "{}://{}{path}", self.transport.scheme(), self.authority())
             }
-            Transport::Tcp | Transport::Tls => write!(f, "{}://{}", self.transport.scheme(), self.authority()),
+            Transport::Tcp | Transport::Tls => {
+                write!(f, "{}://{}", self.transport.scheme(), self.authority())
+            }
         }
     }
 }

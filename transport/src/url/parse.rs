@@ -5,8 +5,17 @@ use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_enco
 use super::{Credentials, Endpoint, Transport, UrlError};
 
 /// What cannot stand in an HTTP request's path as it is. `%` can: the path is percent-encoded already.
-const UNLAWFUL_IN_REQUEST: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+const UNLAWFUL_IN_REQUEST: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// An endpoint, and whether its URL had a path.
 pub(super) struct Parsed {
@@ -54,7 +63,7 @@ fn decode(text: &str, part: &'static str) -> Result<Box<str>, UrlError> {
     Ok(text.into_owned().into())
 }
 
-fn parse_credentials(text: &str) -> Result<Credentials, UrlError> {
+pub(crate) fn parse_credentials(text: &str) -> Result<Credentials, UrlError> {
     let (user_name, password) = match text.split_once(':') {
         Some((user_name, password)) => (user_name, Some(percent_decode_str(password).collect())),
         None => (text, None),

@@ -68,8 +68,7 @@ fn a_reference_names_a_place_and_nothing_else() {
     assert_eq!(place("::1"), "mqtt://[::1]:1883");
     assert_eq!(place("tcp://there:7/"), "mqtt://there:7");
     assert_eq!(place("mqtt://bob:other@there?clientId=d"), "mqtt://there:1883");
-    for reference in ["mqtts://there", "ws://there", "http://there", "there:0", "a/b", "::1:x", "a b", ""]
-    {
+    for reference in ["mqtts://there", "ws://there", "http://there", "there:0", "a/b", "::1:x", "a b", ""] {
         let refused = endpoint.redirected(reference);
         assert!(refused.is_err() || reference.is_empty(), "{reference}: {refused:?}");
     }

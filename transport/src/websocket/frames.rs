@@ -24,7 +24,7 @@ pub(super) enum Piece<'a> {
 }
 
 /// Takes a server's frames apart. It holds a header or a control frame at most.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct FrameReader {
     /// What has come of a header or of a control frame's payload.
     partial: [u8; CONTROL_LIMIT],
@@ -49,8 +49,15 @@ enum FrameKind {
 }
 
 impl FrameReader {
+    pub(super) fn new() -> Self {
+        Self { partial: [0; CONTROL_LIMIT], partial_length: 0, frame: None, is_fragmented: false }
+    }
+
     /// The next piece in `input`, which is advanced. `None`: it has nothing more.
-    pub(super) fn next<'a>(&'a mut self, input: &mut &'a [u8]) -> Result<Option<Piece<'a>>, WebSocketError> {
+    pub(super) fn next<'r, 'i: 'r>(
+        &'r mut self,
+        input: &mut &'i [u8],
+    ) -> Result<Option<Piece<'r>>, WebSocketError> {
         loop {
             if self.frame.is_none() && !self.read_header(input)? {
                 return Ok(None);
@@ -76,7 +83,8 @@ impl FrameReader {
                     let left = frame.left as usize;
                     let taken = self.gather(input, left);
                     if taken < left {
-                        self.frame = Some(Frame { kind: FrameKind::Control(control), left: (left - taken) as u64 });
+                        self.frame =
+                            Some(Frame { kind: FrameKind::Control(control), left: (left - taken) as u64 });
                         return Ok(None);
                     }
                     self.frame = None;
@@ -108,7 +116,8 @@ impl FrameReader {
         let mut offered = *input;
         self.gather(&mut offered, HEADER_LIMIT - before);
         let mut cursor = Cursor::new(&self.partial[..self.partial_length]);
-        let parsed = FrameHeader::parse(&mut cursor).map_err(|_| WebSocketError::Violation("unknown opcode"))?;
+        let parsed =
+            FrameHeader::parse(&mut cursor).map_err(|_| WebSocketError::Violation("unknown opcode"))?;
         let Some((header, length)) = parsed else {
             *input = offered;
             return Ok(false);

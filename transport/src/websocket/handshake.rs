@@ -6,18 +6,17 @@ use tungstenite::client::IntoClientRequest;
 use tungstenite::error::{Error, ProtocolError};
 use tungstenite::handshake::client::{ClientHandshake, Request, generate_key};
 use tungstenite::handshake::{HandshakeError, MidHandshake};
+use tungstenite::http::Response;
 use tungstenite::http::header::{
     CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
-use tungstenite::http::Response;
 
 use super::{WebSocketError, WebSocketOptions};
 use crate::http_head::HttpHead;
 use crate::{Endpoint, Subprotocol};
 
 /// A hand-shake whose request is written and whose answer has not come.
-#[derive(Debug)]
 pub(super) struct Handshake {
     machine: MidHandshake<ClientHandshake<Memory>>,
     head: HttpHead,
@@ -104,7 +103,11 @@ fn request(
         format!("ws://localhost{target}").into_client_request().map_err(|error| unlawful(&error))?;
     let is_default = endpoint.port == endpoint.transport.default_port();
     let authority = endpoint.authority();
-    let host = if is_default { authority.rsplit_once(':').map_or(&*authority, |(host, _)| host) } else { &authority };
+    let host = if is_default {
+        authority.rsplit_once(':').map_or(&*authority, |(host, _)| host)
+    } else {
+        &authority
+    };
     let value = |text: &str| HeaderValue::from_str(text).map_err(|error| unlawful(&error));
     let fixed: [(HeaderName, HeaderValue); 6] = [
         (HOST, value(host)?),
@@ -125,10 +128,9 @@ fn request(
 fn refusal(error: Error, offered: &str) -> WebSocketError {
     match error {
         Error::Http(response) => refused(&response),
-        Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(error)) => WebSocketError::Subprotocol {
-            offered: offered.into(),
-            answered: error.to_string().into(),
-        },
+        Error::Protocol(ProtocolError::SecWebSocketSubProtocolError(error)) => {
+            WebSocketError::Subprotocol { offered: offered.into(), answered: error.to_string().into() }
+        }
         error => WebSocketError::Handshake(error.to_string().into()),
     }
 }
