@@ -45,24 +45,20 @@ impl Pipe {
         options.check(endpoint)?;
         let pipe = Self {
             #[cfg(feature = "proxy")]
-            proxy: match options.proxies.select(endpoint) {
-                Some(proxy) => Some(Box::new(crate::proxy::ProxyHandshake::start(proxy, endpoint, address)?)),
-                None => None,
-            },
+            proxy: options
+                .proxies
+                .select(endpoint)
+                .map(|proxy| crate::proxy::ProxyHandshake::start(proxy, endpoint, address).map(Box::new))
+                .transpose()?,
             #[cfg(feature = "tls")]
-            tls: match endpoint.transport.is_encrypted() {
-                true => Some(Box::new(crate::tls::TlsLayer::new(&options.tls, &endpoint.host)?)),
-                false => None,
-            },
+            tls: (endpoint.transport.is_encrypted())
+                .then(|| crate::tls::TlsLayer::new(&options.tls, &endpoint.host).map(Box::new))
+                .transpose()?,
             #[cfg(feature = "websocket")]
-            websocket: match endpoint.transport.is_websocket() {
-                true => {
-                    let layer =
-                        crate::websocket::WebSocketLayer::new(endpoint, &options.websocket, subprotocol)?;
-                    Some(Box::new(layer))
-                }
-                false => None,
-            },
+            websocket: (endpoint.transport.is_websocket())
+                .then(|| crate::websocket::WebSocketLayer::new(endpoint, &options.websocket, subprotocol))
+                .transpose()?
+                .map(Box::new),
         };
         Ok(if pipe.has_layers() { Some(pipe) } else { None })
     }
