@@ -103,7 +103,7 @@ impl Pipe {
         }
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
-            return tls.receive(wire, |decrypted| {
+            let received = tls.receive(wire, |decrypted| {
                 #[cfg(feature = "websocket")]
                 if let Some(websocket) = &mut self.websocket {
                     return Ok(websocket.receive(decrypted, plain)?);
@@ -111,6 +111,11 @@ impl Pipe {
                 plain.extend_from_slice(decrypted);
                 Ok(())
             });
+            #[cfg(feature = "websocket")]
+            if let (Err(TransportError::Closed), Some(websocket)) = (&received, &self.websocket) {
+                websocket.handle_eof()?;
+            }
+            return received;
         }
         #[cfg(feature = "websocket")]
         if let Some(websocket) = &mut self.websocket {
@@ -202,13 +207,17 @@ impl Pipe {
             return Err(crate::ProxyError::Cut.into());
         }
         #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
-            tls.handle_eof()?;
-        }
+        let has_tls_ended = self.tls.as_ref().map_or(Ok(()), |tls| tls.handle_eof());
         #[cfg(feature = "websocket")]
         if let Some(websocket) = &self.websocket {
+            #[cfg(feature = "tls")]
+            if !websocket.is_handshaking() || self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
+                has_tls_ended.clone()?;
+            }
             websocket.handle_eof()?;
         }
+        #[cfg(feature = "tls")]
+        has_tls_ended?;
         Ok(())
     }
 

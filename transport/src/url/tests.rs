@@ -126,8 +126,8 @@ fn a_redirection_stays_on_its_transport() {
         Ok::<_, UrlError>((other.transport, other.host.to_string(), other.port, other.path.to_string()))
     };
     let tls = "mqtts://ann:pw@here:1";
-    assert_eq!(place(tls, "there"), Ok((Transport::Tls, "there".into(), 8883, "".into())));
-    assert_eq!(place(tls, "ssl://there:7"), Ok((Transport::Tls, "there".into(), 7, "".into())));
+    assert_eq!(place(tls, "there"), Ok((Transport::Tls, "there".into(), 8883, String::new())));
+    assert_eq!(place(tls, "ssl://there:7"), Ok((Transport::Tls, "there".into(), 7, String::new())));
     assert_eq!(place(tls, "mqtt://there"), Err(UrlError::OtherTransport("mqtt".into())));
     assert_eq!(place(tls, "wss://there"), Err(UrlError::OtherTransport("wss".into())));
 

@@ -211,6 +211,47 @@ fn all_layers_are_closed_from_the_uppermost() {
 
 // R: RUN-05
 #[test]
+fn a_cut_is_said_of_the_layer_that_it_hits() {
+    let world = World::new();
+    let layers = Layers { proxy: true, tls: true, websocket: true };
+    let mut pipe = world.pipe(layers);
+    let mut said = Vec::new();
+    let mut say = |pipe: &mut Pipe| said.push(pipe.handle_eof().unwrap_err().to_string());
+    say(&mut pipe);
+    sent(&mut pipe, b"");
+    give(&mut pipe, b"HTTP/1.1 200 OK\r\n\r\n", &mut BytesMut::new()).unwrap();
+    say(&mut pipe);
+    // TLS is made, and the request for a WebSocket gets no answer.
+    let mut pair = Pair {
+        pipe,
+        server: world.server(Layers { websocket: false, ..layers }),
+        split: Split::Whole,
+        plain: BytesMut::new(),
+    };
+    pair.exchange(&mut &[][..]).unwrap();
+    assert!(pair.pipe.is_handshaking() && pair.server.plain.starts_with(b"GET /mqtt"));
+    say(&mut pair.pipe);
+    pair.server.close();
+    let closed = pair.exchange(&mut &[][..]).unwrap_err().to_string();
+    let mut pair = world.pair(layers, Split::Whole);
+    say(&mut pair.pipe);
+    assert_eq!(
+        said,
+        [
+            "the proxy closed the connection",
+            "the connection was cut off during the TLS hand-shake",
+            "the connection was cut off during the WebSocket hand-shake",
+            "the connection was cut off without TLS's close_notify",
+        ]
+    );
+    assert_eq!(closed, said[2], "an orderly end is none here");
+    pair.server.close();
+    let closed = pair.exchange(&mut &[][..]).unwrap_err().to_string();
+    assert_eq!(closed, "the connection was cut off without a WebSocket close frame");
+}
+
+// R: RUN-05
+#[test]
 fn a_failure_above_tls_is_answered_through_tls() {
     let world = World::new();
     let mut pair = world.pair(Layers { proxy: false, tls: true, websocket: true }, Split::Whole);

@@ -98,7 +98,7 @@ fn http_refusals_say_why() {
     assert!(matches!(refused(b"HTTP/1.1 101 Switching\r\n\r\n"), ProxyError::Refused { status: 101, .. }));
     assert!(matches!(refused(b"\x05\x00\r\n\r\n"), ProxyError::Answer(_)));
     assert!(matches!(refused(b"HTTP/1.1 OK\r\n\r\n"), ProxyError::Answer(_)));
-    assert!(matches!(refused(&[b'x'; 20_000]), ProxyError::Answer(_)));
+    assert!(matches!(refused(&vec![b'x'; 20_000]), ProxyError::Answer(_)));
 }
 
 // R: CON-15

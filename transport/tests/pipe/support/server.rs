@@ -115,6 +115,7 @@ impl Server {
 
     fn accept(&mut self, memory: Memory) {
         let mut seen = None;
+        #[expect(clippy::result_large_err, reason = "tungstenite wants it so")]
         let callback = |request: &Request, mut response: Response| {
             let protocol = request.headers().get("sec-websocket-protocol").unwrap().to_str().unwrap();
             let first = protocol.split(", ").next().unwrap();
