@@ -1,6 +1,7 @@
 //! A server in memory: TLS by rustls, WebSocket by tungstenite.
 
 use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,7 +38,7 @@ enum Socket {
 }
 
 #[derive(Clone, Default)]
-struct Memory(Rc<RefCell<(Vec<u8>, Vec<u8>)>>);
+struct Memory(Rc<RefCell<(VecDeque<u8>, Vec<u8>)>>);
 
 impl Read for Memory {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
@@ -45,10 +46,7 @@ impl Read for Memory {
         if input.is_empty() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let length = input.len().min(buffer.len());
-        buffer[..length].copy_from_slice(&input[..length]);
-        input.drain(..length);
-        Ok(length)
+        input.read(buffer)
     }
 }
 
@@ -101,12 +99,12 @@ impl Server {
                 request.extend_from_slice(bytes);
                 if request.ends_with(b"\r\n\r\n") {
                     let memory = Memory::default();
-                    memory.0.borrow_mut().0.append(request);
+                    memory.0.borrow_mut().0.extend(request.drain(..));
                     self.accept(memory);
                 }
             }
             Some(Socket::Open(websocket)) => {
-                websocket.get_ref().0.borrow_mut().0.extend_from_slice(bytes);
+                websocket.get_ref().0.borrow_mut().0.extend(bytes);
                 self.read();
             }
         }
