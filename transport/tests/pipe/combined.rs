@@ -72,6 +72,14 @@ impl World {
     }
 }
 
+#[test]
+fn what_a_driver_holds_goes_between_threads() {
+    fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Pipe>();
+    is_send_and_sync::<TransportOptions>();
+    is_send_and_sync::<TransportError>();
+}
+
 // R: CON-15, RUN-05
 #[test]
 fn bytes_go_both_ways_through_all_layers() {

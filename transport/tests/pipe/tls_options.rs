@@ -76,6 +76,20 @@ fn an_encrypted_key_needs_its_passphrase() {
 
 // R: RUN-05
 #[test]
+fn an_unknown_encryption_is_named() {
+    let certified = Authority::new("test").certify(&["client"]);
+    let (_, mut der) = encrypted(&certified, "open sesame");
+    // The last byte of the name of AES-256-CBC.
+    let name = b"\x60\x86\x48\x01\x65\x03\x04\x01\x2a";
+    let at = der.windows(name.len()).position(|window| window == name).unwrap();
+    der[at + name.len() - 1] = 0x7F;
+    let options = TlsOptions::new().client_certificate_der([&certified.certificate], &der);
+    let refused = refused(&options.key_passphrase("open sesame"));
+    assert!(matches!(refused, TlsConfigError::KeyEncryption(_)), "{refused:?}");
+}
+
+// R: RUN-05
+#[test]
 fn a_finished_configuration_takes_no_options() {
     let config = TlsOptions::new().client_config().unwrap();
     let conflict = TlsOptions::from_config(config).dangerous_no_verification();
