@@ -38,6 +38,12 @@ pub trait Runtime {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()
     }
 
+    /// Whether the runtime makes the streams to servers itself, whatever they are: then it is asked for
+    /// [`Target::Stream`](crate::Target::Stream) in the place of names, addresses and sockets. Default: no.
+    fn makes_streams(&self) -> bool {
+        false
+    }
+
     /// Has `engine` driven until it is finished, without waiting for that.
     ///
     /// # Errors
@@ -491,7 +497,6 @@ impl<R: Runtime> ClientBuilder<R> {
         // More than anybody has; the rest would never have its turn.
         self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
         self.config.validate()?;
-        let connect_timeout = self.config.connect_timeout;
         let session = self.store.as_deref_mut().map(load).transpose()?;
         let session = session.map(|session| match self.runtime.wall_clock() {
             Some(since_epoch) => session.wall_clock(since_epoch),
@@ -500,8 +505,9 @@ impl<R: Runtime> ClientBuilder<R> {
         let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
         let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests)?);
         let handle = Handle::new(shared.clone());
+        let makes_streams = self.runtime.makes_streams();
         let engine =
-            Engine::new(shared, endpoints, self.socket, connect_timeout, self.authenticator, self.store);
+            Engine::new(shared, endpoints, self.socket, makes_streams, self.authenticator, self.store);
         self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
         Ok(Client::new(handle, self.ack))
     }

@@ -38,6 +38,7 @@ mod unsubscribe;
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
+pub use dialler::{DialId, Target};
 pub use engine::{Commit, Committed, Engine, Step};
 pub use error::{
     AckError, ConnectError, DisconnectError, PublishError, RequestError, RespondError, SubscribeError, Unsent,
