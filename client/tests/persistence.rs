@@ -7,8 +7,8 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sterna_client::{
-    Batch, Cause, Client, ClientBuilder, ClientId, ConnectError, Key, MemoryStore, OperationError,
-    ProtocolVersion, PublishError, QoS, SessionError, State, Store, StoreError,
+    Batch, Cause, Client, ClientBuilder, ClientId, ConnectError, DisconnectError, Key, MemoryStore,
+    OperationError, ProtocolVersion, PublishError, QoS, SessionError, State, Store, StoreError,
 };
 use sterna_core::packet::PacketType;
 use sterna_simulator::broker::{Fault, OnReceive, Options};
@@ -238,6 +238,58 @@ fn disconnecting_waits_for_the_store_and_keeps_what_is_not_acknowledged() {
         world.finish(message.delivery).unwrap();
     }
     assert!(received(&world).ends_with(&["1".to_owned(), "2".to_owned()]));
+}
+
+// R: REC-10, REC-08, STO-01
+#[test]
+fn disconnecting_does_not_wait_for_ever_for_a_commit_that_hangs() {
+    let store = Watched::default();
+    let (mut world, client) = World::connected(V5, Options::default(), with(&store));
+    world.broker.add_fault(Fault::receiving(PacketType::Publish, OnReceive::Discard));
+    let mut kept = client.publish("a", "1").qos(QoS::AtLeastOnce).send().unwrap();
+    world.finish(kept.stored()).unwrap();
+    world.slow_store = true;
+    let unknown = client.publish("a", "2").qos(QoS::AtLeastOnce).send().unwrap();
+    let mut disconnect = Box::pin(client.disconnect().at_once());
+    assert!(poll(&mut disconnect).is_pending());
+    world.pass(Duration::from_secs(9));
+    assert!(poll(&mut disconnect).is_pending());
+    world.pass(Duration::from_secs(2));
+    let ended = poll(&mut disconnect);
+    assert!(matches!(ended, Poll::Ready(Err(DisconnectError::Ended(Cause::Store(_))))), "{ended:?}");
+    assert_eq!(client.state(), State::Closed);
+    assert_eq!(world.finish(kept).unwrap_err(), PublishError::Failed(OperationError::Kept));
+    let error = world.finish(unknown).unwrap_err();
+    assert!(matches!(error, PublishError::Failed(OperationError::Store(_))), "{error}");
+    world.finish(client.connect()).unwrap_err();
+    // The disk has found its way back: the store lets go of its file.
+    assert!(world.store() && world.store());
+    assert_eq!((store.asked().closes, world.store()), (1, false));
+    world.slow_store = false;
+    world.broker.clear_faults();
+    let (_world, client) = restart(world, client, &store);
+    assert_eq!(client.pending().len(), 2, "it had the second one after all");
+}
+
+// R: REC-10, STO-01
+#[test]
+fn disconnecting_does_not_wait_for_ever_for_a_store_that_does_not_let_go() {
+    let store = Watched::default();
+    let (mut world, client) = World::connected(V5, Options::default(), with(&store));
+    world.slow_store = true;
+    let mut disconnect = Box::pin(client.disconnect());
+    assert!(poll(&mut disconnect).is_pending());
+    world.pass(Duration::from_secs(9));
+    assert!(poll(&mut disconnect).is_pending());
+    world.pass(Duration::from_secs(2));
+    let ended = poll(&mut disconnect);
+    assert!(matches!(ended, Poll::Ready(Err(DisconnectError::Ended(Cause::Store(_))))), "{ended:?}");
+    assert!(world.store());
+    world.slow_store = false;
+    world.finish(client.connect()).unwrap();
+    world.finish(client.publish("a", "x").qos(QoS::AtLeastOnce)).unwrap();
+    world.finish(client.disconnect()).unwrap();
+    assert_eq!(store.asked().closes, 2);
 }
 
 #[test]

@@ -69,6 +69,7 @@ impl Connection {
         let (server, redirect) = self.servers.target();
         self.act(Action::Connect { attempt, server, redirect });
         self.report(Event::Connecting { attempt });
+        self.report_dropped();
     }
 
     pub(super) fn start_again(&mut self) {

@@ -66,6 +66,7 @@ impl Connection {
         self.writing_since = None;
         self.ping = None;
         self.paused = false;
+        self.held_back = None;
         self.left_over = 0;
         self.aliases.clear();
         if self.has_bug(Bug::ReceivedForgottenOnReconnect) {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sterna_client::{
     AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, PropertiesBuf, Property,
-    Publishing, QoS, State, SubscribeError, Subscribing, Unclaimed, Unsubscribing,
+    Publishing, QoS, State, SubscribeError, Subscribing, Unsubscribing,
 };
 
 use super::findings::Findings;
@@ -382,16 +382,14 @@ impl Application {
         any
     }
 
-    /// The application loses its patience with subscribes: the messages in a stream that it does not have yet may fill
-    /// what is read, with the answer behind them. Whether there was one.
-    pub(super) fn give_up_subscribing(&mut self, around: &mut Surroundings<'_>) -> bool {
-        let is_subscribe = |task: &Task| matches!(task.operation, Operation::Subscribe(..));
-        let mut any = false;
-        while let Some(index) = self.tasks.iter().position(is_subscribe) {
-            self.give_up(index, around);
-            any = true;
-        }
-        any
+    /// The oldest operation that the client must have ended by now, if all that it waited for was read after `since`,
+    /// and it may wait no longer than `patience`.
+    pub(super) fn hangs(&self, now: u64, since: u64, patience: u64) -> Option<&'static str> {
+        let is_late = |task: &&Task| {
+            matches!(task.operation, Operation::Subscribe(..) | Operation::Unsubscribe(_))
+                && task.since.max(since) + patience < now
+        };
+        self.tasks.iter().find(is_late).map(|task| task.operation.name())
     }
 
     /// Drops a future before it is ready.
@@ -507,15 +505,11 @@ impl Application {
 
 fn check_subscribe_error(error: &SubscribeError, has_closed: bool, around: &mut Surroundings<'_>) {
     use sterna_client::OperationError;
-    if matches!(error, SubscribeError::Failed(OperationError::Stalled))
-        && around.setup.unclaimed == Unclaimed::Drop
-    {
-        // What came for it is nobody's then, and acknowledged.
-        around.promises.loosen(around.client);
-    }
+    let is_stalled = matches!(error, SubscribeError::Failed(OperationError::Stalled));
     let is_explained = has_closed
         || around.may_refuse
-        || matches!(error, SubscribeError::Failed(OperationError::Closed | OperationError::Stalled))
+        || is_stalled && around.promises.was_paused(around.client)
+        || matches!(error, SubscribeError::Failed(OperationError::Closed))
         || matches!(error, SubscribeError::Rejected(_));
     around.findings.require(is_explained, "a subscribe failed without reason", || {
         format!("c{}: {error}", around.client)

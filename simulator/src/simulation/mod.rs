@@ -20,6 +20,7 @@ mod application;
 mod describe;
 mod disk;
 mod findings;
+mod flood;
 mod network;
 mod plan;
 mod process;

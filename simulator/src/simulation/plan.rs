@@ -206,6 +206,8 @@ pub(super) struct Plan {
     pub(super) events: Vec<(u64, Event)>,
 }
 
+/// The part of a run that draws floods.
+const FLOOD: u64 = 0xF100D;
 const MILLISECOND: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -232,7 +234,9 @@ impl Plan {
             }
             events.push((at, draw_event(&mut random, &setup, troubles)));
         }
-        Self { seed, setup, events }
+        let mut plan = Self { seed, setup, events };
+        super::flood::add(&mut plan, &mut Random::of(seed, FLOOD));
+        plan
     }
 }
 

@@ -84,6 +84,7 @@ impl World {
         process.link = None;
         (process.reads, process.writes, process.is_lingering) = (false, false, false);
         process.blocked_since = None;
+        process.held_since = None;
         process.application = Some(Application::new(client_handle, process.life));
         let life = process.life;
         self.trace.note(self.now, "begins life", client as u64, || life.to_string());
@@ -357,12 +358,31 @@ impl World {
         self.processes[client].application = Some(application);
     }
 
+    /// Operations do not wait for ever behind messages that nobody reads. `held`: how many packets were read when reading
+    /// was held back for want of room.
+    fn check_held(&mut self, client: usize, held: Option<u64>) {
+        let now = self.now;
+        let ack_timeout = self.setup.clients[client].ack_timeout;
+        let longest = if ack_timeout == 0 { 60_000_000 } else { ack_timeout };
+        let process = &mut self.processes[client];
+        let since = process.held_since.filter(|(_, packets)| Some(*packets) == held).map(|(since, _)| since);
+        process.held_since = held.map(|packets| (since.unwrap_or(now), packets));
+        let Some((since, _)) = process.held_since else { return };
+        // It may wait for room in the queue first, and each time begins when the client looks.
+        let hangs = process.application.as_ref().and_then(|it| it.hangs(now, since, 4 * longest + 5_000_000));
+        if let Some(operation) = hangs {
+            let detail = format!("c{client}: {operation}, {}", self.situation(client));
+            self.findings.violated("an operation hangs behind unread messages", detail);
+        }
+    }
+
     /// The invariants of one client, between two steps.
     pub(super) fn check_client(&mut self, client: usize) {
         let now = self.now;
         let process = &self.processes[client];
         let (Some(engine), Some(application)) = (&process.engine, &process.application) else { return };
         if process.is_frozen_until > now {
+            self.processes[client].held_since = None;
             return;
         }
         let is_up = matches!(process.io, Io::Up) && !process.is_lingering;
@@ -392,9 +412,12 @@ impl World {
             "a stuck write is not noticed",
             || format!("c{client}: {late} us"),
         );
+        let packets = statistics.connection.packets_received;
+        let is_held = paused && unsent == 0;
         if paused {
             self.promises.paused(client);
         }
+        self.check_held(client, is_held.then_some(packets));
         if is_up {
             let (wire, mut bench) = self.wire(client);
             wire.check_time(paused, blocked.is_some(), &mut bench);

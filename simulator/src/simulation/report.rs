@@ -22,11 +22,10 @@ pub(super) enum Fault {
     BrokerMisbehaves,
     Disconnect,
     HandlesDropped,
-    GivesUpSubscribing,
 }
 
 /// The kinds of trouble, in the order of [`Report::faults`].
-pub const FAULTS: [&str; 18] = [
+pub const FAULTS: [&str; 17] = [
     "client crashed between two steps",
     "connection reset",
     "connection half-open",
@@ -44,7 +43,6 @@ pub const FAULTS: [&str; 18] = [
     "broker misbehaved at a packet",
     "client disconnected by its application",
     "all handles dropped",
-    "application gave up a subscribe that its unread messages held up",
 ];
 
 /// What one run did, or many.

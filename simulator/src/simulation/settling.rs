@@ -4,13 +4,10 @@ use sterna_client::{QoS, State};
 
 use super::network::Link;
 use super::plan::{Death, Event, How, Patience};
-use super::report::Fault;
-use super::world::{Io, World};
+use super::world::World;
 
 /// How long it may take until all is well again: the longest pauses and time-outs in a row.
 const PATIENCE: u64 = 1_800_000_000;
-/// How long an application waits for a stream while it reads nothing else.
-const SUBSCRIBE_PATIENCE: u64 = 200_000_000;
 /// More steps than this while nothing resolves is a livelock.
 const STEPS: u32 = 200_000;
 
@@ -70,38 +67,19 @@ impl World {
     /// Lets time pass until nothing is waited for any more.
     fn rest(&mut self, check: &'static str) {
         let end = self.now + PATIENCE;
-        let mut patience = self.now + SUBSCRIBE_PATIENCE;
         for steps in 0.. {
-            if self.now > patience {
-                patience = self.now + SUBSCRIBE_PATIENCE;
-                self.give_up_subscribing();
-            }
             self.work();
             if self.findings.first.is_some() {
                 return;
             }
             let restless = (0..self.processes.len()).find(|client| !self.is_at_rest(*client));
             let Some(client) = restless else { return };
-            let goes_on = self.now < end && steps < STEPS;
-            if goes_on {
-                let next = self.next().filter(|at| *at <= patience);
-                self.set_now(next.unwrap_or(patience + 1));
-            }
-            if !goes_on {
+            let next = self.next().filter(|_| self.now < end && steps < STEPS);
+            let Some(next) = next else {
                 let detail = self.situation(client);
                 return self.findings.violated(check, detail);
-            }
-        }
-    }
-
-    fn give_up_subscribing(&mut self) {
-        for client in 0..self.processes.len() {
-            let is_paused = matches!(self.processes[client].io, Io::Up) && !self.processes[client].reads;
-            let Some(mut application) = self.processes[client].application.take() else { continue };
-            if is_paused && application.give_up_subscribing(&mut self.surroundings(client)) {
-                self.fault(Fault::GivesUpSubscribing);
-            }
-            self.processes[client].application = Some(application);
+            };
+            self.set_now(next);
         }
     }
 
@@ -122,7 +100,7 @@ impl World {
         rests && self.broker.pending(&self.setup.clients[client].id) == 0
     }
 
-    fn situation(&self, client: usize) -> String {
+    pub(super) fn situation(&self, client: usize) -> String {
         let process = &self.processes[client];
         let Some(application) = &process.application else { return format!("c{client}: no process") };
         format!(

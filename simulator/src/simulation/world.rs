@@ -81,6 +81,8 @@ pub(super) struct Process {
     pub(super) is_cut_off_until: u64,
     /// Bytes wait to be written since then.
     pub(super) blocked_since: Option<u64>,
+    /// Nothing was read since then, for want of room, with so many packets read before.
+    pub(super) held_since: Option<(u64, u64)>,
     /// The application ended the client, and wants it back then.
     pub(super) reconnect_at: Option<u64>,
     pub(super) close_pause: Option<u64>,
@@ -325,6 +327,7 @@ impl Process {
             back_at: None,
             is_cut_off_until: 0,
             blocked_since: None,
+            held_since: None,
             reconnect_at: None,
             close_pause: None,
             ends_at: None,
@@ -382,7 +385,9 @@ pub(super) fn configure(config: &mut Config, setup: &ClientSetup) {
     config.reconnect.initial = micros(setup.reconnect_initial);
     config.reconnect.maximum = micros(setup.reconnect_maximum);
     config.reconnect.first = true;
-    // A CONNECT of ours that the network held up can take over the session of the connection after it.
+    // A CONNECT of ours that the network held up can take over the session of the connection after it. Nothing in the
+    // server's DISCONNECT tells it from another client of this name, with which a client that comes back at once would
+    // fight for ever: so it ends by default (REC-02), and an application that knows better says so as here.
     config.reconnect.retry = |close| {
         close == ServerClose::Disconnected(ReasonCode::SESSION_TAKEN_OVER) || Reconnect::default_retry(close)
     };

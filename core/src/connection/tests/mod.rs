@@ -18,6 +18,7 @@ mod reviving;
 mod servers;
 mod session_loss;
 mod splitting;
+mod stalling;
 mod subscribing;
 mod window;
 mod withdrawing;

@@ -4,7 +4,7 @@
 mod received;
 mod sent;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::BytesMut;
 use sterna_core::packet::{
@@ -108,6 +108,8 @@ struct Connection {
     /// PUBACKs and PUBRECs that are owed, in their order.
     pubacks: VecDeque<u16>,
     pubrecs: VecDeque<u16>,
+    /// The QoS 2 messages that came and were not completed.
+    arrived: BTreeSet<u16>,
     /// How often PUBREC may be sent at once, PUBCOMP, and PUBREL for unknown identifiers.
     repeats: BTreeMap<u16, u32>,
     pubcomps: BTreeMap<u16, u32>,
@@ -195,6 +197,7 @@ impl Wire {
             releases: VecDeque::new(),
             pubacks: VecDeque::new(),
             pubrecs: VecDeque::new(),
+            arrived: BTreeSet::new(),
             repeats: BTreeMap::new(),
             pubcomps: BTreeMap::new(),
             strays: BTreeMap::new(),

@@ -36,6 +36,9 @@ impl Wire {
             Packet::PubRel(ack) => {
                 if let Some(connection) = &mut self.connection {
                     *connection.pubcomps.entry(ack.packet_id).or_default() += 1;
+                    // The server may have an earlier PUBREC after all.
+                    connection.arrived.remove(&ack.packet_id);
+                    connection.pubrecs.retain(|other| *other != ack.packet_id);
                 }
                 let is_received = |incoming: &Incoming| incoming.is_received || incoming.is_unsure;
                 if self.incoming.get(&ack.packet_id).is_some_and(is_received) {
@@ -104,17 +107,17 @@ impl Wire {
         incoming.is_duplicate = publish.duplicate;
         if incoming.number != number || incoming.qos != publish.qos {
             *incoming = arrived;
+            connection.arrived.remove(&id);
         }
         if publish.qos == QoS::AtLeastOnce {
             connection.pubacks.push_back(id);
             return;
         }
-        // The PUBREC of a message that comes again may have been on its way before, in its turn: it may leave at once.
-        if incoming.is_received || incoming.is_unsure || publish.duplicate {
-            *connection.repeats.entry(id).or_default() += 1;
-        }
-        if !incoming.is_received {
+        // Whatever was sent on earlier connections, PUBRECs leave in the order of this one's PUBLISHes.
+        if connection.arrived.insert(id) {
             connection.pubrecs.push_back(id);
+        } else {
+            *connection.repeats.entry(id).or_default() += 1;
         }
     }
 

@@ -251,6 +251,9 @@ impl Wire {
         let (number, qos, duplicate) = (incoming.number, incoming.qos, incoming.is_duplicate);
         if is_error(ack.reason) {
             self.incoming.remove(&id);
+            if let Some(connection) = &mut self.connection {
+                connection.arrived.remove(&id);
+            }
         }
         if let Some(number) = number.filter(|_| is_first) {
             bench.promises.acknowledged(self.client, (number, qos, duplicate), ack.reason, bench.findings);
