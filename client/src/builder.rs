@@ -1,6 +1,7 @@
 //! Options, and starting a client on a runtime.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -45,11 +46,40 @@ pub trait Runtime {
     fn start(self, engine: Engine) -> Result<(), Self::Error>;
 }
 
-/// Sets a client up: [`connect`](Self::connect) starts it and waits for the server, [`build`](Self::build) starts
-/// it without connecting. The adapters make it, such as `sterna::tokio::builder`.
+/// What an adapter gives whose calls block: its own client, over the one that every adapter has.
+pub trait BlockingRuntime: Runtime + Sized {
+    /// The client whose calls block.
+    type Client;
+
+    /// Starts the client of `builder`, with [`ClientBuilder::start`].
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    fn build(builder: ClientBuilder<Self, Blocking>) -> Result<Self::Client, ConnectError>;
+
+    /// Waits until the client is connected, or has given up.
+    ///
+    /// # Errors
+    /// As [`Client::connect`].
+    fn connect(client: &Self::Client) -> Result<(), ConnectError>;
+}
+
+/// Marks a [`ClientBuilder`] whose client is a [`Client`], with futures.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Async;
+
+/// Marks a [`ClientBuilder`] whose client is one with calls that block: [`BlockingRuntime::Client`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Blocking;
+
+/// Sets a client up: `connect` starts it and waits for the server, `build` starts it without connecting. The adapters
+/// make it, such as `sterna::tokio::builder`. The options are the same on all of them.
 #[must_use = "nothing happens before `connect` or `build`"]
-pub struct ClientBuilder<R> {
+pub struct ClientBuilder<R, M = Async> {
     runtime: R,
+    mode: PhantomData<M>,
     /// The servers, in their order.
     endpoints: Result<Vec<Endpoint>, UrlError>,
     config: Config,
@@ -62,7 +92,8 @@ pub struct ClientBuilder<R> {
     request_limit: usize,
 }
 
-impl<R: Runtime> ClientBuilder<R> {
+/// Making it, and the options.
+impl<R: Runtime, M> ClientBuilder<R, M> {
     /// For the server at `url`, such as `mqtt://localhost`; see [`Endpoint::parse`]. User name, password and
     /// `clientId` of the URL are taken as options.
     pub fn new(url: &str, runtime: R) -> Self {
@@ -80,6 +111,7 @@ impl<R: Runtime> ClientBuilder<R> {
         }
         Self {
             runtime,
+            mode: PhantomData,
             endpoints: endpoint.map(|endpoint| vec![endpoint]),
             config,
             authenticator: None,
@@ -455,6 +487,38 @@ impl<R: Runtime> ClientBuilder<R> {
         self
     }
 
+    /// What the client is driven by.
+    pub fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    /// Starts the client without connecting, for adapters that make a client of their own over it.
+    ///
+    /// # Errors
+    /// As [`build`](ClientBuilder::build).
+    pub fn start(mut self) -> Result<Client, ConnectError> {
+        let endpoints = self.endpoints?;
+        // More than anybody has; the rest would never have its turn.
+        self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
+        self.config.validate()?;
+        let connect_timeout = self.config.connect_timeout;
+        let session = self.store.as_deref_mut().map(load).transpose()?;
+        let session = session.map(|session| match self.runtime.wall_clock() {
+            Some(since_epoch) => session.wall_clock(since_epoch),
+            None => session,
+        });
+        let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
+        let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests)?);
+        let handle = Handle::new(shared.clone());
+        let engine =
+            Engine::new(shared, endpoints, self.socket, connect_timeout, self.authenticator, self.store);
+        self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
+        Ok(Client::new(handle, self.ack))
+    }
+}
+
+/// Starting a client with futures.
+impl<R: Runtime> ClientBuilder<R> {
     /// Starts the client and waits for the server's CONNACK. The first failure is the end, unless
     /// [`retry_first`](Self::retry_first) was chosen; later losses are repaired by reconnecting.
     ///
@@ -486,24 +550,33 @@ impl<R: Runtime> ClientBuilder<R> {
     ///
     /// # Errors
     /// [`ConnectError`]: the URL or the options are wrong, there is no runtime, or the store is not this client's.
-    pub fn build(mut self) -> Result<Client, ConnectError> {
-        let endpoints = self.endpoints?;
-        // More than anybody has; the rest would never have its turn.
-        self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
-        self.config.validate()?;
-        let connect_timeout = self.config.connect_timeout;
-        let session = self.store.as_deref_mut().map(load).transpose()?;
-        let session = session.map(|session| match self.runtime.wall_clock() {
-            Some(since_epoch) => session.wall_clock(since_epoch),
-            None => session,
-        });
-        let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
-        let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests)?);
-        let handle = Handle::new(shared.clone());
-        let engine =
-            Engine::new(shared, endpoints, self.socket, connect_timeout, self.authenticator, self.store);
-        self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
-        Ok(Client::new(handle, self.ack))
+    pub fn build(self) -> Result<Client, ConnectError> {
+        self.start()
+    }
+}
+
+/// Starting a client whose calls block.
+impl<R: BlockingRuntime> ClientBuilder<R, Blocking> {
+    /// Starts the client and waits for the server's CONNACK. The first failure is the end, unless
+    /// [`retry_first`](Self::retry_first) was chosen; later losses are repaired by reconnecting.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the URL or the options are wrong, the client cannot be driven, or the connection could not be
+    /// made.
+    pub fn connect(self) -> Result<R::Client, ConnectError> {
+        let client = R::build(self)?;
+        R::connect(&client)?;
+        Ok(client)
+    }
+
+    /// Starts the client without connecting: its `connect` does that. Operations before that are queued, so streams can
+    /// be there before the first message of a session that the server kept.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the URL or the options are wrong, the client cannot be driven, or the store is not this
+    /// client's.
+    pub fn build(self) -> Result<R::Client, ConnectError> {
+        R::build(self)
     }
 }
 
@@ -519,7 +592,7 @@ fn load(store: &mut dyn Store) -> Result<Session, ConnectError> {
     Ok(session)
 }
 
-impl<R> fmt::Debug for ClientBuilder<R> {
+impl<R, M> fmt::Debug for ClientBuilder<R, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("endpoints", &self.endpoints)

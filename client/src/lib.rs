@@ -36,7 +36,7 @@ mod subscription;
 mod unsubscribe;
 
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
-pub use builder::{ClientBuilder, Runtime};
+pub use builder::{Async, Blocking, BlockingRuntime, ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
 pub use engine::{Commit, Committed, Engine, Step};
 pub use error::{
