@@ -39,6 +39,12 @@ pub trait Runtime {
         std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).ok()
     }
 
+    /// Whether the runtime makes the streams to servers itself, whatever they are: then it is asked for
+    /// [`Target::Stream`](crate::Target::Stream) in the place of names, addresses and sockets. Default: no.
+    fn makes_streams(&self) -> bool {
+        false
+    }
+
     /// Has `engine` driven until it is finished, without waiting for that.
     ///
     /// # Errors
@@ -50,6 +56,10 @@ pub trait Runtime {
 pub trait BlockingRuntime: Runtime + Sized {
     /// The client whose calls block.
     type Client;
+
+    /// See [`ClientBuilder::on_this_thread`].
+    #[must_use]
+    fn on_this_thread(self) -> Self;
 
     /// Starts the client of `builder`, with [`ClientBuilder::start`].
     ///
@@ -501,7 +511,6 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         // More than anybody has; the rest would never have its turn.
         self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
         self.config.validate()?;
-        let connect_timeout = self.config.connect_timeout;
         let session = self.store.as_deref_mut().map(load).transpose()?;
         let session = session.map(|session| match self.runtime.wall_clock() {
             Some(since_epoch) => session.wall_clock(since_epoch),
@@ -510,8 +519,9 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
         let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests)?);
         let handle = Handle::new(shared.clone());
+        let makes_streams = self.runtime.makes_streams();
         let engine =
-            Engine::new(shared, endpoints, self.socket, connect_timeout, self.authenticator, self.store);
+            Engine::new(shared, endpoints, self.socket, makes_streams, self.authenticator, self.store);
         self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
         Ok(Client::new(handle, self.ack))
     }
@@ -557,6 +567,13 @@ impl<R: Runtime> ClientBuilder<R> {
 
 /// Starting a client whose calls block.
 impl<R: BlockingRuntime> ClientBuilder<R, Blocking> {
+    /// No thread for the client: the calls that wait drive it, and between them it stands still. Default: it has a
+    /// thread of its own.
+    pub fn on_this_thread(mut self) -> Self {
+        self.runtime = self.runtime.on_this_thread();
+        self
+    }
+
     /// Starts the client and waits for the server's CONNACK. The first failure is the end, unless
     /// [`retry_first`](Self::retry_first) was chosen; later losses are repaired by reconnecting.
     ///

@@ -30,6 +30,8 @@ mod requests;
 mod room;
 mod router;
 mod shared;
+#[cfg(feature = "sockets")]
+pub mod sockets;
 mod store;
 mod stream;
 mod subscription;
@@ -38,6 +40,7 @@ mod unsubscribe;
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use builder::{Async, Blocking, BlockingRuntime, ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
+pub use dialler::{DialId, Target};
 pub use engine::{Commit, Committed, Engine, Step};
 pub use error::{
     AckError, ConnectError, DisconnectError, PublishError, RequestError, RespondError, SubscribeError, Unsent,

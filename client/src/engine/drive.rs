@@ -10,7 +10,7 @@ use sterna_transport::Endpoint;
 
 use super::commit::Storage;
 use super::{Drive, Link, Step, lost};
-use crate::dialler::Dialler;
+use crate::dialler::{Dialler, Target};
 use crate::shared::Inner;
 
 /// How long a connection that we close is read from (and the bytes thrown away) until the server closes too.
@@ -59,7 +59,8 @@ impl Drive {
             Link::Dialled { attempt } => {
                 let attempt = *attempt;
                 self.transmit.clear();
-                self.input.bytes.clear();
+                self.unflushed = false;
+                self.input.clear();
                 let data = self.initial_data.take();
                 let credentials = self.endpoint.credentials.as_ref().map(|credentials| Credentials {
                     user_name: Some(&credentials.user_name),
@@ -76,7 +77,7 @@ impl Drive {
                 self.end_link(inner, now);
             }
             Link::Lingering { until, .. } => {
-                self.input.bytes.clear();
+                self.input.clear();
                 if *until <= now {
                     self.handle_lost(LostKind::Eof, String::new());
                     self.end_link(inner, now);
@@ -106,7 +107,7 @@ impl Drive {
         if let Link::Gone { attempt, lost } = std::mem::replace(&mut self.link, Link::None) {
             self.close = true;
             self.transmit.clear();
-            self.input.bytes.clear();
+            self.input.clear();
             self.paused = false;
             inner.set_paused(false);
             inner.connection.handle_disconnected(now, attempt, lost);
@@ -117,6 +118,7 @@ impl Drive {
         if let Link::Up { attempt } | Link::Lingering { attempt, .. } = self.link {
             self.link = Link::Gone { attempt, lost: lost(kind, detail) };
             self.transmit.clear();
+            self.unflushed = false;
         }
     }
 
@@ -125,7 +127,7 @@ impl Drive {
         match inner.connection.poll_action() {
             Some(Action::Connect { attempt, server, redirect }) => {
                 match self.find(server, redirect.as_deref()) {
-                    Ok(endpoint) => self.make_link(now, attempt, endpoint),
+                    Ok(endpoint) => self.make_link(attempt, endpoint),
                     Err(detail) => {
                         self.link = Link::Gone { attempt, lost: lost(LostKind::Resolve, detail) };
                         self.end_link(inner, now);
@@ -147,16 +149,24 @@ impl Drive {
         endpoint.redirected(reference).map_err(|error| format!("server reference `{reference}`: {error}"))
     }
 
-    fn make_link(&mut self, now: Instant, attempt: Attempt, endpoint: Endpoint) {
-        let end = now + self.connect_timeout;
-        self.link = match endpoint.host.parse::<IpAddr>() {
-            Ok(address) => {
-                let address = SocketAddr::new(address, endpoint.port);
-                Link::Dialling { attempt, dialler: Dialler::new([address], end), asked: false }
+    fn make_link(&mut self, attempt: Attempt, endpoint: Endpoint) {
+        self.link = match self.known_target(&endpoint) {
+            Some(target) => {
+                let dialler = Dialler::new([target], self.last_dial);
+                Link::Dialling { attempt, dialler }
             }
-            Err(_) => Link::Resolving { attempt, asked: false, end },
+            None => Link::Resolving { attempt, asked: false },
         };
         self.endpoint = endpoint;
+    }
+
+    /// What to dial for this server, if that needs no resolving.
+    fn known_target(&self, endpoint: &Endpoint) -> Option<Target> {
+        if self.makes_streams {
+            return Some(Target::Stream(Box::new(endpoint.clone())));
+        }
+        let address = endpoint.host.parse::<IpAddr>().ok()?;
+        Some(Target::Tcp(SocketAddr::new(address, endpoint.port)))
     }
 
     fn close_link(&mut self, inner: &mut Inner, now: Instant, closing: Attempt) {
@@ -191,28 +201,26 @@ impl Drive {
                 *asked = true;
                 Step::Resolve { host: self.endpoint.host.clone(), port: self.endpoint.port }
             }
-            Link::Dialling { attempt, dialler, asked } => {
-                let given_up = dialler.limit().is_some_and(|limit| limit <= now);
-                if *asked && !given_up {
-                    return Step::Transfer { read: false, write: false };
+            Link::Dialling { attempt, dialler } => {
+                if let Some((dial, target)) = dialler.next(now) {
+                    self.last_dial = dialler.last();
+                    return Step::Dial { dial, target };
                 }
-                if *asked {
-                    dialler.failed(&"no answer");
+                if dialler.is_exhausted() {
+                    let attempt = *attempt;
+                    self.fail_dialling(inner, now, attempt);
+                    return self.step(inner, now);
                 }
-                if let Some(address) = dialler.next(now) {
-                    *asked = true;
-                    return Step::Dial(address);
-                }
-                let attempt = *attempt;
-                self.fail_dialling(inner, now, attempt);
-                self.step(inner, now)
+                Step::Transfer { read: false, write: false }
             }
             Link::Lingering { asked: asked @ false, .. } => {
                 *asked = true;
                 Step::Shutdown
             }
             Link::Lingering { .. } => Step::Transfer { read: true, write: false },
-            Link::Up { .. } => Step::Transfer { read: !self.paused, write: self.transmit.has_remaining() },
+            Link::Up { .. } => {
+                Step::Transfer { read: !self.paused, write: self.transmit.has_remaining() || self.unflushed }
+            }
             _ => Step::Transfer { read: false, write: false },
         }
     }
@@ -244,7 +252,7 @@ impl Drive {
 
     fn next_deadline(&self, inner: &Inner) -> Option<Instant> {
         let link = match &self.link {
-            Link::Dialling { dialler, .. } => dialler.limit(),
+            Link::Dialling { dialler, .. } => dialler.deadline(),
             Link::Lingering { until, .. } => Some(*until),
             _ => None,
         };

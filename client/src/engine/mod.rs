@@ -2,14 +2,14 @@
 
 mod commit;
 mod drive;
+mod transfer;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
+use std::{fmt, io};
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use sterna_core::{Attempt, Instant, Lost, LostKind, Transmit};
 use sterna_transport::{Endpoint, SocketOptions};
 
@@ -18,7 +18,7 @@ pub use self::commit::{Commit, Committed};
 use self::commit::Storage;
 use crate::authentication::Authenticator;
 use crate::buffer::ReadBuffer;
-use crate::dialler::Dialler;
+use crate::dialler::{DialId, Dialler, Target};
 use crate::shared::{Inner, Shared};
 use crate::store::Store;
 
@@ -32,23 +32,28 @@ pub enum Step {
         /// The port for its addresses.
         port: u16,
     },
-    /// Dial this address with [`Engine::socket_options`], then call [`Engine::handle_dialled`]. Replaces what was
-    /// under way.
-    Dial(SocketAddr),
+    /// Begin one more dial, beside those that are under way, and call [`Engine::handle_dialled`] when it has ended. The
+    /// first success wins: keep that stream and drop all other dials.
+    Dial {
+        /// Names it in the answer.
+        dial: DialId,
+        /// Where to.
+        target: Target,
+    },
     /// [`Commit::run`] this where blocking does no harm, such as on a pool of threads, then call
     /// [`Engine::handle_committed`]. Meanwhile everything else goes on; there is one at a time.
     Commit(Commit),
-    /// Carry on: resolve or dial further, or, when connected, read into [`Engine::input`] and write
-    /// [`Engine::transmit`] as far as possible. If nothing moved, [`Engine::sleep`].
+    /// Carry on: resolve or dial further, or, when connected, [`Engine::read`] and [`Engine::write`]. If nothing moved,
+    /// [`Engine::sleep`].
     Transfer {
         /// Reading is wanted. If not, the socket must not wake the driver for it.
         read: bool,
         /// There is something to write.
         write: bool,
     },
-    /// Write what is left in [`Engine::transmit`] as far as that goes at once, then close the sending half.
+    /// [`Engine::write`] while that moves anything, then close the sending half.
     Shutdown,
-    /// Drop the socket, or what is under way to have one. There is nothing to answer.
+    /// Drop the socket, or everything that is under way to have one. There is nothing to answer.
     Close,
     /// Nothing will ever be to do again: drop the engine.
     Finished,
@@ -61,12 +66,10 @@ enum Link {
     Resolving {
         attempt: Attempt,
         asked: bool,
-        end: Instant,
     },
     Dialling {
         attempt: Attempt,
         dialler: Dialler,
-        asked: bool,
     },
     /// Dialled, and the connection does not know yet.
     Dialled {
@@ -90,9 +93,8 @@ enum Link {
 
 /// Drives one client; sans-IO. An adapter has the time source and the sockets, and this loop:
 ///
-/// 1. Carry on with what is under way: read into [`input`](Self::input) and call
-///    [`handle_read`](Self::handle_read); write [`transmit`](Self::transmit) and call
-///    [`handle_written`](Self::handle_written); report failures with [`handle_lost`](Self::handle_lost).
+/// 1. Carry on with what is under way: have it [`read`](Self::read) from the socket and [`write`](Self::write) to it, and
+///    report what was resolved or dialled.
 /// 2. [`poll`](Self::poll) and do what the [`Step`] says.
 /// 3. When nothing moves any more, have the socket and a timer at [`deadline`](Self::deadline) wake the driver
 ///    and [`sleep`](Self::sleep); if that says no, go on at 2.
@@ -106,6 +108,8 @@ pub struct Engine {
     /// A step of the authenticator is due.
     challenged: bool,
     spare: Vec<Waker>,
+    /// Why the driver cannot go on.
+    fault: Option<String>,
 }
 
 /// The engine without its lock.
@@ -116,7 +120,9 @@ struct Drive {
     /// What the authenticator begins the next connection with.
     initial_data: Option<Vec<u8>>,
     socket: SocketOptions,
-    connect_timeout: Duration,
+    /// The number of the last dial.
+    last_dial: u64,
+    makes_streams: bool,
     link: Link,
     transmit: Transmit,
     input: ReadBuffer,
@@ -124,6 +130,8 @@ struct Drive {
     now: Instant,
     /// Written, and the connection does not know yet.
     written: usize,
+    /// Something was written since the last flush: a stream of an application's own may hold it back.
+    unflushed: bool,
     /// The adapter has something to close.
     close: bool,
     /// Something moved since `idle_check` was set.
@@ -138,7 +146,7 @@ impl Engine {
         shared: Arc<Shared>,
         endpoints: Vec<Endpoint>,
         socket: SocketOptions,
-        connect_timeout: Duration,
+        makes_streams: bool,
         authenticator: Option<Box<dyn Authenticator>>,
         store: Option<Box<dyn Store>>,
     ) -> Self {
@@ -147,20 +155,22 @@ impl Engine {
             endpoints,
             initial_data: None,
             socket,
-            connect_timeout,
+            last_dial: 0,
+            makes_streams,
             link: Link::None,
             transmit: Transmit::new(),
             input: ReadBuffer::new(),
             storage: store.map(Storage::new),
             now: Instant::ZERO,
             written: 0,
+            unflushed: false,
             close: false,
             traffic: false,
             idle_check: None,
             deadline: None,
             paused: false,
         };
-        Self { shared, drive, authenticator, challenged: false, spare: Vec::new() }
+        Self { shared, drive, authenticator, challenged: false, spare: Vec::new(), fault: None }
     }
 
     /// Acts on all that happened up to `now` and says what to do next. `now` is the current time, of any origin;
@@ -215,22 +225,22 @@ impl Engine {
         &mut self,
         result: Result<impl IntoIterator<Item = SocketAddr>, E>,
     ) {
-        let Link::Resolving { attempt, end, .. } = self.drive.link else { return };
+        let Link::Resolving { attempt, .. } = self.drive.link else { return };
         self.drive.link = match result {
-            Ok(addresses) => Link::Dialling { attempt, dialler: Dialler::new(addresses, end), asked: false },
+            Ok(addresses) => {
+                Link::Dialling { attempt, dialler: Dialler::of_addresses(addresses, self.drive.last_dial) }
+            }
             Err(error) => Link::Gone { attempt, lost: lost(LostKind::Resolve, error.to_string()) },
         };
     }
 
     /// The answer to [`Step::Dial`].
-    pub fn handle_dialled<E: fmt::Display>(&mut self, result: Result<(), E>) {
-        let Link::Dialling { attempt, dialler, asked } = &mut self.drive.link else { return };
+    pub fn handle_dialled<E: fmt::Display>(&mut self, dial: DialId, result: Result<(), E>) {
+        let Link::Dialling { attempt, dialler } = &mut self.drive.link else { return };
         match result {
-            Ok(()) => self.drive.link = Link::Dialled { attempt: *attempt },
-            Err(error) => {
-                dialler.failed(&error);
-                *asked = false;
-            }
+            Ok(()) if dialler.is_under_way(dial) => self.drive.link = Link::Dialled { attempt: *attempt },
+            Ok(()) => {}
+            Err(error) => dialler.failed(dial, &error),
         }
     }
 
@@ -241,46 +251,40 @@ impl Engine {
         }
     }
 
-    /// Where to read to, with room for one read.
-    pub fn input(&mut self) -> &mut BytesMut {
-        self.drive.input.prepare()
+    /// Reads once, when a [`Step::Transfer`] said that reading is wanted; whether anything moved. False means that
+    /// `reader` would block, and then it has to wake the driver; its end and its errors are the engine's to deal with.
+    pub fn read(&mut self, reader: &mut impl io::Read) -> bool {
+        self.drive.read(reader)
     }
 
-    /// One read appended `count` bytes to [`input`](Self::input). Zero means that the server closed.
-    pub fn handle_read(&mut self, count: usize) {
-        if count == 0 {
-            return self.drive.handle_lost(LostKind::Eof, String::new());
-        }
-        self.drive.traffic = true;
-        self.drive.input.filled(count);
+    /// Writes what is pending; whether anything moved. False means that nothing is pending or `writer` would block, and
+    /// then it has to wake the driver; its errors are the engine's to deal with. `writer` may take any part of what it
+    /// is offered; what it took counts as sent.
+    pub fn write(&mut self, writer: &mut impl io::Write) -> bool {
+        self.drive.write(writer)
     }
 
-    /// What to write.
-    pub fn transmit(&self) -> &Transmit {
-        &self.drive.transmit
+    /// The driver cannot go on, for this reason: what the users of the client are told when the engine is dropped, which
+    /// is what is left to do.
+    pub fn fail(&mut self, error: &dyn fmt::Display) {
+        self.fault = Some(error.to_string());
     }
 
-    /// The socket took the first `count` bytes of [`transmit`](Self::transmit).
-    pub fn handle_written(&mut self, count: usize) {
-        self.drive.traffic = true;
-        self.drive.transmit.advance(count);
-        self.drive.written += count;
-    }
-
-    /// Reading or writing failed.
-    pub fn handle_lost(&mut self, error: &dyn fmt::Display) {
-        self.drive.handle_lost(LostKind::Io, error.to_string());
+    /// How many bytes are pending.
+    pub fn unsent(&self) -> usize {
+        self.drive.transmit.remaining()
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let Self { shared, drive, .. } = self;
+        let Self { shared, drive, fault, .. } = self;
+        let fault = fault.take().unwrap_or_else(|| "the runtime dropped the client's driver".into());
         shared.with(|inner| {
             if let Some(storage) = &mut drive.storage {
                 storage.finish(inner, drive.now);
             }
-            inner.die();
+            inner.die(fault);
         });
     }
 }
