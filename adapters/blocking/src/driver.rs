@@ -92,7 +92,7 @@ impl Driver {
             while self.carry_on(|| false) != Progress::Finished {
                 self.wait(None)?;
             }
-            Ok(())
+            io::Result::Ok(())
         }));
         match end {
             Ok(Ok(())) => {}

@@ -119,7 +119,7 @@ impl BlockingRuntime for Runtime {
         let client = builder.start()?;
         // The engine was started, so the seat is taken.
         let seat = seat.and_then(|seat| seat.get().cloned());
-        Ok(Client::new(client, seat.map_or(Waiter::Parked, Waiter::Driving)))
+        Ok(Client::new(client, Waiter::new(seat)))
     }
 
     fn connect(client: &Client) -> Result<(), ConnectError> {

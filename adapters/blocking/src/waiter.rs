@@ -6,18 +6,20 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::Instant;
 
-use crate::driver::{Driver, Interrupt};
+use crate::driver::Driver;
+use crate::net::Interrupt;
 
-/// How the calls of a client wait.
+/// How the calls of a client wait: parked, where it has a thread; or else by driving it.
 #[derive(Debug, Clone)]
-pub(crate) enum Waiter {
-    /// The client has a thread.
-    Parked,
-    /// Whoever waits drives the client.
-    Driving(Arc<Seat>),
+pub struct Waiter {
+    seat: Option<Arc<Seat>>,
 }
 
 impl Waiter {
+    pub(crate) fn new(seat: Option<Arc<Seat>>) -> Self {
+        Self { seat }
+    }
+
     /// Until `poll` is ready, or `None` at the deadline: after one that has passed everything that takes no waiting
     /// was done.
     pub(crate) fn wait<T>(
@@ -25,10 +27,7 @@ impl Waiter {
         deadline: Option<Instant>,
         mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
     ) -> Option<T> {
-        let seat = match self {
-            Self::Parked => None,
-            Self::Driving(seat) => Some(seat),
-        };
+        let seat = self.seat.as_deref();
         let interrupt = seat.map(|seat| seat.interrupt.clone());
         let signal = Arc::new(Signal { thread: thread::current(), woken: AtomicBool::new(false), interrupt });
         let waker = Waker::from(signal.clone());
@@ -42,7 +41,7 @@ impl Waiter {
                 return None;
             }
             has_turned = true;
-            match seat.and_then(|seat| seat.take()) {
+            match seat.and_then(Seat::take) {
                 Some(mut sitting) => sitting.turn(deadline, &signal),
                 None => park(deadline),
             }
