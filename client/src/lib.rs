@@ -12,6 +12,8 @@ mod client;
 mod completion;
 mod copies;
 mod dialler;
+#[cfg(feature = "driver")]
+pub mod driver;
 mod engine;
 mod error;
 mod events;
