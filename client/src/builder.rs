@@ -102,11 +102,9 @@ pub struct ClientBuilder<R, M = Async> {
     request_limit: usize,
 }
 
-/// Making it, and the options.
+/// The options.
 impl<R: Runtime, M> ClientBuilder<R, M> {
-    /// For the server at `url`, such as `mqtt://localhost`; see [`Endpoint::parse`]. User name, password and
-    /// `clientId` of the URL are taken as options.
-    pub fn new(url: &str, runtime: R) -> Self {
+    fn with_runtime(url: &str, runtime: R) -> Self {
         let mut config = Config::new(runtime.seed());
         let mut endpoint = Endpoint::parse(url);
         if let Ok(endpoint) = &mut endpoint {
@@ -527,8 +525,14 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
     }
 }
 
-/// Starting a client with futures.
+/// A client with futures.
 impl<R: Runtime> ClientBuilder<R> {
+    /// For the server at `url`, such as `mqtt://localhost`; see [`Endpoint::parse`]. User name, password and
+    /// `clientId` of the URL are taken as options.
+    pub fn new(url: &str, runtime: R) -> Self {
+        Self::with_runtime(url, runtime)
+    }
+
     /// Starts the client and waits for the server's CONNACK. The first failure is the end, unless
     /// [`retry_first`](Self::retry_first) was chosen; later losses are repaired by reconnecting.
     ///
@@ -565,8 +569,13 @@ impl<R: Runtime> ClientBuilder<R> {
     }
 }
 
-/// Starting a client whose calls block.
+/// A client whose calls block.
 impl<R: BlockingRuntime> ClientBuilder<R, Blocking> {
+    /// As [`new`](ClientBuilder::new), for a client whose calls block.
+    pub fn blocking(url: &str, runtime: R) -> Self {
+        Self::with_runtime(url, runtime)
+    }
+
     /// No thread for the client: the calls that wait drive it, and between them it stands still. Default: it has a
     /// thread of its own.
     pub fn on_this_thread(mut self) -> Self {

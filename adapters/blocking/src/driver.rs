@@ -298,3 +298,75 @@ impl fmt::Debug for Driver {
         f.debug_struct("Driver").field("engine", &self.engine).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use sterna_client::{Blocking, BlockingRuntime, ClientBuilder, ConnectError};
+    use sterna_simulator::ThreadedBroker;
+
+    use super::*;
+    use crate::Client;
+    use crate::waiter::Waiter;
+
+    /// A thread that counts how often it wakes.
+    struct Counting(Arc<AtomicUsize>);
+
+    impl sterna_client::Runtime for Counting {
+        type Error = Infallible;
+
+        fn start(self, engine: Engine) -> Result<(), Infallible> {
+            let mut driver = Driver::new(engine, None).unwrap();
+            std::thread::spawn(move || {
+                while driver.carry_on(|| false) != Progress::Finished {
+                    self.0.fetch_add(1, Ordering::Relaxed);
+                    driver.wait(None).unwrap();
+                }
+            });
+            Ok(())
+        }
+    }
+
+    impl BlockingRuntime for Counting {
+        type Client = Client;
+
+        fn on_this_thread(self) -> Self {
+            self
+        }
+
+        fn build(builder: ClientBuilder<Self, Blocking>) -> Result<Client, ConnectError> {
+            Ok(Client::new(builder.start()?, Waiter::new(None)))
+        }
+
+        fn connect(client: &Client) -> Result<(), ConnectError> {
+            client.connect().wait()
+        }
+    }
+
+    fn wakes_while_idle(keep_alive: Duration, window: Duration) -> usize {
+        let broker = ThreadedBroker::start().unwrap();
+        let wakes = Arc::new(AtomicUsize::new(0));
+        let builder = ClientBuilder::blocking(&broker.url(), Counting(wakes.clone())).keep_alive(keep_alive);
+        let client = builder.connect().unwrap();
+        let mut inbox = client.subscribe("a").wait().unwrap();
+        client.publish("a", "x").wait().unwrap();
+        inbox.recv().unwrap();
+        // Until the buffers are given back.
+        std::thread::sleep(Duration::from_millis(2_500));
+        wakes.store(0, Ordering::Relaxed);
+        // Somebody waits all the time.
+        assert!(inbox.recv_timeout(window).is_err());
+        wakes.load(Ordering::Relaxed)
+    }
+
+    /// LESSONS 17: a blocking client that spins when idle.
+    #[test]
+    fn an_idle_client_does_not_wake_between_its_deadlines() {
+        assert_eq!(wakes_while_idle(Duration::ZERO, Duration::from_secs(2)), 0);
+        // For each ping: its deadline, its answer, and two looks at whether the buffers are idle.
+        let wakes = wakes_while_idle(Duration::from_secs(2), Duration::from_secs(5));
+        assert!((2..=3 * 6).contains(&wakes), "{wakes} wakes");
+    }
+}

@@ -141,7 +141,7 @@ impl BlockingRuntime for Runtime {
 /// # }
 /// ```
 pub fn builder(url: &str) -> ClientBuilder<Runtime, Blocking> {
-    ClientBuilder::new(url, Runtime::default())
+    ClientBuilder::blocking(url, Runtime::default())
 }
 
 /// A client over streams of your own: `make` is called for each attempt, on a thread of its own so that it may block, and
@@ -166,7 +166,7 @@ pub fn builder_over<S: Stream + 'static>(
     make: impl Fn(Endpoint) -> io::Result<S> + Send + Sync + 'static,
 ) -> ClientBuilder<Runtime, Blocking> {
     let make_stream: MakeStream = Arc::new(move |endpoint| Ok(Box::new(make(endpoint)?)));
-    ClientBuilder::new(url, Runtime { make_stream: Some(make_stream), seat: None })
+    ClientBuilder::blocking(url, Runtime { make_stream: Some(make_stream), seat: None })
 }
 
 /// Connects to the server at `url` with the default options.
