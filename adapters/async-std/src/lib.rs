@@ -95,7 +95,8 @@ macro_rules! on_executor {
 
             pub use crate::{Runtime, Task};
 
-            fn runtime() -> Runtime {
+            /// The executor, for what takes a [`Runtime`].
+            pub fn runtime() -> Runtime {
                 Runtime::on($spawn)
             }
 

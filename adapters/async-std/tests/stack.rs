@@ -12,8 +12,8 @@ use async_io::Timer;
 use futures_lite::future::{block_on, or, poll_fn};
 use sterna_async_std::{Runtime, async_std, smol};
 use sterna_client::{
-    Cause, ClientBuilder, ConnectError, Event, LostKind, MemoryStore, OperationError, ProtocolVersion, PublishError,
-    QoS, Reconnect, VersionPolicy,
+    Cause, ClientBuilder, ConnectError, Event, LostKind, MemoryStore, OperationError, ProtocolVersion,
+    PublishError, QoS, Reconnect, VersionPolicy,
 };
 use sterna_core::packet::PacketType;
 use sterna_simulator::ThreadedBroker;
@@ -42,7 +42,8 @@ fn publish_and_subscribe_in_each_version() {
     let broker = ThreadedBroker::start().unwrap();
     for (builder, version) in BUILDERS.iter().flat_map(|builder| VERSIONS.map(|version| (builder, version))) {
         block_on(soon(async {
-            let client = builder(&broker.url()).version(VersionPolicy::Only(version)).connect().await.unwrap();
+            let client =
+                builder(&broker.url()).version(VersionPolicy::Only(version)).connect().await.unwrap();
             let mut inbox = client.subscribe("a/#").qos(QoS::ExactlyOnce).await.unwrap();
             for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
                 client.publish("a/b", vec![qos as u8; 300_000]).qos(qos).await.unwrap();

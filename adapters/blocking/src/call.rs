@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use sterna_client as base;
 use sterna_client::{
-    AckMode, CancelError, OnFull, OperationError, PropertiesBuf, PublishError, QoS, ReasonCode, RetainHandling,
-    SubscribeError, Unsent,
+    AckMode, CancelError, OnFull, OperationError, PropertiesBuf, PublishError, QoS, ReasonCode,
+    RetainHandling, SubscribeError, Unsent,
 };
 
 use crate::incoming::{Incoming, Subscription};

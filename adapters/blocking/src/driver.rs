@@ -153,7 +153,8 @@ impl Driver {
         if !self.engine.sleep(&self.waker) {
             return Ok(());
         }
-        let timer = self.engine.deadline().map(|at| self.origin + (at - sterna_client::Instant::ZERO).min(FAR));
+        let timer =
+            self.engine.deadline().map(|at| self.origin + (at - sterna_client::Instant::ZERO).min(FAR));
         let until = timer.into_iter().chain(deadline).min();
         let timeout = until.map(|until| until.saturating_duration_since(Instant::now()));
         match self.poll.poll(&mut self.events, timeout) {
@@ -228,7 +229,9 @@ impl Driver {
                 begun
             }
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
-            (other, _) => Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here"))),
+            (other, _) => {
+                Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here")))
+            }
         };
         if let Err(error) = begun {
             self.dialled(dial, Err(error));
@@ -289,7 +292,8 @@ impl Driver {
 }
 
 fn describe(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|it| &**it));
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|it| &**it));
     format!("the client's driver panicked: {}", text.unwrap_or("it did not say why"))
 }
 

@@ -56,6 +56,9 @@ use crate::net::MakeStream;
 use crate::waiter::{Seat, Waiter};
 
 /// A thread for the client, or none; see the crate's documentation.
+///
+/// It drives an async client as well: one of `ClientBuilder::new(url, Runtime::default())` has a thread of its own, and its
+/// futures and streams are for any executor, also for one that knows nothing of I/O.
 #[derive(Clone, Default)]
 pub struct Runtime {
     make_stream: Option<MakeStream>,

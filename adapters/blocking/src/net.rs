@@ -182,7 +182,8 @@ impl Helpers {
     pub(crate) fn commit(&mut self, commit: Commit) {
         if self.store.is_none() {
             let (sender, commits) = channel::<Commit>();
-            let work = move |send: &dyn Fn(Done)| commits.into_iter().for_each(|it| send(Done::Committed(it.run())));
+            let work =
+                move |send: &dyn Fn(Done)| commits.into_iter().for_each(|it| send(Done::Committed(it.run())));
             self.store = self.spawn("sterna-store", work).ok().map(|()| sender);
         }
         let refused = match &self.store {

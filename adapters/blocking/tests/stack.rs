@@ -9,10 +9,11 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::time::{ClockId, clock_gettime};
 use sterna_blocking::{Call, Client, Events, Runtime, Subscription};
 use sterna_client::{
-    Blocking, Cause, ClientBuilder, ConnectError, Delivery, Event, LostKind, OperationError, ProtocolVersion,
-    PublishError, QoS, Reconnect, VersionPolicy,
+    Blocking, Cause, ClientBuilder, ConnectError, Delivery, Event, LostKind, MemoryStore, OperationError,
+    ProtocolVersion, PublishError, QoS, Reconnect, VersionPolicy,
 };
 use sterna_core::packet::PacketType;
 use sterna_simulator::ThreadedBroker;
@@ -111,7 +112,9 @@ fn a_server_that_does_not_answer_is_given_up_in_time() {
 // R: REC-01, REC-03, REC-04
 #[test]
 fn it_comes_back_after_the_broker_did() {
-    for (mode, sessions) in MODES.into_iter().flat_map(|mode| [(mode, Sessions::Keep), (mode, Sessions::Lose)]) {
+    for (mode, sessions) in
+        MODES.into_iter().flat_map(|mode| [(mode, Sessions::Keep), (mode, Sessions::Lose)])
+    {
         let broker = ThreadedBroker::start().unwrap();
         let client = mode.builder(&broker.url()).connect().unwrap();
         let mut events = client.events();
@@ -184,10 +187,14 @@ fn dropping_the_last_handle_says_goodbye_and_ends_the_thread() {
     assert!(broker.wait_for(LIMIT, "leaver", PacketType::Disconnect, 1).is_some());
     // Events end when the engine is gone, and with it the thread's work.
     wait_for_event(&mut events, |event| matches!(event, Event::Closed { cause: Cause::Requested }));
-    while events.recv_timeout(LIMIT).map_err(|error| assert_eq!(error, RecvTimeoutError::Disconnected)).is_ok() {}
+    while events
+        .recv_timeout(LIMIT)
+        .map_err(|error| assert_eq!(error, RecvTimeoutError::Disconnected))
+        .is_ok()
+    {}
     let expected = [PacketType::Connect, PacketType::Publish, PacketType::PubRel, PacketType::Disconnect];
-    let sent: Vec<_> = broker
-        .with(|model, _| model.records_of("leaver").map(|it| it.packet().packet_type()).collect());
+    let sent: Vec<_> =
+        broker.with(|model, _| model.records_of("leaver").map(|it| it.packet().packet_type()).collect());
     assert_eq!(sent, expected);
 }
 
@@ -229,8 +236,12 @@ fn many_threads_publish_while_one_reads_and_publishes_itself() {
     const MESSAGES: usize = 300;
     let broker = ThreadedBroker::start().unwrap();
     for mode in MODES {
-        let client =
-            mode.builder(&broker.url()).incoming_limit(64, 1 << 20).queue_limit(32, 1 << 20).connect().unwrap();
+        let client = mode
+            .builder(&broker.url())
+            .incoming_limit(64, 1 << 20)
+            .queue_limit(32, 1 << 20)
+            .connect()
+            .unwrap();
         let mut inbox = client.subscribe("thread/+").qos(QoS::ExactlyOnce).wait().unwrap();
         let publish = |number: usize| {
             let client = client.clone();
@@ -251,7 +262,11 @@ fn many_threads_publish_while_one_reads_and_publishes_itself() {
         for n in 0..THREADS * MESSAGES {
             let message = inbox.recv_timeout(LIMIT).unwrap();
             let number: usize = message.topic()["thread/".len()..].parse().unwrap();
-            assert_eq!(message.text(), Ok(&*next[number].to_string()), "each thread's messages keep their order");
+            assert_eq!(
+                message.text(),
+                Ok(&*next[number].to_string()),
+                "each thread's messages keep their order"
+            );
             next[number] += 1;
             if n % 100 == 0 {
                 client.publish("other", "from the receive loop").qos(QoS::AtLeastOnce).wait().unwrap();
@@ -324,8 +339,12 @@ fn threads_relieve_each_other() {
 fn run_for_keeps_the_connection_alive() {
     let broker = ThreadedBroker::start().unwrap();
     for mode in MODES {
-        let client =
-            mode.builder(&broker.url()).client_id("sleeper").keep_alive(Duration::from_secs(1)).connect().unwrap();
+        let client = mode
+            .builder(&broker.url())
+            .client_id("sleeper")
+            .keep_alive(Duration::from_secs(1))
+            .connect()
+            .unwrap();
         client.run_for(Duration::from_millis(2_500));
         assert!(broker.wait_for(LIMIT, "sleeper", PacketType::PingReq, 2).is_some());
         assert_eq!(client.statistics().connection.reconnects, 0);
@@ -442,6 +461,56 @@ fn a_stream_of_ones_own() {
         client = client.clone();
         client.disconnect().wait().unwrap();
     }
+}
+
+/// The store's work is done by another thread.
+// R: STO-01
+#[test]
+fn what_is_stored_is_sent() {
+    let broker = ThreadedBroker::start().unwrap();
+    for mode in MODES {
+        let store = MemoryStore::new();
+        let client = mode.builder(&broker.url()).client_id("keeper").store(store.clone()).build().unwrap();
+        let mut delivery = client.publish("a", "x").qos(QoS::ExactlyOnce).send().unwrap();
+        delivery.stored().unwrap();
+        client.disconnect().wait().unwrap();
+        assert_eq!(delivery.wait().unwrap_err(), PublishError::Failed(OperationError::Kept));
+
+        let client = mode.builder(&broker.url()).client_id("keeper").store(store.clone()).connect().unwrap();
+        let pending = client.pending().pop().unwrap();
+        assert_eq!((pending.topic.as_deref(), pending.qos), (Some("a"), QoS::ExactlyOnce));
+        delivered(pending.delivery);
+        client.disconnect().wait().unwrap();
+    }
+}
+
+/// LESSONS 17: the thread that waits, and drives, uses no time while nothing happens.
+#[test]
+fn a_caller_that_waits_and_drives_does_not_spin() {
+    let cpu_time = || {
+        let time = clock_gettime(ClockId::ThreadCPUTime);
+        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
+    };
+    let broker = ThreadedBroker::start().unwrap();
+    let client = Mode::Callers.builder(&broker.url()).connect().unwrap();
+    let mut inbox = client.subscribe("a").wait().unwrap();
+    let start = cpu_time();
+    assert_eq!(inbox.recv_timeout(Duration::from_secs(3)).unwrap_err(), RecvTimeoutError::Timeout);
+    let used = cpu_time().checked_sub(start).unwrap();
+    assert!(used < Duration::from_millis(100), "{used:?} in 3 s");
+}
+
+/// An async client on the driver's thread, with an executor that knows nothing of I/O.
+#[test]
+fn it_drives_an_async_client_too() {
+    let broker = ThreadedBroker::start().unwrap();
+    futures_lite::future::block_on(async {
+        let client = ClientBuilder::new(&broker.url(), Runtime::default()).connect().await.unwrap();
+        let mut inbox = client.subscribe("a").await.unwrap();
+        client.publish("a", "x").await.unwrap();
+        assert_eq!(inbox.next().await.unwrap().text(), Ok("x"));
+        client.disconnect().await.unwrap();
+    });
 }
 
 /// A handle may be sent to and used by any thread.
