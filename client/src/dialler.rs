@@ -64,11 +64,6 @@ impl Dialler {
         }
     }
 
-    /// For the addresses of a name.
-    pub(crate) fn of_addresses(addresses: impl IntoIterator<Item = SocketAddr>, last: u64) -> Self {
-        Self::new(alternate_families(addresses).into_iter().map(Target::Tcp), last)
-    }
-
     /// What to dial now.
     pub(crate) fn next(&mut self, now: Instant) -> Option<(DialId, Target)> {
         if self.next > now {
@@ -118,7 +113,7 @@ impl Dialler {
 }
 
 /// The addresses in their order, but IPv6 and IPv4 by turns: a host may have no route for one of them.
-fn alternate_families(addresses: impl IntoIterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
+pub(crate) fn alternate_families(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = Vec::new();
     for address in addresses {
         if !seen.contains(&address) {
@@ -128,7 +123,7 @@ fn alternate_families(addresses: impl IntoIterator<Item = SocketAddr>) -> VecDeq
     let first_is_v6 = seen.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = seen.iter().partition(|address| address.is_ipv6() == first_is_v6);
     let mut second = second.into_iter();
-    let mut sorted: VecDeque<_> =
+    let mut sorted: Vec<_> =
         first.into_iter().flat_map(|address| [Some(address), second.next()]).flatten().collect();
     sorted.extend(second);
     sorted
@@ -143,7 +138,7 @@ mod tests {
     }
 
     fn dialler(list: &[&str]) -> Dialler {
-        Dialler::of_addresses(addresses(list), 10)
+        Dialler::new(addresses(list).into_iter().map(Target::Tcp), 10)
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod error;
 mod events;
 mod filter;
 mod grants;
+mod hook;
 mod identifiers;
 mod inbox;
 mod lifecycle;
@@ -49,6 +50,7 @@ pub use error::{
 };
 pub use events::{Event, Events};
 pub use filter::{Filter, IntoFilters};
+pub use hook::{BoxError, ConnectAttempt};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
@@ -71,4 +73,12 @@ pub use sterna_core::{
     ProtocolError, QueuePolicy, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionError,
     SessionLoss, State, StoreError, StoreOp, TopicAliases, VersionPolicy, Will,
 };
-pub use sterna_transport::{Endpoint, SocketOptions, UrlError};
+pub use sterna_transport::{
+    Credentials, Endpoint, SocketOptions, Transport, TransportError, TransportOptions, UrlError,
+};
+#[cfg(feature = "proxy")]
+pub use sterna_transport::{Proxies, Proxy, ProxyError, ProxyKind};
+#[cfg(feature = "tls")]
+pub use sterna_transport::{TlsConfigError, TlsError, TlsOptions, rustls};
+#[cfg(feature = "websocket")]
+pub use sterna_transport::{WebSocketError, WebSocketOptions};

@@ -2,16 +2,17 @@
 
 mod commit;
 mod drive;
+mod reach;
 mod transfer;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Waker;
 use std::{fmt, io};
 
 use bytes::Buf;
 use sterna_core::{Attempt, Instant, Lost, LostKind, Transmit};
-use sterna_transport::{Endpoint, SocketOptions};
+use sterna_transport::{Endpoint, Pipe, SocketOptions, Subprotocol, TransportOptions};
 
 pub use self::commit::{Commit, Committed};
 
@@ -19,6 +20,7 @@ use self::commit::Storage;
 use crate::authentication::Authenticator;
 use crate::buffer::ReadBuffer;
 use crate::dialler::{DialId, Dialler, Target};
+use crate::hook::{ConnectAttempt, Hook};
 use crate::shared::{Inner, Shared};
 use crate::store::Store;
 
@@ -63,16 +65,28 @@ pub enum Step {
 #[derive(Debug)]
 enum Link {
     None,
+    /// The application's hook is under way.
+    Preparing {
+        attempt: Attempt,
+    },
     Resolving {
         attempt: Attempt,
+        host: Box<str>,
+        port: u16,
+        /// It is the server's address, for a proxy that wants to be told it.
+        for_proxy: bool,
         asked: bool,
     },
     Dialling {
         attempt: Attempt,
         dialler: Dialler,
     },
-    /// Dialled, and the connection does not know yet.
-    Dialled {
+    /// Dialled, and the pipe's hand-shakes are under way.
+    Opening {
+        attempt: Attempt,
+    },
+    /// There is a way to the server, and the connection does not know yet.
+    Open {
         attempt: Attempt,
     },
     Up {
@@ -91,6 +105,13 @@ enum Link {
     },
 }
 
+/// A pipe, and what was read and is to go through it.
+#[derive(Debug)]
+struct Piped {
+    pipe: Pipe,
+    wire: ReadBuffer,
+}
+
 /// Drives one client; sans-IO. An adapter has the time source and the sockets, and this loop:
 ///
 /// 1. Carry on with what is under way: have it [`read`](Self::read) from the socket and [`write`](Self::write) to it, and
@@ -104,6 +125,7 @@ enum Link {
 pub struct Engine {
     shared: Arc<Shared>,
     drive: Drive,
+    hook: Option<Hook>,
     authenticator: Option<Box<dyn Authenticator>>,
     /// A step of the authenticator is due.
     challenged: bool,
@@ -113,17 +135,32 @@ pub struct Engine {
 }
 
 /// The engine without its lock.
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 struct Drive {
     endpoints: Vec<Endpoint>,
+    transport: TransportOptions,
+    socket: SocketOptions,
+    makes_streams: bool,
+    /// There is a hook before each attempt.
+    hooked: bool,
     /// Where the present attempt goes.
     endpoint: Endpoint,
+    /// What the hook made of it, until CONNECT is sent.
+    prepared: Option<Box<ConnectAttempt>>,
+    /// Of a WebSocket to it.
+    subprotocol: Subprotocol,
+    /// Its address, for a proxy that wants to be told.
+    server_address: Option<IpAddr>,
     /// What the authenticator begins the next connection with.
     initial_data: Option<Vec<u8>>,
-    socket: SocketOptions,
     /// The number of the last dial.
     last_dial: u64,
-    makes_streams: bool,
     link: Link,
+    /// What is between the connection and the socket, unless it is nothing.
+    pipe: Option<Box<Piped>>,
+    /// The pipe of a connection that is gone because of it: it says so to the server.
+    farewell: Option<Box<Piped>>,
+    farewell_asked: bool,
     transmit: Transmit,
     input: ReadBuffer,
     storage: Option<Storage>,
@@ -141,26 +178,38 @@ struct Drive {
     paused: bool,
 }
 
+/// What a client's engine begins with, besides its lock.
+pub(crate) struct Setup {
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) transport: TransportOptions,
+    pub(crate) socket: SocketOptions,
+    pub(crate) makes_streams: bool,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) authenticator: Option<Box<dyn Authenticator>>,
+    pub(crate) store: Option<Box<dyn Store>>,
+}
+
 impl Engine {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        endpoints: Vec<Endpoint>,
-        socket: SocketOptions,
-        makes_streams: bool,
-        authenticator: Option<Box<dyn Authenticator>>,
-        store: Option<Box<dyn Store>>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, setup: Setup) -> Self {
         let drive = Drive {
-            endpoint: endpoints[0].clone(),
-            endpoints,
+            endpoint: setup.endpoints[0].clone(),
+            endpoints: setup.endpoints,
+            transport: setup.transport,
+            socket: setup.socket,
+            makes_streams: setup.makes_streams,
+            hooked: setup.hook.is_some(),
+            prepared: None,
+            subprotocol: Subprotocol::default(),
+            server_address: None,
             initial_data: None,
-            socket,
             last_dial: 0,
-            makes_streams,
             link: Link::None,
+            pipe: None,
+            farewell: None,
+            farewell_asked: false,
             transmit: Transmit::new(),
             input: ReadBuffer::new(),
-            storage: store.map(Storage::new),
+            storage: setup.store.map(Storage::new),
             now: Instant::ZERO,
             written: 0,
             unflushed: false,
@@ -170,13 +219,15 @@ impl Engine {
             deadline: None,
             paused: false,
         };
-        Self { shared, drive, authenticator, challenged: false, spare: Vec::new(), fault: None }
+        let (hook, authenticator) = (setup.hook, setup.authenticator);
+        Self { shared, drive, hook, authenticator, challenged: false, spare: Vec::new(), fault: None }
     }
 
     /// Acts on all that happened up to `now` and says what to do next. `now` is the current time, of any origin;
     /// the first one's may be zero, and it never goes back.
     pub fn poll(&mut self, now: Instant) -> Step {
         loop {
+            self.prepare();
             self.authenticate();
             let mut inner = self.shared.lock();
             let step = self.drive.poll(&mut inner, now);
@@ -185,9 +236,25 @@ impl Engine {
             drop(inner);
             driver.into_iter().chain(self.spare.drain(..)).for_each(Waker::wake);
             // Any other step has to be carried out first; the adapter polls again after it.
-            if !(self.challenged && matches!(step, Step::Transfer { .. })) {
+            let more = self.challenged || self.is_hook_due();
+            if !(more && matches!(step, Step::Transfer { .. })) {
                 return step;
             }
+        }
+    }
+
+    fn is_hook_due(&self) -> bool {
+        let Link::Preparing { attempt } = self.drive.link else { return false };
+        self.hook.as_ref().is_some_and(|hook| hook.is_due(attempt))
+    }
+
+    /// Has the hook go on, or drops what it is at. It is foreign code: never under the lock.
+    fn prepare(&mut self) {
+        let Some(hook) = &mut self.hook else { return };
+        let Link::Preparing { attempt } = self.drive.link else { return hook.stop() };
+        let Drive { endpoint, transport, .. } = &self.drive;
+        if let Some(result) = hook.poll(attempt, endpoint, transport, &self.shared) {
+            self.drive.handle_prepared(attempt, result);
         }
     }
 
@@ -199,7 +266,7 @@ impl Engine {
                 self.shared.with(|inner| inner.authenticated(&work, verdict));
             }
         }
-        if let (Link::Dialled { .. }, Some(authenticator)) = (&self.drive.link, &mut self.authenticator) {
+        if let (Link::Open { .. }, Some(authenticator)) = (&self.drive.link, &mut self.authenticator) {
             self.drive.initial_data = authenticator.start();
         }
     }
@@ -225,23 +292,12 @@ impl Engine {
         &mut self,
         result: Result<impl IntoIterator<Item = SocketAddr>, E>,
     ) {
-        let Link::Resolving { attempt, .. } = self.drive.link else { return };
-        self.drive.link = match result {
-            Ok(addresses) => {
-                Link::Dialling { attempt, dialler: Dialler::of_addresses(addresses, self.drive.last_dial) }
-            }
-            Err(error) => Link::Gone { attempt, lost: lost(LostKind::Resolve, error.to_string()) },
-        };
+        self.drive.handle_resolved(result.map_err(|error| error.to_string()));
     }
 
     /// The answer to [`Step::Dial`].
     pub fn handle_dialled<E: fmt::Display>(&mut self, dial: DialId, result: Result<(), E>) {
-        let Link::Dialling { attempt, dialler } = &mut self.drive.link else { return };
-        match result {
-            Ok(()) if dialler.is_under_way(dial) => self.drive.link = Link::Dialled { attempt: *attempt },
-            Ok(()) => {}
-            Err(error) => dialler.failed(dial, &error),
-        }
+        self.drive.handle_dialled(dial, result.map_err(|error| error.to_string()));
     }
 
     /// The answer to [`Step::Commit`].
