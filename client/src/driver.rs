@@ -42,7 +42,7 @@ pub trait Network {
     /// Dials. Dropping the future gives up.
     fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn Stream>>;
 
-    /// Runs `commit` where blocking does no harm. It fails only when the whole runtime ends.
+    /// Runs `commit` where blocking does no harm. If that fails, the client ends with this error: its store is gone.
     fn commit(&mut self, commit: Commit) -> Pending<Committed>;
 }
 
@@ -77,10 +77,20 @@ impl<N: Network> Driver<N> {
         Self { engine, network, io: Io::None, commit: None, read: false, write: false }
     }
 
+    /// What it was made with.
+    pub fn network(&self) -> &N {
+        &self.network
+    }
+
+    /// The driver cannot be polled any more, for this reason; it is to be dropped. The users of the client are told.
+    pub fn fail(&mut self, error: &dyn fmt::Display) {
+        self.engine.fail(error);
+    }
+
     /// Carries on with what is under way; whether anything moved. If not, each direction that is wanted is
     /// registered to wake the task.
-    fn transfer(&mut self, cx: &mut Context<'_>) -> bool {
-        let committed = self.poll_commit(cx);
+    fn transfer(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
+        let committed = self.poll_commit(cx)?;
         let transferred = match &mut self.io {
             Io::None => false,
             Io::Resolving(pending) => match pending.as_mut().poll(cx) {
@@ -99,18 +109,16 @@ impl<N: Network> Driver<N> {
                 written || read
             }
         };
-        committed || transferred
+        Ok(committed || transferred)
     }
 
-    fn poll_commit(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_commit(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
         let Some(Poll::Ready(result)) = self.commit.as_mut().map(|commit| commit.as_mut().poll(cx)) else {
-            return false;
+            return Ok(false);
         };
         self.commit = None;
-        result.is_ok_and(|committed| {
-            self.engine.handle_committed(committed);
-            true
-        })
+        self.engine.handle_committed(result?);
+        Ok(true)
     }
 
     /// Whether a dial has ended. The first that succeeds is the connection.
@@ -158,31 +166,40 @@ impl<N: Network> Driver<N> {
     }
 }
 
+impl<N: Network> Driver<N> {
+    fn carry_on(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        // What has come is read before the time is looked at.
+        self.transfer(cx)?;
+        for _ in 0..BUDGET {
+            match self.engine.poll(self.network.now()) {
+                Step::Resolve { host, port } => self.io = Io::Resolving(self.network.resolve(host, port)),
+                Step::Dial { dial, target } => self.dial(dial, target),
+                Step::Transfer { read, write } => {
+                    (self.read, self.write) = (read, write);
+                    if !self.transfer(cx)? && self.sleep(cx) {
+                        return Ok(Poll::Pending);
+                    }
+                }
+                Step::Commit(commit) => self.commit = Some(self.network.commit(commit)),
+                Step::Shutdown => self.shut_down(cx),
+                Step::Close => self.io = Io::None,
+                Step::Finished => return Ok(Poll::Ready(())),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Ok(Poll::Pending)
+    }
+}
+
 impl<N: Network + Unpin> Future for Driver<N> {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        // What has come is read before the time is looked at.
-        this.transfer(cx);
-        for _ in 0..BUDGET {
-            match this.engine.poll(this.network.now()) {
-                Step::Resolve { host, port } => this.io = Io::Resolving(this.network.resolve(host, port)),
-                Step::Dial { dial, target } => this.dial(dial, target),
-                Step::Transfer { read, write } => {
-                    (this.read, this.write) = (read, write);
-                    if !this.transfer(cx) && this.sleep(cx) {
-                        return Poll::Pending;
-                    }
-                }
-                Step::Commit(commit) => this.commit = Some(this.network.commit(commit)),
-                Step::Shutdown => this.shut_down(cx),
-                Step::Close => this.io = Io::None,
-                Step::Finished => return Poll::Ready(()),
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        this.carry_on(cx).unwrap_or_else(|error| {
+            this.engine.fail(&error);
+            Poll::Ready(())
+        })
     }
 }
 

@@ -1,20 +1,45 @@
-//! Connections over mio, and the work that another thread has to do.
+//! The network and the time, by mio, and other threads for what cannot but block.
 
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, TryIter, channel};
-use std::task::Wake;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{TryRecvError, channel};
+use std::task::{Context, Poll, Wake};
 use std::thread;
+use std::time::{Duration, Instant};
 
-use mio::event::{Event, Source};
+use futures_io::{AsyncRead, AsyncWrite};
+use mio::event::Source;
 use mio::{Interest, Registry, Token};
-use sterna_client::{Commit, Committed, DialId, Endpoint};
+use sterna_client::driver::{self, Network, Pending};
+use sterna_client::{Commit, Committed, Endpoint, SocketOptions, Target, sockets};
 
-/// Wakes the driver while it waits for the network.
+/// The token of interrupts.
+pub(crate) const INTERRUPT: Token = Token(0);
+/// The token of every socket: there is one, or a few on their way.
+const SOCKET: Token = Token(1);
+/// A deadline beyond this wakes the driver in between: the system's clock cannot count for ever.
+const FAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// Wakes the driver, also while it waits for the network.
 #[derive(Debug)]
-pub(crate) struct Interrupt(pub(crate) mio::Waker);
+pub(crate) struct Interrupt {
+    waker: mio::Waker,
+    /// The driver has something to do.
+    pub(crate) pending: AtomicBool,
+    /// The driver waits, or is about to.
+    pub(crate) waiting: AtomicBool,
+}
+
+impl Interrupt {
+    pub(crate) fn new(registry: &Registry) -> io::Result<Self> {
+        let waker = mio::Waker::new(registry, INTERRUPT)?;
+        Ok(Self { waker, pending: AtomicBool::new(false), waiting: AtomicBool::new(false) })
+    }
+}
 
 impl Wake for Interrupt {
     fn wake(self: Arc<Self>) {
@@ -22,8 +47,11 @@ impl Wake for Interrupt {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        // It fails only for want of memory; then the driver's next event does it.
-        let _ = self.0.wake();
+        self.pending.store(true, Ordering::SeqCst);
+        if self.waiting.load(Ordering::SeqCst) {
+            // It fails only for want of memory; then the driver's next event does it.
+            let _ = self.waker.wake();
+        }
     }
 }
 
@@ -56,143 +84,194 @@ impl Stream for mio::net::UnixStream {
 /// A function of the application's that makes connections.
 pub(crate) type MakeStream = Arc<dyn Fn(Endpoint) -> io::Result<Box<dyn Stream>> + Send + Sync>;
 
-/// A connection that is up, and what is known of it: readiness is told once, and holds until it would block.
-pub(crate) struct Socket {
-    pub(crate) stream: Box<dyn Stream>,
-    pub(crate) token: Token,
-    pub(crate) readable: bool,
-    pub(crate) writable: bool,
-    /// Whether readable input is told of.
-    watched: bool,
-    fault: Option<io::Error>,
+/// A registered stream. The driver polls all it has whenever anything happened: there is no more to waking than that.
+struct Socket<S: Stream + ?Sized> {
+    registry: Arc<Registry>,
+    happenings: Arc<AtomicU64>,
+    /// Up to what happening it would block.
+    read_blocked: Option<u64>,
+    write_blocked: Option<u64>,
+    stream: Box<S>,
 }
 
-impl Socket {
-    /// Of a stream that is registered for reading and writing.
-    pub(crate) fn new(stream: Box<dyn Stream>, token: Token) -> Self {
-        Self { stream, token, readable: true, writable: true, watched: true, fault: None }
-    }
-
-    pub(crate) fn handle(&mut self, event: &Event) {
-        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
-        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
-    }
-
-    /// Whether input is to wake the driver.
-    pub(crate) fn watch(&mut self, registry: &Registry, read: bool) {
-        if self.watched == read {
-            return;
-        }
-        let interest = if read { Interest::READABLE | Interest::WRITABLE } else { Interest::WRITABLE };
-        self.fault = registry.reregister(&mut self.stream, self.token, interest).err();
-        self.watched = read;
-        self.readable = true;
+impl<S: Stream + ?Sized> Drop for Socket<S> {
+    fn drop(&mut self) {
+        // It is closed in any case.
+        let _ = self.registry.deregister(&mut *self.stream);
     }
 }
 
-impl Read for Socket {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let Some(fault) = self.fault.take() {
-            return Err(fault);
-        }
-        let result = self.stream.read(buffer);
-        self.readable = !would_block(&result);
-        result
+/// Tries again only after something happened.
+fn attempt<T>(
+    blocked: &mut Option<u64>,
+    happenings: &AtomicU64,
+    operation: impl FnOnce() -> io::Result<T>,
+) -> Poll<io::Result<T>> {
+    let now = happenings.load(Ordering::Relaxed);
+    if *blocked == Some(now) {
+        return Poll::Pending;
+    }
+    let result = operation();
+    let is_blocked = result.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+    *blocked = is_blocked.then_some(now);
+    if is_blocked { Poll::Pending } else { Poll::Ready(result) }
+}
+
+impl<S: Stream + ?Sized> AsyncRead for Socket<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let Self { stream, read_blocked, happenings, .. } = &mut *self;
+        attempt(read_blocked, happenings, || stream.read(buffer))
     }
 }
 
-impl Write for Socket {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let result = self.stream.write(buffer);
-        self.writable = !would_block(&result);
-        result
+impl<S: Stream + ?Sized> AsyncWrite for Socket<S> {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        let Self { stream, write_blocked, happenings, .. } = &mut *self;
+        attempt(write_blocked, happenings, || stream.write(data))
     }
 
-    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
-        let result = self.stream.write_vectored(buffers);
-        self.writable = !would_block(&result);
-        result
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let Self { stream, write_blocked, happenings, .. } = &mut *self;
+        attempt(write_blocked, happenings, || stream.write_vectored(data))
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        let result = self.stream.flush();
-        self.writable = !would_block(&result);
-        result
+    fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { stream, write_blocked, happenings, .. } = &mut *self;
+        attempt(write_blocked, happenings, || stream.flush())
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shut_down())
     }
 }
 
-fn would_block<T>(result: &io::Result<T>) -> bool {
-    result.as_ref().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+/// What the driver's task has of the network.
+pub(crate) struct Net {
+    pub(crate) registry: Arc<Registry>,
+    pub(crate) interrupt: Arc<Interrupt>,
+    /// Counts the times at which something happened at a socket.
+    pub(crate) happenings: Arc<AtomicU64>,
+    pub(crate) make_stream: Option<MakeStream>,
+    pub(crate) origin: Instant,
+    /// When the task is to be polled at the latest.
+    pub(crate) deadline: Option<Instant>,
 }
 
-/// What another thread has done.
-pub(crate) enum Done {
-    /// With the number of the question.
-    Resolved(u64, io::Result<Vec<SocketAddr>>),
-    Made(DialId, io::Result<Box<dyn Stream>>),
-    Committed(Committed),
-}
-
-/// Other threads, for what cannot but block.
-pub(crate) struct Helpers {
-    sender: Sender<Done>,
-    receiver: Receiver<Done>,
-    interrupt: Arc<Interrupt>,
-    /// The thread for the store, once it has had work.
-    store: Option<Sender<Commit>>,
-}
-
-impl Helpers {
-    pub(crate) fn new(interrupt: Arc<Interrupt>) -> Self {
-        let (sender, receiver) = channel();
-        Self { sender, receiver, interrupt, store: None }
+impl Net {
+    fn register<S: Stream + ?Sized>(
+        registry: Arc<Registry>,
+        happenings: Arc<AtomicU64>,
+        mut stream: Box<S>,
+    ) -> io::Result<Socket<S>> {
+        registry.register(&mut *stream, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Socket { registry, happenings, read_blocked: None, write_blocked: None, stream })
     }
 
-    pub(crate) fn done(&self) -> TryIter<'_, Done> {
-        self.receiver.try_iter()
+    fn dial_tcp(
+        &self,
+        address: SocketAddr,
+        options: SocketOptions,
+    ) -> io::Result<Pending<Box<dyn driver::Stream>>> {
+        let stream = mio::net::TcpStream::from_std(sockets::connect(address, options)?);
+        let mut socket =
+            Some(Self::register(self.registry.clone(), self.happenings.clone(), Box::new(stream))?);
+        Ok(Box::pin(poll_fn(move |_| {
+            let is_connected = match &socket {
+                Some(socket) => sockets::is_connected(&*socket.stream)?,
+                None => false,
+            };
+            match socket.take_if(|_| is_connected) {
+                Some(socket) => Poll::Ready(Ok(Box::new(socket) as Box<dyn driver::Stream>)),
+                None => Poll::Pending,
+            }
+        })))
     }
 
-    /// Has a thread do `work`, which may send what it has done.
-    fn spawn(&self, name: &str, work: impl FnOnce(&dyn Fn(Done)) + Send + 'static) -> io::Result<()> {
-        let (sender, interrupt) = (self.sender.clone(), self.interrupt.clone());
-        let send = move |done| {
-            // If the driver is gone, nobody wants it.
-            if sender.send(done).is_ok() {
-                interrupt.wake_by_ref();
+    fn make(&self, make: &MakeStream, endpoint: Endpoint) -> Pending<Box<dyn driver::Stream>> {
+        let (make, registry, happenings) = (make.clone(), self.registry.clone(), self.happenings.clone());
+        let made = on_thread("sterna-connect", self.interrupt.clone(), move || make(endpoint));
+        Box::pin(async move { Ok(Box::new(Self::register(registry, happenings, made.await?)?) as _) })
+    }
+}
+
+impl Network for Net {
+    fn now(&self) -> sterna_client::Instant {
+        sterna_client::Instant::ZERO + self.origin.elapsed()
+    }
+
+    fn poll_deadline(&mut self, deadline: Option<sterna_client::Instant>, _: &mut Context<'_>) -> Poll<()> {
+        let after = |at: sterna_client::Instant| (at - sterna_client::Instant::ZERO).min(FAR);
+        self.deadline = deadline.map(|at| self.origin + after(at));
+        if self.deadline.is_some_and(|at| at <= Instant::now()) { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn resolve(&mut self, host: Box<str>, port: u16) -> Pending<Vec<SocketAddr>> {
+        on_thread("sterna-resolve", self.interrupt.clone(), move || {
+            Ok((&*host, port).to_socket_addrs()?.collect())
+        })
+    }
+
+    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn driver::Stream>> {
+        let dialled = match (target, &self.make_stream) {
+            (Target::Tcp(address), _) => self.dial_tcp(address, options),
+            #[cfg(all(unix, feature = "unix"))]
+            (Target::Unix(path), _) => mio::net::UnixStream::connect(path).and_then(|stream| {
+                let (registry, happenings) = (self.registry.clone(), self.happenings.clone());
+                let socket = Self::register(registry, happenings, Box::new(stream))?;
+                let socket: Box<dyn driver::Stream> = Box::new(socket);
+                Ok(Box::pin(async { Ok(socket) }) as Pending<_>)
+            }),
+            (Target::Stream(endpoint), Some(make)) => Ok(self.make(make, *endpoint)),
+            #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
+            (other, _) => {
+                Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here")))
             }
         };
-        thread::Builder::new().name(name.into()).spawn(move || work(&send)).map(drop)
+        dialled.unwrap_or_else(|error| Box::pin(async { Err(error) }))
     }
 
-    pub(crate) fn resolve(&self, question: u64, host: Box<str>, port: u16) -> io::Result<()> {
-        self.spawn("sterna-resolve", move |send| {
-            let addresses = (&*host, port).to_socket_addrs().map(Iterator::collect);
-            send(Done::Resolved(question, addresses));
-        })
+    fn commit(&mut self, commit: Commit) -> Pending<Committed> {
+        on_thread("sterna-store", self.interrupt.clone(), move || Ok(commit.run()))
     }
+}
 
-    pub(crate) fn make(&self, dial: DialId, make: MakeStream, endpoint: Endpoint) -> io::Result<()> {
-        self.spawn("sterna-connect", move |send| {
-            let made = catch_unwind(AssertUnwindSafe(|| make(endpoint)));
-            send(Done::Made(dial, made.unwrap_or_else(|_| Err(io::Error::other("making it panicked")))));
-        })
-    }
+/// Has a thread do `work`.
+fn on_thread<T: Send + 'static>(
+    name: &'static str,
+    interrupt: Arc<Interrupt>,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Pending<T> {
+    /// Wakes the driver at the end of the thread, however that comes.
+    struct WakeAtEnd(Arc<Interrupt>);
 
-    /// On the store's own thread; here and now if there is none to be had.
-    pub(crate) fn commit(&mut self, commit: Commit) {
-        if self.store.is_none() {
-            let (sender, commits) = channel::<Commit>();
-            let work =
-                move |send: &dyn Fn(Done)| commits.into_iter().for_each(|it| send(Done::Committed(it.run())));
-            self.store = self.spawn("sterna-store", work).ok().map(|()| sender);
-        }
-        let refused = match &self.store {
-            Some(store) => store.send(commit).err().map(|refused| refused.0),
-            None => Some(commit),
-        };
-        if let Some(commit) = refused {
-            // The receiver is ours.
-            let _ = self.sender.send(Done::Committed(commit.run()));
+    impl Drop for WakeAtEnd {
+        fn drop(&mut self) {
+            self.0.wake_by_ref();
         }
     }
+
+    let (sender, receiver) = channel();
+    let thread = thread::Builder::new().name(name.into()).spawn(move || {
+        let _at_end = WakeAtEnd(interrupt);
+        // Gone before the driver is woken.
+        let sender = sender;
+        // If the driver is gone, nobody wants it.
+        let _ = sender.send(work());
+    });
+    let mut failed = thread.err();
+    Box::pin(poll_fn(move |_| match receiver.try_recv() {
+        Ok(result) => Poll::Ready(result),
+        Err(TryRecvError::Empty) => Poll::Pending,
+        Err(TryRecvError::Disconnected) => {
+            Poll::Ready(Err(failed.take().unwrap_or_else(|| io::Error::other(format!("{name} panicked")))))
+        }
+    }))
 }

@@ -121,7 +121,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         // The last handle is gone: the DISCONNECT leaves, if nothing has to be waited for.
         if let Some(driver) = &mut self.state.get_mut().unwrap_or_else(PoisonError::into_inner).driver {
-            driver.carry_on(|| false);
+            driver.carry_on();
         }
     }
 }
