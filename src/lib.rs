@@ -25,6 +25,7 @@
 //! # Features
 //! - `tokio` (default): the adapter for the tokio runtime.
 //! - `store-redb`: `RedbStore`, which keeps a session in a file. It needs Rust 1.90.
+//! - `scram`: `Scram`, which authenticates by SCRAM-SHA-256 (MQTT 5.0).
 #![forbid(unsafe_code)]
 
 pub use sterna_client::*;
