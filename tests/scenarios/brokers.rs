@@ -1,26 +1,22 @@
 //! The brokers under the scenarios, and the clients on them.
 
+use std::future::Future;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use sterna::tokio::Runtime;
 use sterna::{Client, ClientBuilder, ProtocolVersion, Reconnect, VersionPolicy};
 use sterna_simulator::TestBroker;
 use sterna_simulator::broker::{Credentials, Options, Sessions};
 
+use crate::cell::{Cell, Kind, Runtime, Transport};
+use crate::runtimes::Task;
+use crate::support::folder::SocketPath;
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
 
-/// Which broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Mosquitto,
-    TestBroker,
-}
-
-/// What a scenario runs on.
+/// What a scenario runs on: it makes brokers, clients and tasks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
-    pub(crate) kind: Kind,
-    pub(crate) version: ProtocolVersion,
+    pub(crate) cell: Cell,
 }
 
 /// What a broker remembers when it comes back.
@@ -33,8 +29,17 @@ pub(crate) enum Memory {
 }
 
 impl Setup {
+    pub(crate) fn version(self) -> ProtocolVersion {
+        self.cell.version
+    }
+
     pub(crate) fn is_v5(self) -> bool {
-        self.version == ProtocolVersion::V5
+        self.cell.version == ProtocolVersion::V5
+    }
+
+    /// Starts a task on the runtime.
+    pub(crate) fn spawn<T: Send + 'static>(self, work: impl Future<Output = T> + Send + 'static) -> Task<T> {
+        self.cell.runtime.spawn(work)
     }
 
     /// A broker for anybody.
@@ -56,13 +61,25 @@ impl Setup {
 
     /// The test broker, whatever the kind.
     pub(crate) async fn test_broker(self, options: Options) -> Broker {
-        let broker = TestBroker::bind("127.0.0.1:0", options).await.expect("a free port");
-        Broker { setup: self, server: Server::Test(broker) }
+        let builder = TestBroker::builder().options(options);
+        let (builder, socket) = match self.cell.transport {
+            Transport::Tcp => (builder, None),
+            Transport::Unix => {
+                let socket = SocketPath::new();
+                (builder.unix(socket.path()), Some(socket))
+            }
+        };
+        let broker = builder.start().await.expect("a free place");
+        Broker { setup: self, server: Server::Test { broker, _socket: socket } }
     }
 
     async fn start(self, mosquitto: MosquittoOptions, options: Options) -> Broker {
-        match self.kind {
+        match self.cell.kind {
             Kind::Mosquitto => {
+                let mosquitto = match self.cell.transport {
+                    Transport::Tcp => mosquitto,
+                    Transport::Unix => mosquitto.unix(),
+                };
                 let server = Server::Mosquitto(Some(blocking(|| mosquitto.start()).await));
                 Broker { setup: self, server }
             }
@@ -78,8 +95,8 @@ impl Setup {
             maximum: Duration::from_millis(500),
             ..Reconnect::default()
         };
-        sterna::tokio::builder(url)
-            .version(VersionPolicy::Only(self.version))
+        ClientBuilder::new(url, self.cell.runtime)
+            .version(VersionPolicy::Only(self.cell.version))
             .client_id(client_id)
             .reconnect(reconnect)
     }
@@ -89,7 +106,10 @@ impl Setup {
 enum Server {
     /// `None` while another thread has it.
     Mosquitto(Option<Mosquitto>),
-    Test(TestBroker),
+    Test {
+        broker: TestBroker,
+        _socket: Option<SocketPath>,
+    },
 }
 
 /// A running broker.
@@ -103,7 +123,7 @@ impl Broker {
     pub(crate) fn url(&self) -> String {
         match &self.server {
             Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").url(),
-            Server::Test(broker) => broker.url(),
+            Server::Test { broker, .. } => broker.url(),
         }
     }
 
@@ -116,13 +136,24 @@ impl Broker {
         self.builder(client_id).connect().await.expect("connected")
     }
 
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// If that is a Unix socket.
+    pub(crate) fn address(&self) -> SocketAddr {
+        match &self.server {
+            Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").address(),
+            Server::Test { broker, .. } => broker.address(),
+        }
+    }
+
     /// The test broker, to script it.
     ///
     /// # Panics
     /// If it is another.
     pub(crate) fn model(&self) -> &TestBroker {
         match &self.server {
-            Server::Test(broker) => broker,
+            Server::Test { broker, .. } => broker,
             Server::Mosquitto(_) => panic!("only the test broker can be scripted"),
         }
     }
@@ -137,7 +168,7 @@ impl Broker {
                 })
                 .await;
             }
-            Server::Test(broker) => {
+            Server::Test { broker, .. } => {
                 let sessions = match memory {
                     Memory::Kept => Sessions::Keep,
                     Memory::Lost => Sessions::Lose,
@@ -151,7 +182,7 @@ impl Broker {
     pub(crate) async fn start(&mut self) {
         match &mut self.server {
             Server::Mosquitto(_) => self.with_mosquitto(Mosquitto::start).await,
-            Server::Test(broker) => broker.bring_up().await.expect("the address is free"),
+            Server::Test { broker, .. } => broker.bring_up().await.expect("the address is free"),
         }
     }
 
@@ -162,7 +193,7 @@ impl Broker {
                 let line = format!("Received DISCONNECT from {client_id}");
                 self.with_mosquitto(move |mosquitto| mosquitto.wait_for_log(&line)).await;
             }
-            Server::Test(broker) => {
+            Server::Test { broker, .. } => {
                 broker.wait_for(client_id, sterna::protocol::packet::PacketType::Disconnect, 1).await;
             }
         }
