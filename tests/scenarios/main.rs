@@ -27,12 +27,16 @@ mod authentication;
 mod brokers;
 mod cancel;
 mod cell;
+mod cuts;
 mod delivery;
+mod encryption;
 mod hostile;
 mod life;
 mod operations;
 mod outage;
+mod points;
 mod properties;
+mod proxies;
 mod proxy;
 mod refused;
 mod requests;
@@ -74,12 +78,16 @@ struct Scenario {
 const SCENARIOS: &[&[Scenario]] = &[
     authentication::SCENARIOS,
     cancel::SCENARIOS,
+    cuts::SCENARIOS,
     delivery::SCENARIOS,
+    encryption::SCENARIOS,
     hostile::SCENARIOS,
     life::SCENARIOS,
     operations::SCENARIOS,
     outage::SCENARIOS,
+    points::SCENARIOS,
     properties::SCENARIOS,
+    proxies::SCENARIOS,
     refused::SCENARIOS,
     requests::SCENARIOS,
     restart::SCENARIOS,

@@ -9,6 +9,7 @@ use crate::tools::{EVERY_QOS, next, number};
 scenarios! {
     SMOKE => one_mebibyte;
     ANYWHERE =>
+        sixteen_mebibytes,
         ten_thousand_at_most_once,
         ten_thousand_at_least_once,
         ten_thousand_exactly_once,
@@ -17,12 +18,21 @@ scenarios! {
 }
 
 async fn one_mebibyte(setup: Setup) {
-    let broker = setup.broker().await;
+    large(setup, 1 << 20, &EVERY_QOS).await;
+}
+
+async fn sixteen_mebibytes(setup: Setup) {
+    large(setup, 16 << 20, &[QoS::AtLeastOnce]).await;
+}
+
+// R: PUB-01
+async fn large(setup: Setup, bytes: u32, every_qos: &[QoS]) {
+    let broker = setup.roomy_broker().await;
     let client = broker.connect("client").await;
     let mut stream = client.subscribe("large").qos(QoS::ExactlyOnce).await.expect("granted");
     // No two blocks of it are alike, so that nothing can be swapped.
-    let payload: Vec<u8> = (0..1_u32 << 18).flat_map(|n| n.wrapping_mul(0x9e37_79b1).to_be_bytes()).collect();
-    for qos in EVERY_QOS {
+    let payload: Vec<u8> = (0..bytes / 4).flat_map(|n| n.wrapping_mul(0x9e37_79b1).to_be_bytes()).collect();
+    for &qos in every_qos {
         client.publish("large", &payload).qos(qos).await.expect("acknowledged");
         assert!(next(&mut stream).await.payload() == payload, "{qos:?}");
     }
