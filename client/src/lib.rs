@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod filter;
 mod grants;
+mod hook;
 mod identifiers;
 mod inbox;
 mod lifecycle;
@@ -40,12 +41,14 @@ mod unsubscribe;
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use builder::{ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
+pub use dialler::{DialId, Target};
 pub use engine::{Commit, Committed, Engine, Step};
 pub use error::{
     AckError, ConnectError, DisconnectError, PublishError, RequestError, RespondError, SubscribeError, Unsent,
 };
 pub use events::{Event, Events};
 pub use filter::{Filter, IntoFilters};
+pub use hook::{BoxError, ConnectAttempt};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
@@ -70,4 +73,12 @@ pub use sterna_core::{
     ProtocolError, QueuePolicy, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionError,
     SessionLoss, State, StoreError, StoreOp, TopicAliases, VersionPolicy, Will,
 };
-pub use sterna_transport::{Endpoint, SocketOptions, UrlError};
+pub use sterna_transport::{
+    Credentials, Endpoint, SocketOptions, Transport, TransportError, TransportOptions, UrlError,
+};
+#[cfg(feature = "proxy")]
+pub use sterna_transport::{Proxies, Proxy, ProxyError, ProxyKind};
+#[cfg(feature = "tls")]
+pub use sterna_transport::{TlsConfigError, TlsError, TlsOptions, rustls};
+#[cfg(feature = "websocket")]
+pub use sterna_transport::{WebSocketError, WebSocketOptions};

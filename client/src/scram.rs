@@ -3,8 +3,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use sterna_core::packet::ReasonCode;
@@ -126,7 +125,7 @@ impl Scram {
         let mut attribute =
             |name| attributes.next().and_then(|text| text.strip_prefix(name)).ok_or(malformed);
         let nonce = attribute("r=")?;
-        let salt = BASE64_STANDARD.decode(attribute("s=")?).map_err(|_| malformed)?;
+        let salt = BASE64.decode(attribute("s=")?.as_bytes()).map_err(|_| malformed)?;
         let iterations = parse_iterations(attribute("i=")?).ok_or(malformed)?;
         let ours = first.split_once(",r=").map_or("", |(_, nonce)| nonce);
         if !nonce.starts_with(ours) || nonce.len() == ours.len() || salt.is_empty() {
@@ -138,13 +137,13 @@ impl Scram {
         let salted = self.salt(salt, iterations);
         let client_key = sign(&salted, b"Client Key");
         let server_key = sign(&salted, b"Server Key");
-        let without_proof = format!("c={},r={nonce}", BASE64_STANDARD.encode(HEADER));
+        let without_proof = format!("c={},r={nonce}", BASE64.encode(HEADER.as_bytes()));
         let message = format!("{first},{challenge},{without_proof}");
         let signature = sign(&Sha256::digest(client_key).into(), message.as_bytes());
         let mut proof = client_key;
         proof.iter_mut().zip(signature).for_each(|(byte, other)| *byte ^= other);
         self.phase = Phase::Final { message, server_key };
-        Ok(format!("{without_proof},p={}", BASE64_STANDARD.encode(proof)))
+        Ok(format!("{without_proof},p={}", BASE64.encode(&proof)))
     }
 
     fn salt(&mut self, salt: Vec<u8>, iterations: u32) -> Key {
@@ -166,7 +165,7 @@ impl Authenticator for Scram {
         self.phase = Phase::Idle;
         let mut nonce = [0; NONCE];
         getrandom::fill(&mut nonce).ok()?;
-        Some(self.first(&BASE64_STANDARD.encode(nonce)))
+        Some(self.first(&BASE64.encode(&nonce)))
     }
 
     fn step(&mut self, challenge: Option<&[u8]>) -> Result<Option<Vec<u8>>, ReasonCode> {
@@ -185,7 +184,7 @@ impl Authenticator for Scram {
         let signature = data
             .and_then(|data| data.strip_prefix(b"v="))
             .map(|data| data.split(|byte| *byte == b',').next().unwrap_or_default())
-            .and_then(|data| BASE64_STANDARD.decode(data).ok())
+            .and_then(|data| BASE64.decode(data).ok())
             .ok_or(ReasonCode::UNSPECIFIED_ERROR)?;
         mac(&server_key, message.as_bytes())
             .verify_slice(&signature)

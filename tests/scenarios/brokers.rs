@@ -2,11 +2,12 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use sterna::{Client, ClientBuilder, ProtocolVersion, Reconnect, VersionPolicy};
-use sterna_simulator::TestBroker;
+use sterna::{Client, ClientBuilder, ProtocolVersion, Reconnect, TlsOptions, VersionPolicy};
 use sterna_simulator::broker::{Credentials, Options, Sessions};
+use sterna_simulator::{Identity, TestBroker, TestCertificates};
 
 use crate::cell::{Cell, Kind, Runtime, Transport};
 use crate::runtimes::Task;
@@ -44,46 +45,74 @@ impl Setup {
 
     /// A broker for anybody.
     pub(crate) async fn broker(self) -> Broker {
-        self.start(Mosquitto::options(), Options::default()).await
+        self.start(Mosquitto::options(), Options::default(), &Security::default()).await
     }
 
     /// A broker that can be stopped with [`Memory::Kept`].
     pub(crate) async fn persistent_broker(self) -> Broker {
-        self.start(Mosquitto::options().persistence(Persistence::OnExit), Options::default()).await
+        let mosquitto = Mosquitto::options().persistence(Persistence::OnExit);
+        self.start(mosquitto, Options::default(), &Security::default()).await
     }
 
     /// A broker for one user only.
     pub(crate) async fn broker_for(self, user: &str, password: &str) -> Broker {
         let options =
             Options { credentials: Credentials::default().allow(user, password), ..Options::default() };
-        self.start(Mosquitto::options().user(user, password), options).await
+        self.start(Mosquitto::options().user(user, password), options, &Security::default()).await
+    }
+
+    /// A broker that takes and passes on very large messages.
+    pub(crate) async fn roomy_broker(self) -> Broker {
+        let room = 64 << 20;
+        let options =
+            Options { maximum_packet_size: room, maximum_unsent: room as usize, ..Options::default() };
+        self.start(Mosquitto::options(), options, &Security::default()).await
+    }
+
+    /// A broker that shows a certificate, or asks for one.
+    pub(crate) async fn secured_broker(self, security: Security) -> Broker {
+        self.start(Mosquitto::options(), Options::default(), &security).await
     }
 
     /// The test broker, whatever the kind.
     pub(crate) async fn test_broker(self, options: Options) -> Broker {
-        let builder = TestBroker::builder().options(options);
-        let (builder, socket) = match self.cell.transport {
-            Transport::Tcp => (builder, None),
-            Transport::Unix => {
-                let socket = SocketPath::new();
-                (builder.unix(socket.path()), Some(socket))
-            }
-        };
+        self.start_test_broker(options, &Security::default()).await
+    }
+
+    async fn start_test_broker(self, options: Options, security: &Security) -> Broker {
+        let mut builder = TestBroker::builder().options(options);
+        if self.cell.transport.is_encrypted() {
+            builder = builder.tls(&security.identity, security.client_authority());
+        }
+        if self.cell.transport.is_websocket() {
+            builder = builder.websocket();
+        }
+        let socket = (self.cell.transport == Transport::Unix).then(SocketPath::new);
+        if let Some(socket) = &socket {
+            builder = builder.unix(socket.path());
+        }
         let broker = builder.start().await.expect("a free place");
         Broker { setup: self, server: Server::Test { broker, _socket: socket } }
     }
 
-    async fn start(self, mosquitto: MosquittoOptions, options: Options) -> Broker {
+    async fn start(self, mosquitto: MosquittoOptions, options: Options, security: &Security) -> Broker {
         match self.cell.kind {
             Kind::Mosquitto => {
-                let mosquitto = match self.cell.transport {
-                    Transport::Tcp => mosquitto,
-                    Transport::Unix => mosquitto.unix(),
-                };
+                let mut mosquitto = mosquitto;
+                if self.cell.transport.is_encrypted() {
+                    let Identity { certificate, key } = &security.identity;
+                    mosquitto = mosquitto.tls(certificate, key, security.client_authority());
+                }
+                if self.cell.transport.is_websocket() {
+                    mosquitto = mosquitto.websockets();
+                }
+                if self.cell.transport == Transport::Unix {
+                    mosquitto = mosquitto.unix();
+                }
                 let server = Server::Mosquitto(Some(blocking(|| mosquitto.start()).await));
                 Broker { setup: self, server }
             }
-            Kind::TestBroker => self.test_broker(options).await,
+            Kind::TestBroker => self.start_test_broker(options, security).await,
         }
     }
 
@@ -95,10 +124,38 @@ impl Setup {
             maximum: Duration::from_millis(500),
             ..Reconnect::default()
         };
-        ClientBuilder::new(url, self.cell.runtime)
-            .version(VersionPolicy::Only(self.cell.version))
-            .client_id(client_id)
-            .reconnect(reconnect)
+        let mut builder = ClientBuilder::new(url, self.cell.runtime);
+        if self.cell.transport.is_encrypted() {
+            builder = builder.tls(TlsOptions::new().ca_pem(&certificates().authority));
+        }
+        builder.version(VersionPolicy::Only(self.cell.version)).client_id(client_id).reconnect(reconnect)
+    }
+}
+
+/// The certificates of this run.
+pub(crate) fn certificates() -> &'static TestCertificates {
+    static CERTIFICATES: OnceLock<TestCertificates> = OnceLock::new();
+    CERTIFICATES.get_or_init(TestCertificates::new)
+}
+
+/// What a broker over TLS does.
+#[derive(Debug)]
+pub(crate) struct Security {
+    /// What it shows.
+    pub(crate) identity: Identity,
+    /// Whether it asks for the client's certificate.
+    pub(crate) asks: bool,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self { identity: certificates().server.clone(), asks: false }
+    }
+}
+
+impl Security {
+    fn client_authority(&self) -> Option<&'static str> {
+        self.asks.then(|| certificates().authority.as_str())
     }
 }
 

@@ -14,6 +14,9 @@ pub(crate) enum Runtime {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Transport {
     Tcp,
+    Tls,
+    WebSocket,
+    WebSocketTls,
     Unix,
 }
 
@@ -34,7 +37,8 @@ pub(crate) struct Cell {
 }
 
 const RUNTIMES: &[Runtime] = &[Runtime::Tokio];
-const TRANSPORTS: &[Transport] = &[Transport::Tcp];
+const TRANSPORTS: [Transport; 5] =
+    [Transport::Tcp, Transport::Tls, Transport::WebSocket, Transport::WebSocketTls, Transport::Unix];
 const VERSIONS: [ProtocolVersion; 3] = [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5];
 const KINDS: [Kind; 2] = [Kind::Mosquitto, Kind::TestBroker];
 
@@ -54,11 +58,11 @@ impl Cell {
 
 impl Transport {
     pub(crate) fn is_encrypted(self) -> bool {
-        false
+        matches!(self, Self::Tls | Self::WebSocketTls)
     }
 
     pub(crate) fn is_websocket(self) -> bool {
-        false
+        matches!(self, Self::WebSocket | Self::WebSocketTls)
     }
 }
 
@@ -88,6 +92,9 @@ impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::WebSocket => "ws",
+            Self::WebSocketTls => "wss",
             Self::Unix => "unix",
         })
     }

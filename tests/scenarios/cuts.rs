@@ -39,7 +39,11 @@ async fn cut_in_every_hand_shake(setup: Setup) {
         connected(&mut events).await;
         // The connection that is to be cut may have come up: then it is cut here.
         for _ in 0..2 {
-            client.publish("a", vec![0; 100]).qos(QoS::AtLeastOnce).await.expect("acknowledged, now or later");
+            client
+                .publish("a", vec![0; 100])
+                .qos(QoS::AtLeastOnce)
+                .await
+                .expect("acknowledged, now or later");
         }
         client.reconnect();
         connected(&mut events).await;

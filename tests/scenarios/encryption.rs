@@ -27,7 +27,11 @@ async fn a_certificate_that_is_not_right_is_refused(setup: Setup) {
     let elsewhere = TestCertificates::new();
     for (identity, trusted, reason) in [
         (&certificates.expired, &certificates.authority, "has expired"),
-        (&certificates.wrong_host, &certificates.authority, "is not for `127.0.0.1`, but for elsewhere.invalid"),
+        (
+            &certificates.wrong_host,
+            &certificates.authority,
+            "is not for `127.0.0.1`, but for elsewhere.invalid",
+        ),
         (&certificates.self_signed, &certificates.authority, "is self-signed, or issued by"),
         (&certificates.server, &elsewhere.authority, "that is not trusted"),
     ] {

@@ -102,7 +102,11 @@ async fn publishing_is_dropped(setup: Setup) {
         for times in 0..POINTS {
             let done = polled(client.publish("numbers", times.to_string()).qos(qos), times).await;
             if times > 0 {
-                assert_eq!(number(&next(&mut numbers).await), times, "once it waits in the queue, it is sent");
+                assert_eq!(
+                    number(&next(&mut numbers).await),
+                    times,
+                    "once it waits in the queue, it is sent"
+                );
             }
             works(&client, &mut stream, times).await;
             assert!(numbers.try_next().is_none(), "without a poll nothing is sent");
@@ -186,7 +190,11 @@ async fn a_request_is_dropped(setup: Setup) {
     let mut requests = service.subscribe("service").qos(QoS::AtLeastOnce).await.expect("granted");
     let answering = setup.spawn(async move {
         while let Some(request) = requests.next().await {
-            request.respond(request.payload().to_vec()).expect("it is a request").await.expect("acknowledged");
+            request
+                .respond(request.payload().to_vec())
+                .expect("it is a request")
+                .await
+                .expect("acknowledged");
         }
     });
     for times in 0..POINTS {

@@ -14,7 +14,12 @@ const LOGIN: Login = ("ann", "s3cret:@/");
 /// The same, as it stands in a URL.
 const IN_URL: &str = "ann:s3cret%3A%40%2F@";
 
-fn through(builder: ClientBuilder<Runtime>, proxy: &Proxy, scheme: &str, login: &str) -> ClientBuilder<Runtime> {
+fn through(
+    builder: ClientBuilder<Runtime>,
+    proxy: &Proxy,
+    scheme: &str,
+    login: &str,
+) -> ClientBuilder<Runtime> {
     let url = format!("{scheme}://{login}{}", proxy.address());
     builder.proxy(Through::parse(&url).expect("a proxy's URL"))
 }
@@ -43,7 +48,7 @@ async fn proxies_that_refuse(setup: Setup) {
         let proxy = Proxy::start(kind, Some(LOGIN)).await;
         for login in ["", "ann:wrong@"] {
             let connecting = through(broker.builder("far"), &proxy, scheme, login).connect();
-            refused(connecting.await.expect_err("not for everybody"));
+            refused(&connecting.await.expect_err("not for everybody"));
         }
         assert_eq!(proxy.served(), 0);
     }
@@ -51,11 +56,11 @@ async fn proxies_that_refuse(setup: Setup) {
     for (kind, scheme) in KINDS {
         let proxy = Proxy::start(kind, None).await;
         let connecting = through(broker.builder("far"), &proxy, scheme, "").connect();
-        refused(connecting.await.expect_err("there is no server behind it"));
+        refused(&connecting.await.expect_err("there is no server behind it"));
     }
 }
 
-fn refused(error: ConnectError) {
-    let ConnectError::Closed(Cause::Lost(lost)) = &error else { panic!("{error}") };
+fn refused(error: &ConnectError) {
+    let ConnectError::Closed(Cause::Lost(lost)) = error else { panic!("{error}") };
     assert_eq!(lost.kind, LostKind::Proxy, "{error}");
 }

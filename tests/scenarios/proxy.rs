@@ -5,8 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
@@ -123,7 +122,7 @@ async fn http(client: &mut TcpStream, login: Option<Login>) -> io::Result<TcpStr
         .find(|(name, _)| name.eq_ignore_ascii_case("proxy-authorization"))
         .map(|(_, value)| value);
     let wanted = login.map(|(user, password)| {
-        format!("Basic {}", BASE64_STANDARD.encode(format!("{user}:{password}"))) // RFC 7617
+        format!("Basic {}", BASE64.encode(format!("{user}:{password}").as_bytes())) // RFC 7617
     });
     if wanted.as_deref() != given {
         let answer = "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic\r\n\r\n";

@@ -1,17 +1,17 @@
 //! The task: it carries out the engine's steps, and decides nothing.
 
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use sterna_client::{Commit, Committed, Engine, Instant, Step};
+use sterna_client::{Commit, Committed, DialId, Engine, Instant, Step, Target};
 use tokio::io::AsyncWrite;
-use tokio::net::TcpStream;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Sleep;
 
-use crate::net::{Pending, dial, poll_read, poll_write, resolve};
+use crate::net::{self, MakeStream, Pending, Polled, Stream};
 
 /// How many steps are carried out before other tasks have a turn.
 const BUDGET: usize = 16;
@@ -19,15 +19,20 @@ const BUDGET: usize = 16;
 /// What is under way in the network.
 enum Io {
     None,
-    Resolving(Pending<Vec<std::net::SocketAddr>>),
-    Dialling(Pending<TcpStream>),
-    Up(TcpStream),
+    Resolving(Pending<Vec<SocketAddr>>),
+    Dialling(Vec<(DialId, Pending<Box<dyn Stream>>)>),
+    Up(Box<dyn Stream>),
 }
+
+/// How names are looked up.
+type Resolve = fn(Box<str>, u16) -> Pending<Vec<SocketAddr>>;
 
 /// The future that drives one client until its engine is finished.
 pub(crate) struct Driver {
     engine: Engine,
     io: Io,
+    resolve: Resolve,
+    make_stream: Option<MakeStream>,
     /// What the store is at, on a thread of the runtime's that may block.
     commit: Option<JoinHandle<Committed>>,
     /// What the engine wants of the socket.
@@ -40,9 +45,19 @@ pub(crate) struct Driver {
 
 impl Driver {
     /// To be called in the context of the runtime.
-    pub(crate) fn new(engine: Engine) -> Self {
+    pub(crate) fn new(engine: Engine, make_stream: Option<MakeStream>) -> Self {
         let origin = tokio::time::Instant::now();
-        Self { engine, io: Io::None, commit: None, read: false, write: false, origin, sleep: None }
+        Self {
+            engine,
+            io: Io::None,
+            resolve: net::resolve,
+            make_stream,
+            commit: None,
+            read: false,
+            write: false,
+            origin,
+            sleep: None,
+        }
     }
 
     fn now(&self) -> Instant {
@@ -63,21 +78,11 @@ impl Driver {
                 }
                 Poll::Pending => false,
             },
-            Io::Dialling(pending) => match pending.as_mut().poll(cx) {
-                Poll::Ready(result) => {
-                    let (io, result) = match result {
-                        Ok(stream) => (Io::Up(stream), Ok(())),
-                        Err(error) => (Io::None, Err(error)),
-                    };
-                    self.io = io;
-                    self.engine.handle_dialled(result);
-                    true
-                }
-                Poll::Pending => false,
-            },
-            Io::Up(_) => {
-                let written = self.write && self.write(cx);
-                let read = self.read && self.read(cx);
+            Io::Dialling(_) => self.poll_dials(cx),
+            Io::Up(stream) => {
+                let mut stream = Polled { stream: &mut **stream, cx };
+                let written = self.write && self.engine.write(&mut stream);
+                let read = self.read && self.engine.read(&mut stream);
                 written || read
             }
         };
@@ -96,37 +101,42 @@ impl Driver {
         })
     }
 
-    fn write(&mut self, cx: &mut Context<'_>) -> bool {
-        let Io::Up(stream) = &mut self.io else { return false };
-        if self.engine.transmit().is_empty() {
-            // The budget ended before the engine could say so. A socket that takes nothing of something is broken,
-            // one that takes nothing of nothing is not.
-            return false;
+    /// Whether a dial has ended. The first that succeeds is the connection.
+    fn poll_dials(&mut self, cx: &mut Context<'_>) -> bool {
+        let Io::Dialling(dials) = &mut self.io else { return false };
+        for at in 0..dials.len() {
+            let (dial, pending) = &mut dials[at];
+            let Poll::Ready(result) = pending.as_mut().poll(cx) else { continue };
+            let dial = *dial;
+            let result = match result {
+                Ok(stream) => {
+                    self.io = Io::Up(stream);
+                    Ok(())
+                }
+                Err(error) => {
+                    drop(dials.swap_remove(at));
+                    Err(error)
+                }
+            };
+            self.engine.handle_dialled(dial, result);
+            return true;
         }
-        match poll_write(stream, self.engine.transmit(), cx) {
-            Poll::Ready(Ok(count)) => self.engine.handle_written(count),
-            Poll::Ready(Err(error)) => self.engine.handle_lost(&error),
-            Poll::Pending => return false,
-        }
-        true
+        false
     }
 
-    fn read(&mut self, cx: &mut Context<'_>) -> bool {
-        let Io::Up(stream) = &mut self.io else { return false };
-        match poll_read(stream, || self.engine.input(), cx) {
-            Poll::Ready(Ok(count)) => self.engine.handle_read(count),
-            Poll::Ready(Err(error)) => self.engine.handle_lost(&error),
-            Poll::Pending => return false,
+    fn dial(&mut self, dial: DialId, target: Target) {
+        let pending = net::dial(target, self.engine.socket_options(), self.make_stream.as_mut());
+        match &mut self.io {
+            Io::Dialling(dials) => dials.push((dial, pending)),
+            io => *io = Io::Dialling(vec![(dial, pending)]),
         }
-        true
     }
 
     fn shut_down(&mut self, cx: &mut Context<'_>) {
-        while !self.engine.transmit().is_empty() && self.write(cx) {}
-        if let Io::Up(stream) = &mut self.io {
-            // If that fails the connection is gone, and reading will tell.
-            let _ = Pin::new(stream).poll_shutdown(cx);
-        }
+        let Io::Up(stream) = &mut self.io else { return };
+        while self.engine.write(&mut Polled { stream: &mut **stream, cx }) {}
+        // If that fails the connection is gone, and reading will tell.
+        let _ = Pin::new(stream).poll_shutdown(cx);
     }
 
     /// Whether the task may return: the timer is set, and no command came in the meantime.
@@ -161,8 +171,8 @@ impl Future for Driver {
         this.transfer(cx);
         for _ in 0..BUDGET {
             match this.engine.poll(this.now()) {
-                Step::Resolve { host, port } => this.io = Io::Resolving(resolve(host, port)),
-                Step::Dial(address) => this.io = Io::Dialling(dial(address, this.engine.socket_options())),
+                Step::Resolve { host, port } => this.io = Io::Resolving((this.resolve)(host, port)),
+                Step::Dial { dial, target } => this.dial(dial, target),
                 Step::Transfer { read, write } => {
                     (this.read, this.write) = (read, write);
                     if !this.transfer(cx) && this.sleep(cx) {
@@ -183,11 +193,13 @@ impl Future for Driver {
 #[cfg(test)]
 mod tests {
     use std::convert::Infallible;
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, OnceLock};
 
-    use sterna_client::ClientBuilder;
+    use sterna_client::{ClientBuilder, QoS};
     use sterna_simulator::TestBroker;
+    use tokio::net::{TcpListener, TcpSocket, TcpStream};
+    use tokio::time::timeout;
 
     use super::*;
 
@@ -198,13 +210,55 @@ mod tests {
         type Error = Infallible;
 
         fn start(self, engine: Engine) -> Result<(), Infallible> {
-            let mut driver = Box::pin(Driver::new(engine));
+            let mut driver = Box::pin(Driver::new(engine, None));
             tokio::spawn(std::future::poll_fn(move |cx| {
                 self.0.fetch_add(1, Ordering::Relaxed);
                 driver.as_mut().poll(cx)
             }));
             Ok(())
         }
+    }
+
+    /// Runs the driver with names of its own.
+    struct Naming(Resolve);
+
+    impl sterna_client::Runtime for Naming {
+        type Error = Infallible;
+
+        fn start(self, engine: Engine) -> Result<(), Infallible> {
+            tokio::spawn(Driver { resolve: self.0, ..Driver::new(engine, None) });
+            Ok(())
+        }
+    }
+
+    /// An address where connections are begun and never made: the queue of a listener that accepts nobody is full.
+    async fn silent_address() -> (Vec<TcpStream>, TcpListener, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut queue = Vec::new();
+        while let Ok(connected) = timeout(Duration::from_millis(300), TcpStream::connect(address)).await {
+            queue.push(connected.unwrap());
+        }
+        (queue, listener, address)
+    }
+
+    // R: CON-05
+    #[tokio::test]
+    async fn a_silent_address_does_not_hold_up_the_next() {
+        static ADDRESSES: OnceLock<Vec<SocketAddr>> = OnceLock::new();
+        let broker = TestBroker::start().await.unwrap();
+        let (_queue, _listener, silent) = silent_address().await;
+        let answers = broker.url().strip_prefix("mqtt://").unwrap().parse().unwrap();
+        ADDRESSES.set(vec![silent, answers]).unwrap();
+        let resolve: Resolve = |_, _| Box::pin(async { Ok(ADDRESSES.get().unwrap().clone()) });
+        let builder = ClientBuilder::new("mqtt://named", Naming(resolve));
+        let begin = std::time::Instant::now();
+        let client = timeout(Duration::from_secs(20), builder.connect()).await.unwrap().unwrap();
+        assert!(begin.elapsed() >= Duration::from_millis(250), "the first one has the field to itself");
+        client.publish("a", "x").qos(QoS::AtLeastOnce).await.unwrap();
+        client.disconnect().await.unwrap();
     }
 
     async fn polls_in_an_hour(keep_alive: Duration) -> usize {

@@ -1,62 +1,95 @@
-//! Resolving, dialling, reading and writing.
+//! Resolving and dialling, and sockets as the engine reads and writes them.
 
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::pin::Pin;
+use std::task::{Context, Poll};
 
-use bytes::{Buf, BytesMut};
-use sterna_transport::SocketOptions;
-use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use sterna_client::{Endpoint, SocketOptions, Target};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, lookup_host};
 
 /// A network operation under way.
 pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
-/// How many pieces one write takes.
-const SLICES: usize = 64;
+/// A connection, whatever carries it.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Makes the stream to a server in the place of a socket.
+pub(crate) type MakeStream = Box<dyn FnMut(Endpoint) -> Pending<Box<dyn Stream>> + Send>;
 
 pub(crate) fn resolve(host: Box<str>, port: u16) -> Pending<Vec<SocketAddr>> {
     Box::pin(async move { Ok(lookup_host((&*host, port)).await?.collect()) })
 }
 
-pub(crate) fn dial(address: SocketAddr, options: SocketOptions) -> Pending<TcpStream> {
-    Box::pin(async move {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_nodelay(options.nodelay)?;
-        socket.set_keepalive(options.keepalive)?;
-        if let Some(local) = options.bind {
-            socket.bind(SocketAddr::new(local, 0))?;
+pub(crate) fn dial(
+    target: Target,
+    options: SocketOptions,
+    make: Option<&mut MakeStream>,
+) -> Pending<Box<dyn Stream>> {
+    match (target, make) {
+        (Target::Tcp(address), _) => Box::pin(dial_tcp(address, options)),
+        #[cfg(all(unix, feature = "unix"))]
+        (Target::Unix(path), _) => {
+            Box::pin(async move { Ok(Box::new(tokio::net::UnixStream::connect(path).await?) as _) })
         }
-        socket.connect(address).await
-    })
+        (Target::Stream(endpoint), Some(make)) => make(*endpoint),
+        #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
+        (other, _) => Box::pin(async move {
+            Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here")))
+        }),
+    }
 }
 
-/// Reads once. The buffer is asked for when there is something to read.
-pub(crate) fn poll_read<'a>(
-    stream: &mut TcpStream,
-    buffer: impl FnOnce() -> &'a mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    ready!(stream.poll_read_ready(cx))?;
-    pin!(stream.read_buf(buffer())).poll(cx)
+async fn dial_tcp(address: SocketAddr, options: SocketOptions) -> io::Result<Box<dyn Stream>> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_nodelay(options.nodelay)?;
+    socket.set_keepalive(options.keepalive)?;
+    if let Some(local) = options.bind {
+        socket.bind(SocketAddr::new(local, 0))?;
+    }
+    Ok(Box::new(socket.connect(address).await?))
 }
 
-/// Writes once: everything, if the socket takes it.
-pub(crate) fn poll_write(
-    stream: &mut TcpStream,
-    data: &impl Buf,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let mut slices = [IoSlice::new(&[]); SLICES];
-    let count = data.chunks_vectored(&mut slices);
-    let written = match &slices[..count] {
-        [one] => ready!(Pin::new(stream).poll_write(cx, one)),
-        many => ready!(Pin::new(stream).poll_write_vectored(cx, many)),
-    };
-    Poll::Ready(match written {
-        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-        written => written,
-    })
+/// A stream within a poll of its task: what would block wakes the task.
+pub(crate) struct Polled<'a, 'b> {
+    pub(crate) stream: &'a mut dyn Stream,
+    pub(crate) cx: &'a mut Context<'b>,
+}
+
+impl Polled<'_, '_> {
+    fn poll<T>(
+        &mut self,
+        operation: impl FnOnce(Pin<&mut dyn Stream>, &mut Context<'_>) -> Poll<io::Result<T>>,
+    ) -> io::Result<T> {
+        match operation(Pin::new(self.stream), self.cx) {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+}
+
+impl Read for Polled<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut buffer = ReadBuf::new(buffer);
+        self.poll(|stream, cx| stream.poll_read(cx, &mut buffer))?;
+        Ok(buffer.filled().len())
+    }
+}
+
+impl Write for Polled<'_, '_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        self.poll(|stream, cx| stream.poll_write(cx, data))
+    }
+
+    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.poll(|stream, cx| stream.poll_write_vectored(cx, data))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.poll(|stream, cx| stream.poll_flush(cx))
+    }
 }

@@ -1,7 +1,6 @@
 //! The server's side of SCRAM-SHA-256 (RFC 5802, RFC 7677).
 
-use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -52,7 +51,7 @@ impl Scram {
             return None;
         }
         let nonce = format!("{nonce}{NONCE}");
-        let challenge = format!("r={nonce},s={},i={ITERATIONS}", BASE64_STANDARD.encode(SALT));
+        let challenge = format!("r={nonce},s={},i={ITERATIONS}", BASE64.encode(SALT));
         Some((Challenged { said: format!("{bare},{challenge}"), nonce }, challenge.into_bytes()))
     }
 
@@ -64,12 +63,12 @@ impl Scram {
         }
         let message = format!("{},{without_proof}", challenged.said);
         let signature = sign(&self.stored_key, &message);
-        let mut client_key: Key = BASE64_STANDARD.decode(proof).ok()?.try_into().ok()?;
+        let mut client_key: Key = BASE64.decode(proof.as_bytes()).ok()?.try_into().ok()?;
         client_key.iter_mut().zip(signature).for_each(|(byte, other)| *byte ^= other);
         if Key::from(Sha256::digest(client_key)) != self.stored_key {
             return None;
         }
-        Some(format!("v={}", BASE64_STANDARD.encode(sign(&self.server_key, &message))).into_bytes())
+        Some(format!("v={}", BASE64.encode(&sign(&self.server_key, &message))).into_bytes())
     }
 }
 
