@@ -1,6 +1,7 @@
 //! Certificates for tests, made when they are needed.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -52,8 +53,7 @@ impl Default for TestCertificates {
 impl TestCertificates {
     /// Makes them all.
     pub fn new() -> Self {
-        let authority = new_authority("The authority of a test");
-        let other = new_authority("Another authority");
+        let (authority, other) = (new_authority(), new_authority());
         let mut expired = server(&HERE);
         expired.not_before = date_time_ymd(1999, 1, 1);
         expired.not_after = date_time_ymd(2000, 1, 1);
@@ -71,8 +71,11 @@ impl TestCertificates {
 
 const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-fn new_authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut parameters = named(&[], name);
+/// No two have the same name: of one with the same name and another key it is said that its signature is wrong.
+fn new_authority() -> CertifiedIssuer<'static, KeyPair> {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let mut parameters = named(&[], &format!("Authority {number} of a test"));
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     CertifiedIssuer::self_signed(parameters, new_key()).expect("it can be signed")

@@ -66,7 +66,7 @@ impl Mosquitto {
             !listener.websockets || network::is_private(),
             "Mosquitto's WebSocket listener can be reached from everywhere: it needs a network of its own"
         );
-        let socket = listener.unix.then(SocketPath::new);
+        let socket = listener.needs_socket().then(SocketPath::new);
         options.write(&directory, port, socket.as_ref().map(SocketPath::path));
         let mut broker = Self { directory, port, listener, socket, _reserved: reserved, process: None };
         broker.start();
@@ -83,15 +83,15 @@ impl Mosquitto {
 
     pub(crate) fn url(&self) -> String {
         match &self.socket {
-            Some(socket) => socket.url(),
-            None => self.listener.url(self.address()),
+            Some(socket) if self.listener.unix => socket.url(),
+            _ => self.listener.url(self.address()),
         }
     }
 
     fn takes_connections(&self) -> bool {
         match &self.socket {
-            Some(socket) => UnixStream::connect(socket.path()).is_ok(),
-            None => TcpStream::connect(self.address()).is_ok(),
+            Some(socket) if self.listener.unix => UnixStream::connect(socket.path()).is_ok(),
+            _ => TcpStream::connect(self.address()).is_ok(),
         }
     }
 

@@ -47,6 +47,11 @@ pub(super) struct Listener {
 }
 
 impl Listener {
+    /// Mosquitto 2.0.11 does not start with WebSocket listeners alone, so there is one on a Unix socket beside them.
+    pub(super) fn needs_socket(self) -> bool {
+        self.unix || self.websockets
+    }
+
     pub(super) fn url(self, address: SocketAddr) -> String {
         let (scheme, path) = match (self.websockets, self.tls) {
             (false, false) => ("mqtt", ""),
@@ -137,9 +142,11 @@ impl MosquittoOptions {
                 config.push("autosave_interval 1".to_owned());
             }
         }
-        match socket {
-            Some(path) => config.push(format!("listener 0 {}", path.display())),
-            None => config.push(format!("listener {port} {}", Ipv4Addr::LOCALHOST)),
+        if let Some(path) = socket {
+            config.push(format!("listener 0 {}", path.display()));
+        }
+        if !self.listener.unix {
+            config.push(format!("listener {port} {}", Ipv4Addr::LOCALHOST));
         }
         if self.listener.websockets {
             config.push("protocol websockets".to_owned());
