@@ -12,6 +12,8 @@ mod client;
 mod completion;
 mod copies;
 mod dialler;
+#[cfg(feature = "driver")]
+pub mod driver;
 mod engine;
 mod error;
 mod events;
@@ -33,13 +35,15 @@ mod router;
 #[cfg(feature = "scram")]
 mod scram;
 mod shared;
+#[cfg(feature = "sockets")]
+pub mod sockets;
 mod store;
 mod stream;
 mod subscription;
 mod unsubscribe;
 
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
-pub use builder::{ClientBuilder, Runtime};
+pub use builder::{Async, Blocking, BlockingRuntime, ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
 pub use dialler::{DialId, Target};
 pub use engine::{Commit, Committed, Engine, Step};

@@ -14,18 +14,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod driver;
 mod net;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::future::Future;
 use std::io;
 
+use sterna_client::driver::{Driver, MakeStream, Stream};
 use sterna_client::{Client, ClientBuilder, ConnectError, Endpoint, Engine};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::driver::Driver;
-use crate::net::{MakeStream, Stream};
+use crate::net::{Carried, Net};
 
 /// The tokio runtime that is current when the client is started.
 #[derive(Default)]
@@ -66,7 +67,7 @@ impl sterna_client::Runtime for Runtime {
         let runtime = tokio::runtime::Handle::try_current().map_err(NoRuntime)?;
         // The origin of time and the timers belong to that runtime.
         let _entered = runtime.enter();
-        runtime.spawn(Driver::new(engine, self.make_stream));
+        runtime.spawn(Driver::new(engine, Net::new(self.make_stream)));
         Ok(())
     }
 }
@@ -116,7 +117,7 @@ where
 {
     let make_stream: MakeStream = Box::new(move |endpoint| {
         let made = make(endpoint);
-        Box::pin(async move { Ok(Box::new(made.await?) as Box<dyn Stream>) })
+        Box::pin(async move { Ok(Box::new(Carried(made.await?)) as Box<dyn Stream>) })
     });
     ClientBuilder::new(url, Runtime { make_stream: Some(make_stream) })
 }

@@ -1,46 +1,85 @@
-//! Resolving and dialling, and sockets as the engine reads and writes them.
+//! The network and the time, by tokio.
 
 use std::future::Future;
-use std::io::{self, ErrorKind, IoSlice, Read, Write};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use sterna_client::{Endpoint, SocketOptions, Target};
+use sterna_client::driver::{MakeStream, Network, Pending, Stream};
+use sterna_client::{Commit, Committed, Instant, SocketOptions, Target};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, lookup_host};
+use tokio::task::spawn_blocking;
+use tokio::time::Sleep;
 
-/// A network operation under way.
-pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+/// A deadline beyond this wakes the task in between: the runtime's clock cannot count for ever.
+const FAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// A connection, whatever carries it.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// How names are looked up.
+pub(crate) type Resolve = fn(Box<str>, u16) -> Pending<Vec<SocketAddr>>;
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
-
-/// Makes the stream to a server in the place of a socket.
-pub(crate) type MakeStream = Box<dyn FnMut(Endpoint) -> Pending<Box<dyn Stream>> + Send>;
-
-pub(crate) fn resolve(host: Box<str>, port: u16) -> Pending<Vec<SocketAddr>> {
-    Box::pin(async move { Ok(lookup_host((&*host, port)).await?.collect()) })
+/// The I/O, the timers and the threads of the runtime that is current.
+pub(crate) struct Net {
+    origin: tokio::time::Instant,
+    /// The timer, and what it is set to.
+    sleep: Option<(Pin<Box<Sleep>>, Instant)>,
+    pub(crate) resolve: Resolve,
+    make_stream: Option<MakeStream>,
 }
 
-pub(crate) fn dial(
-    target: Target,
-    options: SocketOptions,
-    make: Option<&mut MakeStream>,
-) -> Pending<Box<dyn Stream>> {
-    match (target, make) {
-        (Target::Tcp(address), _) => Box::pin(dial_tcp(address, options)),
-        #[cfg(all(unix, feature = "unix"))]
-        (Target::Unix(path), _) => {
-            Box::pin(async move { Ok(Box::new(tokio::net::UnixStream::connect(path).await?) as _) })
+impl Net {
+    /// To be called in the context of the runtime.
+    pub(crate) fn new(make_stream: Option<MakeStream>) -> Self {
+        let resolve: Resolve =
+            |host, port| Box::pin(async move { Ok(lookup_host((&*host, port)).await?.collect()) });
+        Self { origin: tokio::time::Instant::now(), sleep: None, resolve, make_stream }
+    }
+}
+
+impl Network for Net {
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.origin.elapsed()
+    }
+
+    fn poll_deadline(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = deadline else {
+            self.sleep = None;
+            return Poll::Pending;
+        };
+        let at = self.origin + (deadline - Instant::ZERO).min(FAR);
+        let (sleep, set) =
+            self.sleep.get_or_insert_with(|| (Box::pin(tokio::time::sleep_until(at)), deadline));
+        if *set != deadline {
+            sleep.as_mut().reset(at);
+            *set = deadline;
         }
-        (Target::Stream(endpoint), Some(make)) => make(*endpoint),
-        #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
-        (other, _) => Box::pin(async move {
-            Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here")))
-        }),
+        sleep.as_mut().poll(cx)
+    }
+
+    fn resolve(&mut self, host: Box<str>, port: u16) -> Pending<Vec<SocketAddr>> {
+        (self.resolve)(host, port)
+    }
+
+    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn Stream>> {
+        match (target, &mut self.make_stream) {
+            (Target::Tcp(address), _) => Box::pin(dial_tcp(address, options)),
+            #[cfg(all(unix, feature = "unix"))]
+            (Target::Unix(path), _) => Box::pin(async move {
+                Ok(Box::new(Carried(tokio::net::UnixStream::connect(path).await?)) as Box<dyn Stream>)
+            }),
+            (Target::Stream(endpoint), Some(make)) => make(*endpoint),
+            #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
+            (other, _) => Box::pin(async move {
+                Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here")))
+            }),
+        }
+    }
+
+    fn commit(&mut self, commit: Commit) -> Pending<Committed> {
+        let committed = spawn_blocking(|| commit.run());
+        Box::pin(async { Ok(committed.await?) })
     }
 }
 
@@ -51,45 +90,42 @@ async fn dial_tcp(address: SocketAddr, options: SocketOptions) -> io::Result<Box
     if let Some(local) = options.bind {
         socket.bind(SocketAddr::new(local, 0))?;
     }
-    Ok(Box::new(socket.connect(address).await?))
+    Ok(Box::new(Carried(socket.connect(address).await?)))
 }
 
-/// A stream within a poll of its task: what would block wakes the task.
-pub(crate) struct Polled<'a, 'b> {
-    pub(crate) stream: &'a mut dyn Stream,
-    pub(crate) cx: &'a mut Context<'b>,
-}
+/// A stream of tokio's with the traits that all runtimes have in common.
+pub(crate) struct Carried<S>(pub(crate) S);
 
-impl Polled<'_, '_> {
-    fn poll<T>(
-        &mut self,
-        operation: impl FnOnce(Pin<&mut dyn Stream>, &mut Context<'_>) -> Poll<io::Result<T>>,
-    ) -> io::Result<T> {
-        match operation(Pin::new(self.stream), self.cx) {
-            Poll::Ready(result) => result,
-            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
-        }
-    }
-}
-
-impl Read for Polled<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+impl<S: AsyncRead + Unpin> futures_io::AsyncRead for Carried<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        self.poll(|stream, cx| stream.poll_read(cx, &mut buffer))?;
-        Ok(buffer.filled().len())
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 }
 
-impl Write for Polled<'_, '_> {
-    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
-        self.poll(|stream, cx| stream.poll_write(cx, data))
+impl<S: AsyncWrite + Unpin> futures_io::AsyncWrite for Carried<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, data)
     }
 
-    fn write_vectored(&mut self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.poll(|stream, cx| stream.poll_write_vectored(cx, data))
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, data)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.poll(|stream, cx| stream.poll_flush(cx))
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
     }
 }

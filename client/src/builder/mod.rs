@@ -1,5 +1,6 @@
 //! Options, and starting a client on a runtime.
 
+mod blocking;
 mod protocol;
 mod receiving;
 mod reconnecting;
@@ -8,6 +9,7 @@ mod session;
 mod transport;
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +25,8 @@ use crate::inbox::{AckMode, Unclaimed};
 use crate::requests::Requests;
 use crate::shared::{Handle, Inner, Shared};
 use crate::store::Store;
+
+pub use self::blocking::{Blocking, BlockingRuntime};
 
 /// What an adapter gives: something that drives an [`Engine`].
 pub trait Runtime {
@@ -55,11 +59,17 @@ pub trait Runtime {
     fn start(self, engine: Engine) -> Result<(), Self::Error>;
 }
 
-/// Sets a client up: [`connect`](Self::connect) starts it and waits for the server, [`build`](Self::build) starts
-/// it without connecting. The adapters make it, such as `sterna::tokio::builder`.
+/// Marks a [`ClientBuilder`] whose client is a [`Client`], with futures.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Async;
+
+/// Sets a client up: `connect` starts it and waits for the server, `build` starts it without connecting. The adapters
+/// make it, such as `sterna::tokio::builder`. The options are the same on all of them.
 #[must_use = "nothing happens before `connect` or `build`"]
-pub struct ClientBuilder<R> {
+pub struct ClientBuilder<R, M = Async> {
     runtime: R,
+    mode: PhantomData<M>,
     /// The servers, in their order.
     endpoints: Result<Vec<Endpoint>, UrlError>,
     config: Config,
@@ -76,10 +86,9 @@ pub struct ClientBuilder<R> {
     request_limit: usize,
 }
 
-impl<R: Runtime> ClientBuilder<R> {
-    /// For the server at `url`, such as `mqtt://localhost`; see [`Endpoint::parse`]. User name, password and
-    /// `clientId` of the URL are taken as options.
-    pub fn new(url: &str, runtime: R) -> Self {
+/// Any option.
+impl<R: Runtime, M> ClientBuilder<R, M> {
+    fn with_runtime(url: &str, runtime: R) -> Self {
         let mut config = Config::new(runtime.seed());
         let mut endpoint = Endpoint::parse(url);
         if let Ok(endpoint) = &mut endpoint {
@@ -94,6 +103,7 @@ impl<R: Runtime> ClientBuilder<R> {
         }
         Self {
             runtime,
+            mode: PhantomData,
             endpoints: endpoint.map(|endpoint| vec![endpoint]),
             config,
             authenticator: None,
@@ -115,6 +125,53 @@ impl<R: Runtime> ClientBuilder<R> {
     pub fn configure(mut self, change: impl FnOnce(&mut Config)) -> Self {
         change(&mut self.config);
         self
+    }
+
+    /// What the client is driven by.
+    pub fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    /// Starts the client without connecting, for adapters that make a client of their own over it.
+    ///
+    /// # Errors
+    /// As [`build`](ClientBuilder::build).
+    pub fn start(mut self) -> Result<Client, ConnectError> {
+        let endpoints = self.endpoints.clone()?;
+        self.check_transport(&endpoints)?;
+        // More than anybody has; the rest would never have its turn.
+        self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
+        self.config.validate()?;
+        let session = self.store.as_deref_mut().map(load).transpose()?;
+        let session = session.map(|session| match self.runtime.wall_clock() {
+            Some(since_epoch) => session.wall_clock(since_epoch),
+            None => session,
+        });
+        let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
+        let hook = self.hook.map(|prepare| Hook::new(prepare, &self.config));
+        let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests)?);
+        let handle = Handle::new(shared.clone());
+        let setup = Setup {
+            endpoints,
+            transport: self.transport,
+            socket: self.socket,
+            makes_streams: self.runtime.makes_streams(),
+            hook,
+            authenticator: self.authenticator,
+            store: self.store,
+        };
+        let engine = Engine::new(shared, setup);
+        self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
+        Ok(Client::new(handle, self.ack))
+    }
+}
+
+/// A client with futures.
+impl<R: Runtime> ClientBuilder<R> {
+    /// For the server at `url`, such as `mqtt://localhost`; see [`Endpoint::parse`]. User name, password and
+    /// `clientId` of the URL are taken as options.
+    pub fn new(url: &str, runtime: R) -> Self {
+        Self::with_runtime(url, runtime)
     }
 
     /// Starts the client and waits for the server's CONNACK. The first failure is the end, unless
@@ -148,33 +205,8 @@ impl<R: Runtime> ClientBuilder<R> {
     ///
     /// # Errors
     /// [`ConnectError`]: the URL or the options are wrong, there is no runtime, or the store is not this client's.
-    pub fn build(mut self) -> Result<Client, ConnectError> {
-        let endpoints = self.endpoints.clone()?;
-        self.check_transport(&endpoints)?;
-        // More than anybody has; the rest would never have its turn.
-        self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
-        self.config.validate()?;
-        let session = self.store.as_deref_mut().map(load).transpose()?;
-        let session = session.map(|session| match self.runtime.wall_clock() {
-            Some(since_epoch) => session.wall_clock(since_epoch),
-            None => session,
-        });
-        let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
-        let hook = self.hook.map(|prepare| Hook::new(prepare, &self.config));
-        let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests)?);
-        let handle = Handle::new(shared.clone());
-        let setup = Setup {
-            endpoints,
-            transport: self.transport,
-            socket: self.socket,
-            makes_streams: self.runtime.makes_streams(),
-            hook,
-            authenticator: self.authenticator,
-            store: self.store,
-        };
-        let engine = Engine::new(shared, setup);
-        self.runtime.start(engine).map_err(|error| ConnectError::Runtime(Arc::new(error)))?;
-        Ok(Client::new(handle, self.ack))
+    pub fn build(self) -> Result<Client, ConnectError> {
+        self.start()
     }
 }
 
@@ -190,7 +222,7 @@ fn load(store: &mut dyn Store) -> Result<Session, ConnectError> {
     Ok(session)
 }
 
-impl<R> fmt::Debug for ClientBuilder<R> {
+impl<R, M> fmt::Debug for ClientBuilder<R, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
             .field("endpoints", &self.endpoints)

@@ -8,7 +8,7 @@ use sterna_core::{Authentication, VersionPolicy, Will};
 use super::{ClientBuilder, Runtime};
 use crate::authentication::Authenticator;
 
-impl<R: Runtime> ClientBuilder<R> {
+impl<R: Runtime, M> ClientBuilder<R, M> {
     /// The protocol version. Default: 5.0, and 3.1.1 if the server refuses that.
     pub fn version(mut self, version: VersionPolicy) -> Self {
         self.config.version = version;

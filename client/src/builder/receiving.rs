@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{ClientBuilder, Runtime};
 use crate::inbox::{AckMode, Unclaimed};
 
-impl<R: Runtime> ClientBuilder<R> {
+impl<R: Runtime, M> ClientBuilder<R, M> {
     /// How many messages, and bytes of them, may wait for the application before reading pauses. What a stream
     /// has taken from the queue at once, to hand over one by one, comes on top: at most as much again. Default:
     /// 4,096 and 1 MiB.

@@ -7,7 +7,7 @@ use sterna_transport::{Endpoint, UrlError};
 
 use super::{ClientBuilder, Runtime};
 
-impl<R: Runtime> ClientBuilder<R> {
+impl<R: Runtime, M> ClientBuilder<R, M> {
     /// Adds a server: when an attempt fails, the next one is tried at once, and after the last the first; a round of
     /// failures is followed by a pause. All of them are one cluster, with one session for this client.
     ///

@@ -4,7 +4,7 @@ use sterna_core::{QueuePolicy, TopicAliases};
 
 use super::{ClientBuilder, Runtime};
 
-impl<R: Runtime> ClientBuilder<R> {
+impl<R: Runtime, M> ClientBuilder<R, M> {
     /// Which messages are sent with a topic alias (5.0), which saves sending their topics again and again. Default:
     /// those with [`Publishing::topic_alias`](crate::Publishing::topic_alias).
     pub fn topic_alias(mut self, topic_alias: TopicAliases) -> Self {

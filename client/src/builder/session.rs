@@ -7,7 +7,7 @@ use sterna_core::{CleanStart, ClientId, SessionLoss};
 use super::{ClientBuilder, Runtime};
 use crate::store::Store;
 
-impl<R: Runtime> ClientBuilder<R> {
+impl<R: Runtime, M> ClientBuilder<R, M> {
     /// The seed of random client identifiers and of the jitter between attempts. Default: another one each time.
     pub fn seed(mut self, seed: u64) -> Self {
         self.config.seed = seed;

@@ -9,7 +9,7 @@ use super::{ClientBuilder, Runtime};
 use crate::error::ConnectError;
 use crate::hook::{BoxError, ConnectAttempt};
 
-impl<R: Runtime> ClientBuilder<R> {
+impl<R: Runtime, M> ClientBuilder<R, M> {
     /// Options of the TCP socket: local address, TCP_NODELAY, keepalive.
     pub fn socket(mut self, socket: SocketOptions) -> Self {
         self.socket = socket;

@@ -130,6 +130,8 @@ pub struct Engine {
     /// A step of the authenticator is due.
     challenged: bool,
     spare: Vec<Waker>,
+    /// Why the driver cannot go on.
+    fault: Option<String>,
 }
 
 /// The engine without its lock.
@@ -218,7 +220,7 @@ impl Engine {
             paused: false,
         };
         let (hook, authenticator) = (setup.hook, setup.authenticator);
-        Self { shared, drive, hook, authenticator, challenged: false, spare: Vec::new() }
+        Self { shared, drive, hook, authenticator, challenged: false, spare: Vec::new(), fault: None }
     }
 
     /// Acts on all that happened up to `now` and says what to do next. `now` is the current time, of any origin;
@@ -318,6 +320,12 @@ impl Engine {
         self.drive.write(writer)
     }
 
+    /// The driver cannot go on, for this reason: what the users of the client are told when the engine is dropped, which
+    /// is what is left to do.
+    pub fn fail(&mut self, error: &dyn fmt::Display) {
+        self.fault = Some(error.to_string());
+    }
+
     /// How many bytes are pending.
     pub fn unsent(&self) -> usize {
         self.drive.transmit.remaining()
@@ -326,12 +334,13 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let Self { shared, drive, .. } = self;
+        let Self { shared, drive, fault, .. } = self;
+        let fault = fault.take().unwrap_or_else(|| "the runtime dropped the client's driver".into());
         shared.with(|inner| {
             if let Some(storage) = &mut drive.storage {
                 storage.finish(inner, drive.now);
             }
-            inner.die();
+            inner.die(fault);
         });
     }
 }
