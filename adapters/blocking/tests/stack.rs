@@ -273,7 +273,9 @@ fn many_threads_publish_while_one_reads_and_publishes_itself() {
                 drop(client.subscribe(format!("more/{n}")).wait().unwrap());
             }
         }
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         client.disconnect().wait().unwrap();
     }
 }
