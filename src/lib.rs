@@ -29,6 +29,7 @@
 //! - `blocking`: a client whose calls block, `sterna::blocking`, on a thread of its own or driven by those calls. No async
 //!   runtime is linked for it.
 //! - `store-redb`: `RedbStore`, which keeps a session in a file. It needs Rust 1.90.
+//! - `scram`: `Scram`, which authenticates by SCRAM-SHA-256 (MQTT 5.0).
 #![forbid(unsafe_code)]
 
 pub use sterna_client::*;

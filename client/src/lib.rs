@@ -32,6 +32,8 @@ mod request;
 mod requests;
 mod room;
 mod router;
+#[cfg(feature = "scram")]
+mod scram;
 mod shared;
 #[cfg(feature = "sockets")]
 pub mod sockets;
@@ -56,6 +58,8 @@ pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
 pub use publish::{Delivery, Enqueuing, Pending, Publishing};
 pub use request::Requesting;
+#[cfg(feature = "scram")]
+pub use scram::{Scram, ScramError};
 pub use store::{MemoryStore, Store};
 #[cfg(feature = "store-redb")]
 pub use store::{RedbStore, StoreOpenError};
