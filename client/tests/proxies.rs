@@ -56,6 +56,28 @@ fn connect_follows_the_hand_shake_of_the_proxy() {
     world.finish(client.disconnect()).unwrap();
 }
 
+// R: SUB-07
+#[test]
+fn what_nobody_reads_stays_in_the_network() {
+    let proxy = Proxy::parse("http://proxy:3128").unwrap();
+    let (mut world, client) = World::new(V5, Options::default(), |builder| {
+        builder.proxy(proxy).incoming_limit(10, 1 << 20).incoming_reserve(64 << 10)
+    });
+    world.gate = Some(http("HTTP/1.1 200 OK\r\n\r\n"));
+    world.known.push("proxy".to_owned());
+    world.finish(client.connect()).unwrap();
+    let mut unread = world.finish(client.subscribe("a")).unwrap();
+    world.flood("a", world::numbers(100_000));
+    world.settle();
+    let statistics = client.statistics();
+    assert_eq!(statistics.backlog, 10);
+    // What was read and not taken is at most one read beyond that.
+    assert!(world.unread() > 500_000, "{} bytes stay there", world.unread());
+    for n in 0..100_000 {
+        assert_eq!(world.finish(unread.next()).unwrap().text(), Ok(&*n.to_string()));
+    }
+}
+
 // R: CON-15
 #[test]
 fn a_proxy_that_refuses_says_why() {

@@ -77,8 +77,9 @@ impl ThreadedBroker {
         packet: PacketType,
         count: usize,
     ) -> Option<Record> {
-        let found =
-            async { tokio::time::timeout(timeout, self.broker.wait_for(client_id, packet, count)).await.ok() };
+        let found = async {
+            tokio::time::timeout(timeout, self.broker.wait_for(client_id, packet, count)).await.ok()
+        };
         self.runtime.block_on(found)
     }
 

@@ -225,6 +225,11 @@ impl World {
         self.connection.expect("connected")
     }
 
+    /// How many bytes have arrived and were not read.
+    pub fn unread(&self) -> usize {
+        self.to_client.len()
+    }
+
     /// What the broker has received of this type.
     pub fn received(&self, packet: PacketType) -> Vec<&Record> {
         self.broker.records().filter(|record| record.packet().packet_type() == packet).collect()
