@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use sterna_client::{
-    Client, ClientBuilder, Commit, Engine, Instant, ProtocolVersion, Runtime, Step, VersionPolicy,
+    Client, ClientBuilder, Commit, DialId, Engine, Instant, ProtocolVersion, Runtime, Step, Target,
+    VersionPolicy,
 };
 use sterna_core::packet::{Packet, PacketType, Properties, Publish, QoS};
 use sterna_simulator::broker::{Broker, ConnectionId, Options, Output, Record};
@@ -49,6 +51,10 @@ impl Count {
     }
 }
 
+/// Gives an answer when it has read enough.
+pub type Gate = Box<dyn FnMut(&[u8]) -> Option<Vec<u8>>>;
+
+#[allow(clippy::struct_excessive_bools)] // Independent switches.
 pub struct World {
     pub broker: Broker,
     pub engine: Option<Engine>,
@@ -59,6 +65,11 @@ pub struct World {
     /// Addresses that the name resolves to, and whether each answers at all, and how.
     pub dialled: Vec<std::net::SocketAddr>,
     pub dead_addresses: usize,
+    pub dead_addresses_refuse: bool,
+    pub all_addresses_refuse: bool,
+    pub no_address_answers: bool,
+    /// How often the adapter was to drop everything.
+    pub closes: usize,
     /// How many bytes one write takes at most; zero: the socket is full.
     pub write_limit: usize,
     /// Counts the driver's wake-ups by commands.
@@ -69,6 +80,10 @@ pub struct World {
     pub slow_store: bool,
     /// What the store is to do.
     pub commit: Option<Commit>,
+    /// What stands before the broker, and how many answers it gives until the way is free.
+    pub gate: Option<Gate>,
+    pub gate_answers: usize,
+    answered: usize,
     connection: Option<ConnectionId>,
     connections: u64,
     to_broker: BytesMut,
@@ -97,11 +112,18 @@ impl World {
             resolved: Vec::new(),
             dialled: Vec::new(),
             dead_addresses: 0,
+            dead_addresses_refuse: false,
+            all_addresses_refuse: false,
+            no_address_answers: false,
+            closes: 0,
             write_limit: usize::MAX,
             wakes: Arc::default(),
             polls: 0,
             slow_store: false,
             commit: None,
+            gate: None,
+            gate_answers: 1,
+            answered: 0,
             connection: None,
             connections: 0,
             to_broker: BytesMut::new(),
@@ -203,6 +225,11 @@ impl World {
         self.connection.expect("connected")
     }
 
+    /// How many bytes have arrived and were not read.
+    pub fn unread(&self) -> usize {
+        self.to_client.len()
+    }
+
     /// What the broker has received of this type.
     pub fn received(&self, packet: PacketType) -> Vec<&Record> {
         self.broker.records().filter(|record| record.packet().packet_type() == packet).collect()
@@ -258,19 +285,7 @@ impl World {
                     let addresses = (0..=self.dead_addresses).map(|n| ([10, 0, 0, n as u8], port).into());
                     engine.handle_resolved(Ok::<_, Infallible>(addresses.collect::<Vec<_>>()));
                 }
-                Step::Dial(address) => {
-                    self.dialled.push(address);
-                    let last = [10, 0, 0, self.dead_addresses as u8];
-                    if address.ip() == std::net::IpAddr::from(last) {
-                        self.connections += 1;
-                        let id = ConnectionId(self.connections);
-                        self.connection = Some(id);
-                        self.closed_by_broker = false;
-                        self.to_client.clear();
-                        self.broker.connected(to_broker(self.now), id);
-                        engine.handle_dialled(Ok::<_, Infallible>(()));
-                    }
-                }
+                Step::Dial { dial, target } => self.dial(&mut engine, dial, &target),
                 Step::Transfer { read, write } => {
                     self.read = read;
                     if self.transfer(&mut engine, write) {
@@ -292,7 +307,10 @@ impl World {
                     }
                     self.closed_by_broker = true;
                 }
-                Step::Close => self.cut(),
+                Step::Close => {
+                    self.closes += 1;
+                    self.cut();
+                }
                 Step::Finished => return true,
             }
             moved = true;
@@ -301,40 +319,56 @@ impl World {
         moved
     }
 
+    fn dial(&mut self, engine: &mut Engine, dial: DialId, target: &Target) {
+        let Target::Tcp(address) = target else { panic!("{target}") };
+        self.dialled.push(*address);
+        let is_last = address.ip() == std::net::IpAddr::from([10, 0, 0, self.dead_addresses as u8]);
+        if self.all_addresses_refuse || (!is_last && self.dead_addresses_refuse) {
+            engine.handle_dialled(dial, Err("refused"));
+        } else if is_last && !self.no_address_answers {
+            self.connections += 1;
+            let id = ConnectionId(self.connections);
+            self.connection = Some(id);
+            self.closed_by_broker = false;
+            self.to_client.clear();
+            self.to_broker.clear();
+            self.answered = 0;
+            self.broker.connected(to_broker(self.now), id);
+            engine.handle_dialled(dial, Ok::<_, Infallible>(()));
+        }
+    }
+
     fn transfer(&mut self, engine: &mut Engine, write: bool) -> bool {
         let written = write && self.write(engine);
         written | (self.read && self.read(engine))
     }
 
     fn write(&mut self, engine: &mut Engine) -> bool {
-        let count = engine.transmit().chunk().len().min(self.write_limit);
-        if self.connection.is_some() {
-            self.to_broker.extend_from_slice(&engine.transmit().chunk()[..count]);
-        }
-        engine.handle_written(count);
-        count > 0
+        engine.write(&mut Wire(self))
     }
 
     fn read(&mut self, engine: &mut Engine) -> bool {
-        if self.to_client.is_empty() {
-            let end = std::mem::take(&mut self.closed_by_broker);
-            if end {
-                self.read = false;
-                engine.handle_read(0);
-            }
-            return end;
+        let ends = self.to_client.is_empty() && self.closed_by_broker;
+        let moved = engine.read(&mut Wire(self));
+        if ends && moved {
+            self.read = false;
+            self.closed_by_broker = false;
         }
-        let input = engine.input();
-        let count = self.to_client.len().min(input.capacity() - input.len());
-        input.extend_from_slice(&self.to_client[..count]);
-        self.to_client.advance(count);
-        engine.handle_read(count);
-        true
+        moved
     }
 
     /// Has the broker work; whether anything moved.
     fn serve(&mut self) -> bool {
         let mut moved = false;
+        if let Some(gate) = self.gate.as_mut().filter(|_| self.answered < self.gate_answers) {
+            let Some(answer) = gate(&self.to_broker) else { return false };
+            self.to_client.extend_from_slice(&answer);
+            self.answered += 1;
+            if self.answered == self.gate_answers {
+                self.to_broker.clear();
+            }
+            return true;
+        }
         if let Some(id) = self.connection {
             let before = self.to_broker.len();
             self.broker.input(to_broker(self.now), id, &mut self.to_broker);
@@ -353,6 +387,34 @@ impl World {
             moved = true;
         }
         moved
+    }
+}
+
+/// The client's end of the network.
+struct Wire<'a>(&'a mut World);
+
+impl io::Write for Wire<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let count = data.len().min(self.0.write_limit);
+        if self.0.connection.is_some() {
+            self.0.to_broker.extend_from_slice(&data[..count]);
+        }
+        if count > 0 { Ok(count) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl io::Read for Wire<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.to_client.len().min(room.len());
+        if count == 0 && !self.0.closed_by_broker {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.0.to_client.copy_to_slice(&mut room[..count]);
+        Ok(count)
     }
 }
 

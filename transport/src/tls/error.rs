@@ -131,10 +131,9 @@ impl TlsError {
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotValidYet,
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
             CertificateError::Revoked => Self::Revoked,
-            CertificateError::NotValidForNameContext { expected, presented } => Self::WrongHost {
-                expected: expected.to_str().into(),
-                presented: if presented.is_empty() { "no name".into() } else { presented.join(", ").into() },
-            },
+            CertificateError::NotValidForNameContext { expected, presented } => {
+                Self::WrongHost { expected: expected.to_str().into(), presented: list(&presented) }
+            }
             // rustls has no variant of its own for what its verifier calls this.
             CertificateError::Other(error) if error.to_string().contains("CaUsedAsEndEntity") => {
                 Self::AuthorityAsServer
@@ -155,5 +154,17 @@ impl TlsError {
             | AlertDescription::AccessDenied => Self::ClientCertificateRefused(alert),
             alert => Self::Alert(alert),
         }
+    }
+}
+
+/// Names as rustls tells them, `DnsName("a.example")` and `IpAddress(::1)`, as people write them.
+fn list(presented: &[String]) -> Box<str> {
+    let plain = |name: &String| {
+        let inner = name.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(name);
+        inner.trim_matches('"').to_owned()
+    };
+    match presented {
+        [] => "no name".into(),
+        names => names.iter().map(plain).collect::<Vec<_>>().join(", ").into(),
     }
 }

@@ -8,6 +8,7 @@ mod connecting;
 mod deadlines;
 mod hostile;
 mod identifiers;
+mod overrides;
 mod persisting;
 mod phases;
 mod publishing;
