@@ -233,6 +233,11 @@ impl Drop for Subscribing {
 ///
 /// It counts as a handle: the client stays connected as long as it lives.
 ///
+/// A close of the client ends the stream once everything queued was taken. Nothing of that can be acknowledged any
+/// more: what a session at the server still owes comes again, marked as
+/// [`redelivered`](crate::Message::redelivered) if it had been sent, when the client is connected again. A
+/// `Subscription` that still lives then goes on, with those messages first.
+///
 /// # Acknowledgement
 /// In [`AckMode::OnNext`] asking for the next message acknowledges the one before, and dropping the
 /// `Subscription` acknowledges the last; what was queued and not handed over is not acknowledged.

@@ -7,8 +7,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sterna_client::{
-    Batch, Cause, Client, ClientBuilder, ClientId, ConnectError, DisconnectError, Key, MemoryStore,
-    OperationError, ProtocolVersion, PublishError, QoS, SessionError, State, Store, StoreError,
+    AfterPubRec, Batch, Cause, Client, ClientBuilder, ClientId, ConnectError, DisconnectError, InDoubt, Key,
+    MemoryStore, OperationError, ProtocolVersion, PublishError, QoS, SessionError, SessionLoss, State, Store,
+    StoreError,
 };
 use sterna_core::packet::PacketType;
 use sterna_simulator::broker::{Fault, OnReceive, Options};
@@ -396,6 +397,61 @@ fn a_qos_2_message_is_handed_over_once_by_both_processes() {
     world.finish(client.publish("b", "next").qos(QoS::ExactlyOnce)).unwrap();
     assert_eq!(world.finish(stream.next()).unwrap().text(), Ok("next"));
     assert_eq!(world.received(PacketType::PubComp).len(), 1, "the first one is completed");
+}
+
+// R: REC-05, STO-02
+#[test]
+fn what_is_chosen_for_a_lost_session_holds_for_messages_of_an_earlier_process() {
+    let store = Watched::default();
+    let (mut world, client) = World::connected(V5, Options::default(), with(&store));
+    world.broker.add_fault(Fault::receiving(PacketType::PubRel, OnReceive::Discard));
+    let received_there = client.publish("a", "received").qos(QoS::ExactlyOnce).send().unwrap();
+    world.settle();
+    world.broker.add_fault(Fault::receiving(PacketType::Publish, OnReceive::Discard));
+    let once = client.publish("a", "at least once").qos(QoS::AtLeastOnce).send().unwrap();
+    let exactly = client.publish("a", "exactly once").qos(QoS::ExactlyOnce).send().unwrap();
+    world.settle();
+    world.cut();
+    world.settle();
+    let mut unsent = client.publish("a", "unsent").qos(QoS::AtLeastOnce).send().unwrap();
+    world.finish(unsent.stored()).unwrap();
+    std::mem::forget(world.engine.take());
+    drop((received_there, once, exactly, unsent, client));
+
+    // The next process finds a server that knows nothing.
+    let choice = SessionLoss {
+        at_least_once: InDoubt::Fail,
+        exactly_once: InDoubt::PublishAgain,
+        after_pubrec: AfterPubRec::Fail,
+    };
+    let (mut world, client) =
+        World::new(V5, Options::default(), |builder| with(&store)(builder).session_loss(choice));
+    let pending = client.pending();
+    let topics: Vec<_> = pending.iter().map(|message| (message.topic.is_some(), message.qos)).collect();
+    let expected = [
+        (false, QoS::ExactlyOnce),
+        (true, QoS::AtLeastOnce),
+        (true, QoS::ExactlyOnce),
+        (true, QoS::AtLeastOnce),
+    ];
+    assert_eq!(topics, expected);
+    world.finish(client.connect()).unwrap();
+    let ends: Vec<_> = pending.into_iter().map(|message| world.finish(message.delivery)).collect();
+    let lost = PublishError::Failed(OperationError::SessionLost);
+    assert_eq!(ends[0].as_ref().unwrap_err(), &lost);
+    assert_eq!(ends[1].as_ref().unwrap_err(), &lost);
+    assert!(ends[2].is_ok() && ends[3].is_ok(), "{ends:?}");
+    assert_eq!(received(&world), ["exactly once", "unsent"]);
+    for record in world.received(PacketType::Publish) {
+        let sterna_core::packet::Packet::Publish(publish) = record.packet() else { unreachable!() };
+        assert!(!publish.duplicate, "it is new in this session [MQTT-3.3.1-1]");
+    }
+    world.settle();
+    assert_eq!(store.records.len(), 1, "only the header is left");
+
+    // And what ended is not there a third time.
+    let (_world, client) = restart(world, client, &store);
+    assert!(client.pending().is_empty());
 }
 
 // R: STO-03

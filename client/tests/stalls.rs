@@ -49,7 +49,7 @@ fn a_subscribe_does_not_wait_for_an_answer_behind_messages_that_it_alone_can_giv
             let (mut world, client) = retaining(version, qos);
             let mut many = world.finish(client.subscribe("many/#").qos(qos)).unwrap();
             assert!(many.reasons().is_empty(), "the answer is behind the messages");
-            assert_eq!(read(&mut world, &mut many, COUNT), Vec::from_iter(0..COUNT));
+            assert_eq!(read(&mut world, &mut many, COUNT), (0..COUNT).collect::<Vec<_>>());
             let granted = world.finish(many.granted()).unwrap();
             assert_eq!(granted.reasons, many.reasons());
             assert!(!granted.reasons[0].is_error());
@@ -101,7 +101,7 @@ fn operations_end_behind_another_streams_messages_and_all_goes_on_when_they_are_
         let unsubscribing = world.finish(client.unsubscribe("elsewhere")).unwrap_err();
         assert_eq!(unsubscribing, SubscribeError::Failed(stalled));
         assert!(world.now - before < Duration::from_secs(6 * 60));
-        assert_eq!(read(&mut world, &mut unread, COUNT), Vec::from_iter(0..COUNT));
+        assert_eq!(read(&mut world, &mut unread, COUNT), (0..COUNT).collect::<Vec<_>>());
         drop(sent);
         world.finish(client.publish("other", "x").qos(QoS::ExactlyOnce)).unwrap();
         let other = world.finish(client.subscribe("other")).unwrap();

@@ -4,7 +4,7 @@
 //! - [`broker::Broker`] is the model: MQTT 3.1, 3.1.1 and 5.0 from the server's side as a pure state machine.
 //!   No socket, no clock, no randomness: bytes and times go in, bytes and deadlines come out.
 //! - [`TestBroker`] (feature `tokio`, on by default) serves that model on a loopback address or a Unix socket, with
-//!   feature `tls` over TLS, with feature `websocket` over WebSocket. [`ThreadedBroker`] does so for tests that block.
+//!   feature `tls` over TLS, with feature `websocket` over WebSocket; [`ThreadedBroker`] does so for tests that block.
 //!
 //! Both are scripted in the same way: see [`broker::Fault`] for misbehaviour and [`broker::Record`] for what arrived.
 #![forbid(unsafe_code)]

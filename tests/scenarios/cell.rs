@@ -8,6 +8,9 @@ use sterna::ProtocolVersion;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Runtime {
     Tokio,
+    Smol,
+    AsyncStd,
+    Blocking,
 }
 
 /// What the bytes travel through.
@@ -36,7 +39,7 @@ pub(crate) struct Cell {
     pub(crate) kind: Kind,
 }
 
-const RUNTIMES: &[Runtime] = &[Runtime::Tokio];
+const RUNTIMES: [Runtime; 4] = [Runtime::Tokio, Runtime::Smol, Runtime::AsyncStd, Runtime::Blocking];
 const TRANSPORTS: [Transport; 5] =
     [Transport::Tcp, Transport::Tls, Transport::WebSocket, Transport::WebSocketTls, Transport::Unix];
 const VERSIONS: [ProtocolVersion; 3] = [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5];
@@ -84,6 +87,9 @@ impl fmt::Display for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Tokio => "tokio",
+            Self::Smol => "smol",
+            Self::AsyncStd => "async_std",
+            Self::Blocking => "blocking",
         })
     }
 }

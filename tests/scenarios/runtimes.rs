@@ -5,9 +5,10 @@
 
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::pin::Pin;
-use std::task::{Context, Poll};
-use std::thread;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use sterna::Engine;
 use tokio::runtime::Handle;
@@ -28,6 +29,9 @@ impl sterna::Runtime for Runtime {
     fn start(self, engine: Engine) -> Result<(), StartError> {
         let started = match self {
             Self::Tokio => sterna::tokio::Runtime::default().start(engine).map_err(Error::from),
+            Self::Smol => sterna::smol::runtime().start(engine).map_err(Error::from),
+            Self::AsyncStd => sterna::async_std::runtime().start(engine).map_err(Error::from),
+            Self::Blocking => sterna::blocking::Runtime::default().start(engine).map_err(Error::from),
         };
         started.map_err(StartError)
     }
@@ -40,8 +44,12 @@ impl Runtime {
         harness: &tokio::runtime::Runtime,
         scenario: impl Future<Output = T>,
     ) -> T {
+        let _entered = (self != Self::Tokio).then(|| harness.enter());
         match self {
             Self::Tokio => harness.block_on(scenario),
+            Self::Smol => smol::block_on(scenario),
+            Self::AsyncStd => async_std::task::block_on(scenario),
+            Self::Blocking => wait_for(scenario),
         }
     }
 
@@ -58,8 +66,31 @@ impl Runtime {
         let task = InContext(Handle::current(), Box::pin(task));
         match self {
             Self::Tokio => drop(tokio::spawn(task)),
+            Self::Smol => smol::spawn(task).detach(),
+            Self::AsyncStd => drop(async_std::task::spawn(task)),
+            Self::Blocking => drop(thread::spawn(|| wait_for(task))),
         }
         Task { outcome, abort: Some(abort) }
+    }
+}
+
+/// Parks the thread until the future is ready: no runtime at all.
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => thread::park(),
+        }
     }
 }
 

@@ -235,8 +235,9 @@ async fn soon<F: IntoFuture>(operation: F) -> F::Output {
 // R: SUB-07
 async fn an_unread_flood_holds_no_operation_up(setup: Setup) {
     let broker = setup.broker().await;
-    let client = broker.builder("reader").incoming_limit(4, 1 << 20).receive_maximum(20);
-    let client = client.incoming_reserve(1 << 20).connect().await.expect("connected");
+    // Mosquitto 2.0.11 sends beyond a small Receive Maximum here, and would be disconnected for that.
+    let client = broker.builder("reader").incoming_limit(4, 1 << 20).incoming_reserve(1 << 20);
+    let client = client.connect().await.expect("connected");
     let mut unread = client.subscribe("flood").qos(QoS::AtLeastOnce).await.expect("granted");
     flood(&broker, "flood").await;
     let mut other = soon(client.subscribe("other").qos(QoS::AtLeastOnce)).await.expect("granted");

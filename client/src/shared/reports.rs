@@ -123,7 +123,9 @@ impl Inner {
             };
             if let Err(OperationError::Stalled | OperationError::DeadlinePassed) = result {
                 self.withdrawn(stream, filter);
-                error.into_iter().for_each(|error| self.fail_requests(stream, error));
+                if let Some(error) = error {
+                    self.fail_requests(stream, error);
+                }
             } else if let Some(error) = error {
                 self.lose_filter(stream, filter, error);
             } else {

@@ -128,7 +128,9 @@ impl Connection {
         if persistence.failure.is_some() || id >= persistence.next {
             return;
         }
-        if let Err(error) = result {
+        if let Err(error) = result
+            && !self.config.has_bug(Bug::StoreFailureIgnored)
+        {
             return self.store_failed(error);
         }
         persistence.stored = persistence.stored.max(id);

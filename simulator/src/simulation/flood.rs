@@ -2,6 +2,7 @@
 
 use sterna_client::{AckMode, QoS};
 
+use super::choices::{Extras, Wishes};
 use super::plan::{Acking, Event, How, Patience, Plan, Reading};
 use super::random::Random;
 use super::setup::{ClientSetup, FILTERS, TOPICS};
@@ -86,6 +87,7 @@ fn subscribe(random: &mut Random, client: usize, sent: bool) -> Event {
         acking: random.pick(&[Acking::AtOnce, Acking::After(10 * SECOND), Acking::Never]),
         sent,
         drop_after: None,
+        wishes: Wishes::default(),
     }
 }
 
@@ -105,5 +107,6 @@ fn publish(random: &mut Random, client: usize, count: usize, size: usize) -> Eve
         how: random.pick(&[How::Await, How::Enqueue, How::Send]),
         count,
         patience: Patience::Endless,
+        extras: Extras::default(),
     }
 }

@@ -17,6 +17,8 @@
 #![allow(clippy::cast_precision_loss)]
 
 mod application;
+mod authentication;
+mod choices;
 mod describe;
 mod disk;
 mod findings;
@@ -27,6 +29,8 @@ mod process;
 mod promises;
 mod random;
 mod report;
+mod route;
+mod servers;
 mod serving;
 mod settling;
 mod setup;

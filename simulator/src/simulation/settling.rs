@@ -2,6 +2,7 @@
 
 use sterna_client::{QoS, State};
 
+use super::choices::Extras;
 use super::network::Link;
 use super::plan::{Death, Event, How, Patience};
 use super::world::World;
@@ -22,6 +23,7 @@ impl World {
         self.rest("what was asked for in quiet did not come to an end");
         if self.findings.first.is_none() {
             self.check_subscriptions();
+            self.check_drops();
             self.promises.check_end(&mut self.findings);
         }
         self.end();
@@ -34,6 +36,8 @@ impl World {
         let (now, at) = (self.now, self.broker_now());
         self.broker.clear_faults();
         self.broker_down_until = 0;
+        self.heal_cluster();
+        self.heal_authentication();
         self.setup.network = self.setup.network.healed();
         for id in std::mem::take(&mut self.deaf).into_keys() {
             self.broker.set_reading(at, crate::broker::ConnectionId(id), true);
@@ -45,7 +49,10 @@ impl World {
             }
             let process = &mut self.processes[client];
             process.doom = None;
+            process.disk.heal();
             process.is_frozen_until = 0;
+            // One that was frozen has had no time to close.
+            process.store_failed_at = process.store_failed_at.map(|_| now);
             process.is_cut_off_until = 0;
             if process.ends_at.is_some() {
                 self.kill(client, Death::Closed, Some(1));
@@ -58,6 +65,7 @@ impl World {
                 if process.needs_reconnect {
                     application.client.reconnect();
                     self.wires[client].ends_itself();
+                    self.routes[client].disturbed();
                 }
             }
             self.claim_everything(client);
@@ -126,8 +134,13 @@ impl World {
                     how: How::Await,
                     count: 2,
                     patience: Patience::Endless,
+                    extras: Extras::default(),
                 });
             }
+            let (topic, timeout) = ("t/0", 30_000_000);
+            let request =
+                Event::Request { client, topic, qos: QoS::AtLeastOnce, count: 1, timeout, drop_after: None };
+            self.apply(&request);
         }
     }
 
@@ -139,13 +152,25 @@ impl World {
         for client in 0..self.processes.len() {
             // A CONNECT of an earlier process may have arrived late and begun the session that was found.
             let is_first = self.processes[client].life == 1;
-            let application = self.processes[client].application.as_ref().filter(|_| is_first);
+            let subscribes_again = self.setup.clients[client].choices.resubscribe;
+            let application =
+                self.processes[client].application.as_ref().filter(|_| is_first && subscribes_again);
             let Some(application) = application else { continue };
             let id = &self.setup.clients[client].id;
             let missing = application.filters().find(|filter| !self.broker.has_subscription(id, filter));
             if let Some(filter) = missing {
                 self.findings
                     .violated("a subscription is gone at the broker", format!("c{client}: {filter}"));
+            }
+        }
+    }
+
+    /// What bounded streams did not hand over, they counted.
+    fn check_drops(&mut self) {
+        for client in 0..self.processes.len() {
+            let Some(application) = &self.processes[client].application else { continue };
+            if let Some(dropped) = application.dropped() {
+                self.promises.check_drops(client, dropped, &mut self.findings);
             }
         }
     }
@@ -159,6 +184,7 @@ impl World {
                 application.disconnect(false, &mut self.surroundings(client));
                 self.processes[client].application = Some(application);
                 self.wires[client].ends_itself();
+                self.routes[client].disturbed();
             }
         }
         let end = self.now + 3 * longest + 10_000_000;
