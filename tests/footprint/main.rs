@@ -73,7 +73,7 @@ fn resident(transport: &str) -> Result<(), Failed> {
 /// A test broker on threads of its own.
 struct Broker {
     url: String,
-    _broker: TestBroker,
+    _serves: TestBroker,
     _runtime: tokio::runtime::Runtime,
 }
 
@@ -85,6 +85,6 @@ impl Broker {
             .build()
             .expect("a runtime can be made");
         let broker = runtime.block_on(TestBroker::start()).expect("a free port");
-        Self { url: broker.url(), _broker: broker, _runtime: runtime }
+        Self { url: broker.url(), _serves: broker, _runtime: runtime }
     }
 }
