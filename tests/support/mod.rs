@@ -3,3 +3,4 @@
 
 pub(crate) mod folder;
 pub(crate) mod mosquitto;
+pub(crate) mod other_brokers;

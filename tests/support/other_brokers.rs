@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process_group};
 use socket2::{Domain, Socket, Type};
 
 /// How long a broker may take to start: a Java or Erlang machine on a busy computer.
@@ -261,8 +262,7 @@ impl Drop for OtherBroker {
     fn drop(&mut self) {
         if let Some(mut process) = self.process.take() {
             // The whole group: some are started by a script.
-            let group = format!("-{}", process.id());
-            let _ = Command::new("sh").args(["-c", "kill -KILL -- \"$0\"", &group]).status();
+            let _ = kill_process_group(Pid::from_child(&process), Signal::KILL);
             let _ = process.wait();
         }
         if self.make == Make::RabbitMq {
