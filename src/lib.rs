@@ -17,14 +17,19 @@
 //! ```
 //!
 //! # Where to start
-//! - `sterna::tokio::connect` and `sterna::tokio::builder` make a [`Client`]; [`ClientBuilder`] has the options.
+//! - `sterna::tokio::connect` and `sterna::tokio::builder` make a [`Client`]; [`ClientBuilder`] has the options. `smol`,
+//!   `async_std` and `blocking` have functions of the same names; what is awaited elsewhere, `blocking` waits for.
 //! - [`Client::publish`] is a future with options; [`Client::subscribe`] gives a [`Subscription`], a stream.
 //! - [`Client::events`] tells of connections and losses; the client reconnects by itself.
 //! - [`protocol`] is the protocol alone: packets, and the state machine for drivers of your own.
 //!
 //! # Features
 //! - `tokio` (default): the adapter for the tokio runtime.
+//! - `smol`, `async-std`: the adapters for these runtimes, `sterna::smol` and `sterna::async_std`.
+//! - `blocking`: a client whose calls block, `sterna::blocking`, on a thread of its own or driven by those calls. No async
+//!   runtime is linked for it.
 //! - `store-redb`: `RedbStore`, which keeps a session in a file. It needs Rust 1.90.
+//! - `scram`: `Scram`, which authenticates by SCRAM-SHA-256 (MQTT 5.0).
 #![forbid(unsafe_code)]
 
 pub use sterna_client::*;
@@ -35,6 +40,16 @@ pub use sterna_core as protocol;
 /// The adapter for the tokio runtime.
 #[cfg(feature = "tokio")]
 pub use sterna_tokio as tokio;
+
+#[cfg(feature = "smol")]
+pub use sterna_async_std::smol;
+
+#[cfg(feature = "async-std")]
+pub use sterna_async_std::async_std;
+
+/// The adapter without an async runtime: calls that block.
+#[cfg(feature = "blocking")]
+pub use sterna_blocking as blocking;
 
 /// The README's example is compiled as a test.
 #[cfg(doctest)]

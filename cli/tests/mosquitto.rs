@@ -1,13 +1,12 @@
 //! Crosswise with the real mosquitto_pub and mosquitto_sub, by way of a real Mosquitto.
 
-#[allow(dead_code)] // The tests of the root package use the rest of it.
-#[path = "../../tests/support/mosquitto.rs"]
-mod mosquitto;
+#[path = "../../tests/support/mod.rs"]
+mod shared;
 mod support;
 
 use std::process::{Child, Command, Stdio};
 
-use mosquitto::{Mosquitto, Persistence};
+use shared::mosquitto::{Mosquitto, Persistence};
 use support::{Sterna, first_copies, output, sterna, sterna_with};
 
 /// Their versions and ours.

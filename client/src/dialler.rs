@@ -1,65 +1,119 @@
-//! The addresses of a server, tried in turn.
+//! The addresses of a server, several of them dialled at once: happy eyeballs, RFC 8305 §5.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use sterna_core::Instant;
+use sterna_transport::Endpoint;
 
-/// No address is given up sooner than this, however many there are.
-const SHORTEST: Duration = Duration::from_millis(500);
-/// An address that does not answer is given up after this, if there is another.
-const LONGEST: Duration = Duration::from_secs(5);
+/// How long an address has the field to itself: the "Connection Attempt Delay" of RFC 8305.
+const DELAY: Duration = Duration::from_millis(250);
 
-/// Goes through the addresses. Each has a share of the time that is left, so that one that swallows packets does
-/// not use up the whole connect time-out.
+/// Names one dial among those of its engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DialId(u64);
+
+/// What to dial.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// A TCP address, with [`Engine::socket_options`](crate::Engine::socket_options).
+    Tcp(SocketAddr),
+    /// The path of a Unix socket.
+    Unix(PathBuf),
+    /// A stream of the runtime's own making for this server: asked for instead of all others if
+    /// [`Runtime::makes_streams`](crate::Runtime::makes_streams).
+    Stream(Box<Endpoint>),
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => path.display().fmt(f),
+            Self::Stream(endpoint) => endpoint.fmt(f),
+        }
+    }
+}
+
+/// Which address to dial when. One that does not answer has company after [`DELAY`], and one that fails at once; what
+/// was begun goes on until the first success.
 #[derive(Debug)]
 pub(crate) struct Dialler {
-    addresses: VecDeque<SocketAddr>,
-    current: Option<SocketAddr>,
-    /// When the present address is given up.
-    limit: Option<Instant>,
-    /// When the whole attempt is.
-    end: Instant,
-    /// What the last address failed with.
-    error: String,
+    waiting: VecDeque<Target>,
+    under_way: Vec<(DialId, Target)>,
+    /// When the next one is due.
+    next: Instant,
+    /// The last number given out; over all diallers of an engine.
+    last: u64,
+    /// What failed so far.
+    failures: String,
 }
 
 impl Dialler {
-    pub(crate) fn new(addresses: impl IntoIterator<Item = SocketAddr>, end: Instant) -> Self {
-        let addresses = alternate_families(addresses);
-        Self { addresses, current: None, limit: None, end, error: "the name has no address".into() }
-    }
-
-    /// The next address to dial.
-    pub(crate) fn next(&mut self, now: Instant) -> Option<SocketAddr> {
-        self.current = self.addresses.pop_front();
-        let rest = u32::try_from(self.addresses.len()).unwrap_or(u32::MAX);
-        self.limit =
-            (rest > 0).then(|| now + ((self.end - now) / rest.saturating_add(1)).clamp(SHORTEST, LONGEST));
-        self.current
-    }
-
-    /// When to give the present address up; `None` for the last one.
-    pub(crate) fn limit(&self) -> Option<Instant> {
-        self.limit
-    }
-
-    /// The present address failed.
-    pub(crate) fn failed(&mut self, error: &dyn std::fmt::Display) {
-        if let Some(address) = self.current {
-            self.error = format!("{address}: {error}");
+    /// `last` is the number of the last dial before.
+    pub(crate) fn new(targets: impl IntoIterator<Item = Target>, last: u64) -> Self {
+        Self {
+            waiting: targets.into_iter().collect(),
+            under_way: Vec::new(),
+            next: Instant::ZERO,
+            last,
+            failures: String::new(),
         }
     }
 
-    /// What to tell when no address is left.
+    /// What to dial now.
+    pub(crate) fn next(&mut self, now: Instant) -> Option<(DialId, Target)> {
+        if self.next > now {
+            return None;
+        }
+        let target = self.waiting.pop_front()?;
+        self.next = now + DELAY;
+        self.last += 1;
+        let dial = DialId(self.last);
+        self.under_way.push((dial, target.clone()));
+        Some((dial, target))
+    }
+
+    /// When there is something to dial.
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        (!self.waiting.is_empty()).then_some(self.next)
+    }
+
+    /// The number of the last dial.
+    pub(crate) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Whether this dial was begun and has not failed.
+    pub(crate) fn is_under_way(&self, dial: DialId) -> bool {
+        self.under_way.iter().any(|(id, _)| *id == dial)
+    }
+
+    /// This dial failed: the next one is due at once.
+    pub(crate) fn failed(&mut self, dial: DialId, error: &dyn fmt::Display) {
+        let Some(at) = self.under_way.iter().position(|(id, _)| *id == dial) else { return };
+        let (_, target) = self.under_way.remove(at);
+        let separator = if self.failures.is_empty() { "" } else { "; " };
+        self.failures.push_str(&format!("{separator}{target}: {error}"));
+        self.next = Instant::ZERO;
+    }
+
+    /// Whether everything has failed.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.waiting.is_empty() && self.under_way.is_empty()
+    }
+
+    /// What to tell then: each failure.
     pub(crate) fn into_error(self) -> String {
-        self.error
+        if self.failures.is_empty() { "the name has no address".into() } else { self.failures }
     }
 }
 
 /// The addresses in their order, but IPv6 and IPv4 by turns: a host may have no route for one of them.
-fn alternate_families(addresses: impl IntoIterator<Item = SocketAddr>) -> VecDeque<SocketAddr> {
+pub(crate) fn alternate_families(addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     let mut seen = Vec::new();
     for address in addresses {
         if !seen.contains(&address) {
@@ -69,7 +123,7 @@ fn alternate_families(addresses: impl IntoIterator<Item = SocketAddr>) -> VecDeq
     let first_is_v6 = seen.first().is_some_and(SocketAddr::is_ipv6);
     let (first, second): (Vec<_>, Vec<_>) = seen.iter().partition(|address| address.is_ipv6() == first_is_v6);
     let mut second = second.into_iter();
-    let mut sorted: VecDeque<_> =
+    let mut sorted: Vec<_> =
         first.into_iter().flat_map(|address| [Some(address), second.next()]).flatten().collect();
     sorted.extend(second);
     sorted
@@ -81,6 +135,10 @@ mod tests {
 
     fn addresses(list: &[&str]) -> Vec<SocketAddr> {
         list.iter().map(|address| address.parse().unwrap()).collect()
+    }
+
+    fn dialler(list: &[&str]) -> Dialler {
+        Dialler::new(addresses(list).into_iter().map(Target::Tcp), 10)
     }
 
     #[test]
@@ -99,16 +157,41 @@ mod tests {
 
     // R: CON-05
     #[test]
-    fn an_unreachable_address_has_a_share_of_the_time() {
+    fn a_silent_address_has_company_after_a_while() {
         let now = Instant::from_micros(7);
-        let mut dialler = Dialler::new(addresses(&["[::1]:1", "1.1.1.1:1"]), now + Duration::from_secs(6));
-        assert_eq!(dialler.next(now), Some("[::1]:1".parse().unwrap()));
-        assert_eq!(dialler.limit(), Some(now + Duration::from_secs(3)));
-        dialler.failed(&"no route");
-        assert_eq!(dialler.next(now + Duration::from_secs(3)), Some("1.1.1.1:1".parse().unwrap()));
-        assert_eq!(dialler.limit(), None, "the last one has all the rest");
-        dialler.failed(&"refused");
+        let mut dialler = dialler(&["[::1]:1", "1.1.1.1:1", "[::2]:1"]);
+        let (first, target) = dialler.next(now).unwrap();
+        assert_eq!(target.to_string(), "[::1]:1");
         assert_eq!(dialler.next(now), None);
-        assert_eq!(dialler.into_error(), "1.1.1.1:1: refused");
+        assert_eq!(dialler.deadline(), Some(now + DELAY));
+        let (second, target) = dialler.next(now + DELAY).unwrap();
+        assert_eq!(target.to_string(), "1.1.1.1:1");
+        assert!(dialler.is_under_way(first) && dialler.is_under_way(second) && first != second);
+        assert!(dialler.next(now + 2 * DELAY).is_some());
+        assert_eq!(dialler.deadline(), None, "all were begun");
+    }
+
+    // R: CON-05
+    #[test]
+    fn a_failure_is_followed_at_once_and_all_are_told() {
+        let now = Instant::from_micros(7);
+        let mut dialler = dialler(&["[::1]:1", "1.1.1.1:1"]);
+        let (first, _) = dialler.next(now).unwrap();
+        dialler.failed(first, &"no route");
+        let (second, _) = dialler.next(now).unwrap();
+        // What is not under way any more cannot fail again.
+        dialler.failed(first, &"late");
+        assert!(!dialler.is_exhausted());
+        dialler.failed(second, &"refused");
+        assert!(dialler.is_exhausted());
+        assert_eq!(dialler.last(), 12);
+        assert_eq!(dialler.into_error(), "[::1]:1: no route; 1.1.1.1:1: refused");
+    }
+
+    #[test]
+    fn no_address_at_all_is_told() {
+        let dialler = dialler(&[]);
+        assert!(dialler.is_exhausted());
+        assert_eq!(dialler.into_error(), "the name has no address");
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sterna_core::packet::ReasonCode;
 use sterna_core::topic::TopicError;
 use sterna_core::{Cause, ConfigError, OperationError, RestoreError, SessionError, StoreError};
-use sterna_transport::UrlError;
+use sterna_transport::{TransportError, UrlError};
 
 use crate::operation::Failure;
 use crate::publish::Publishing;
@@ -146,6 +146,12 @@ pub enum ConnectError {
     /// The options contradict each other.
     #[error("{0}")]
     Config(#[from] ConfigError),
+    /// Options of the transport contradict the URL, or cannot be used.
+    #[error("{0}")]
+    Transport(#[from] Arc<TransportError>),
+    /// These do not go together.
+    #[error("these options contradict each other: {0}")]
+    Contradiction(&'static str),
     /// The store does not give its records.
     #[error("the store cannot be read: {0}")]
     Store(#[from] StoreError),

@@ -12,11 +12,14 @@ mod client;
 mod completion;
 mod copies;
 mod dialler;
+#[cfg(feature = "driver")]
+pub mod driver;
 mod engine;
 mod error;
 mod events;
 mod filter;
 mod grants;
+mod hook;
 mod identifiers;
 mod inbox;
 mod lifecycle;
@@ -29,26 +32,34 @@ mod request;
 mod requests;
 mod room;
 mod router;
+#[cfg(feature = "scram")]
+mod scram;
 mod shared;
+#[cfg(feature = "sockets")]
+pub mod sockets;
 mod store;
 mod stream;
 mod subscription;
 mod unsubscribe;
 
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
-pub use builder::{ClientBuilder, Runtime};
+pub use builder::{Async, Blocking, BlockingRuntime, ClientBuilder, Runtime};
 pub use client::{Client, Statistics};
+pub use dialler::{DialId, Target};
 pub use engine::{Commit, Committed, Engine, Step};
 pub use error::{
     AckError, ConnectError, DisconnectError, PublishError, RequestError, RespondError, SubscribeError, Unsent,
 };
 pub use events::{Event, Events};
 pub use filter::{Filter, IntoFilters};
+pub use hook::{BoxError, ConnectAttempt};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
 pub use publish::{Delivery, Enqueuing, Pending, Publishing};
 pub use request::Requesting;
+#[cfg(feature = "scram")]
+pub use scram::{Scram, ScramError};
 pub use store::{MemoryStore, Store};
 #[cfg(feature = "store-redb")]
 pub use store::{RedbStore, StoreOpenError};
@@ -66,4 +77,12 @@ pub use sterna_core::{
     ProtocolError, QueuePolicy, Receipt, Reconnect, Refusal, Server, ServerClose, ServerLimit, SessionError,
     SessionLoss, State, StoreError, StoreOp, TopicAliases, VersionPolicy, Will,
 };
-pub use sterna_transport::{Endpoint, SocketOptions, UrlError};
+pub use sterna_transport::{
+    Credentials, Endpoint, SocketOptions, Transport, TransportError, TransportOptions, UrlError,
+};
+#[cfg(feature = "proxy")]
+pub use sterna_transport::{Proxies, Proxy, ProxyError, ProxyKind};
+#[cfg(feature = "tls")]
+pub use sterna_transport::{TlsConfigError, TlsError, TlsOptions, rustls};
+#[cfg(feature = "websocket")]
+pub use sterna_transport::{WebSocketError, WebSocketOptions};

@@ -60,13 +60,49 @@ fn the_first_refusal_fails_connect_and_by_option_is_retried() {
 
 // R: CON-05
 #[test]
-fn an_address_that_does_not_answer_is_given_up_for_the_next() {
+fn addresses_that_do_not_answer_cost_a_quarter_of_a_second_each() {
     let (mut world, client) = World::new(V5, Options::default(), |builder| builder);
     world.dead_addresses = 2;
     let begin = world.now;
     world.finish(client.connect()).unwrap();
     assert_eq!(world.dialled.len(), 3);
-    assert!(world.now - begin <= Duration::from_secs(10), "well within the time-out");
+    assert_eq!(world.now - begin, Duration::from_millis(500));
+}
+
+// R: CON-05
+#[test]
+fn addresses_that_refuse_cost_nothing_and_are_all_told() {
+    let (mut world, client) = World::new(V5, Options::default(), |builder| builder);
+    world.dead_addresses = 2;
+    world.dead_addresses_refuse = true;
+    let begin = world.now;
+    world.finish(client.connect()).unwrap();
+    assert_eq!((world.dialled.len(), world.now - begin), (3, Duration::ZERO));
+    world.finish(client.disconnect()).unwrap();
+    // Nobody is left.
+    world.all_addresses_refuse = true;
+    let error = world.finish(client.connect()).unwrap_err();
+    let ConnectError::Closed(Cause::Lost(lost)) = error else { panic!("{error}") };
+    assert_eq!(lost.kind, LostKind::Dial);
+    assert_eq!(&*lost.detail, "10.0.0.0:1883: refused; 10.0.0.1:1883: refused; 10.0.0.2:1883: refused");
+}
+
+// R: CON-05
+#[test]
+fn the_connect_time_out_ends_all_dials() {
+    let (mut world, client) = World::new(V5, Options::default(), |builder| {
+        builder.connect_timeout(Duration::from_secs(5)).retry_first(true)
+    });
+    world.dead_addresses = 3;
+    world.no_address_answers = true;
+    let mut connecting = Box::pin(client.connect());
+    assert!(poll(&mut connecting).is_pending());
+    world.pass(Duration::from_secs(4));
+    assert_eq!((world.dialled.len(), world.closes), (4, 0));
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.closes, 1, "the adapter drops them");
+    world.no_address_answers = false;
+    world.finish(connecting).unwrap();
 }
 
 // R: CON-05

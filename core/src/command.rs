@@ -7,7 +7,9 @@ use core::fmt;
 use bytes::Bytes;
 use core::time::Duration;
 
-use crate::packet::{Filters, Properties, QoS, ReasonCode, TopicFilters};
+use crate::config::{Will, validate_credentials, validate_user_properties};
+use crate::error::ConfigError;
+use crate::packet::{Filters, Properties, PropertiesBuf, QoS, ReasonCode, TopicFilters};
 
 /// A payload: borrowed, and copied only where it must be kept, or shared.
 #[derive(Debug, Clone)]
@@ -267,6 +269,26 @@ pub struct ConnectOverrides<'a> {
     pub credentials: Option<Credentials<'a>>,
     /// Instead of the initial data of enhanced authentication. It has no effect without a configured method.
     pub authentication_data: Option<&'a [u8]>,
+    /// Instead of the User Properties (5.0).
+    pub user_properties: Option<&'a PropertiesBuf>,
+    /// Instead of the will, or of having none.
+    pub will: Option<Option<&'a Will>>,
+}
+
+impl ConnectOverrides<'_> {
+    /// Checks that a CONNECT can have them, as [`Config::validate`](crate::Config::validate) does for what is configured.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: what is not lawful.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        if let Some(Credentials { user_name, password }) = self.credentials {
+            validate_credentials(user_name, password)?;
+        }
+        if let Some(properties) = self.user_properties {
+            validate_user_properties(properties)?;
+        }
+        self.will.flatten().map_or(Ok(()), Will::validate)
+    }
 }
 
 /// Shows no data.
@@ -275,6 +297,8 @@ impl fmt::Debug for ConnectOverrides<'_> {
         f.debug_struct("ConnectOverrides")
             .field("credentials", &self.credentials)
             .field("authentication_data", &self.authentication_data.map(|_| "<redacted>"))
+            .field("user_properties", &self.user_properties)
+            .field("will", &self.will)
             .finish()
     }
 }

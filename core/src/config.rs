@@ -5,6 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use crate::bug::Bug;
+use crate::command::ConnectOverrides;
 use crate::error::ConfigError;
 use crate::packet::{
     EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, PropertiesBuf, Property, PropertyId, PropertyOwner,
@@ -219,6 +220,24 @@ pub struct Will {
     pub retain: bool,
     /// Its properties (5.0), Will Delay Interval included.
     pub properties: PropertiesBuf,
+}
+
+impl Will {
+    /// Checks that a server can take it.
+    ///
+    /// # Errors
+    /// [`ConfigError`]: its topic, payload or a property is not lawful.
+    pub fn validate(&self) -> Result<(), ConfigError> {
+        topic::validate_name(&self.topic).map_err(ConfigError::WillTopic)?;
+        if self.payload.len() > usize::from(u16::MAX) {
+            return Err(ConfigError::WillPayload(self.payload.len()));
+        }
+        let properties = self.properties.as_properties();
+        match properties.iter().find(|property| !property.id().is_allowed_in(PropertyOwner::Will)) {
+            Some(property) => Err(ConfigError::WillProperty(property.id())),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Enhanced authentication (5.0 §4.12): an exchange of AUTH packets, such as SCRAM.
@@ -448,20 +467,9 @@ impl Config {
         if self.maximum_packet_size == 0 || self.maximum_packet_size > PROTOCOL_MAXIMUM_PACKET_SIZE {
             return Err(ConfigError::MaximumPacketSize(self.maximum_packet_size));
         }
-        for property in self.user_properties.as_properties() {
-            if !matches!(property, Property::UserProperty { .. }) {
-                return Err(ConfigError::ConnectProperty(property.id()));
-            }
-        }
+        validate_user_properties(&self.user_properties)?;
         if let Some(will) = &self.will {
-            topic::validate_name(&will.topic).map_err(ConfigError::WillTopic)?;
-            if will.payload.len() > usize::from(u16::MAX) {
-                return Err(ConfigError::WillPayload(will.payload.len()));
-            }
-            let properties = will.properties.as_properties();
-            if let Some(property) = properties.iter().find(|p| !p.id().is_allowed_in(PropertyOwner::Will)) {
-                return Err(ConfigError::WillProperty(property.id()));
-            }
+            will.validate()?;
         }
         if self.servers == 0 {
             return Err(ConfigError::NoServer);
@@ -473,20 +481,14 @@ impl Config {
                 return Err(ConfigError::Authentication);
             }
         }
-        if self.user_name.as_deref().is_some_and(|name| too_long(name.len()) || name.contains('\0')) {
-            return Err(ConfigError::UserName);
-        }
-        if self.password.as_deref().is_some_and(|password| too_long(password.len())) {
-            return Err(ConfigError::Password);
-        }
-        Ok(())
+        validate_credentials(self.user_name.as_deref(), self.password.as_deref())
     }
 
     /// The properties of CONNECT; what has the specification's default is left out.
-    /// `authentication_data` is instead of the configured.
+    /// `overrides` are instead of the configured.
     pub(crate) fn connect_properties(
         &self,
-        authentication_data: Option<&[u8]>,
+        overrides: ConnectOverrides<'_>,
     ) -> Result<PropertiesBuf, EncodeError> {
         let mut properties = PropertiesBuf::new();
         if self.session_expiry > 0 {
@@ -509,11 +511,11 @@ impl Config {
         }
         if let Some(authentication) = self.authentication.as_deref() {
             properties.push(Property::AuthenticationMethod(&authentication.method))?;
-            if let Some(data) = authentication_data.or(authentication.data.as_deref()) {
+            if let Some(data) = overrides.authentication_data.or(authentication.data.as_deref()) {
                 properties.push(Property::AuthenticationData(data))?;
             }
         }
-        for property in self.user_properties.as_properties() {
+        for property in overrides.user_properties.unwrap_or(&self.user_properties).as_properties() {
             properties.push(property)?;
         }
         Ok(properties)
@@ -548,6 +550,30 @@ impl Config {
         if self.version == VersionPolicy::Only(ProtocolVersion::V3_1) && !(1..=23).contains(&id.len()) {
             return Err(ConfigError::ClientIdLength(id.len()));
         }
+        Ok(())
+    }
+}
+
+/// Only User Properties: the others of CONNECT have options of their own.
+pub(crate) fn validate_user_properties(properties: &PropertiesBuf) -> Result<(), ConfigError> {
+    let properties = properties.as_properties();
+    match properties.iter().find(|property| !matches!(property, Property::UserProperty { .. })) {
+        Some(property) => Err(ConfigError::ConnectProperty(property.id())),
+        None => Ok(()),
+    }
+}
+
+pub(crate) fn validate_credentials(
+    user_name: Option<&str>,
+    password: Option<&[u8]>,
+) -> Result<(), ConfigError> {
+    let too_long = |length: usize| length > usize::from(u16::MAX);
+    if user_name.is_some_and(|name| too_long(name.len()) || name.contains('\0')) {
+        return Err(ConfigError::UserName);
+    }
+    if password.is_some_and(|password| too_long(password.len())) {
+        Err(ConfigError::Password)
+    } else {
         Ok(())
     }
 }

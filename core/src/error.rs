@@ -256,8 +256,16 @@ impl fmt::Debug for Refusal {
 pub enum LostKind {
     /// The name could not be resolved.
     Resolve,
+    /// The application's own hook before the attempt failed.
+    Hook,
     /// No connection could be made.
     Dial,
+    /// The proxy did not connect us, or is none.
+    Proxy,
+    /// No TLS connection could be made, or it broke: the server's certificate, for one.
+    Tls,
+    /// No WebSocket could be opened, or it broke.
+    WebSocket,
     /// The server closed the connection.
     Eof,
     /// Reading or writing failed.
@@ -277,7 +285,11 @@ impl fmt::Display for Lost {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.kind {
             LostKind::Resolve => "cannot resolve the server's name",
+            LostKind::Hook => "the hook before connecting failed",
             LostKind::Dial => "cannot connect",
+            LostKind::Proxy => "proxy",
+            LostKind::Tls => "TLS",
+            LostKind::WebSocket => "WebSocket",
             LostKind::Eof => "the server closed the connection",
             LostKind::Io => "the connection failed",
         })?;

@@ -8,9 +8,10 @@ use sterna::{
 use sterna_simulator::broker::{Authentication, Options};
 
 use crate::brokers::Setup;
+use crate::cell::ON_TEST_BROKER;
 use crate::tools::{connected, event};
 
-scenarios!(only test_broker: an_exchange_opens_and_keeps_the_connection, who_fails_is_refused);
+scenarios!(ON_TEST_BROKER => an_exchange_opens_and_keeps_the_connection, who_fails_is_refused);
 
 /// Answers each question with the number of questions of this exchange so far.
 struct Counter {

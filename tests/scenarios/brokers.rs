@@ -1,26 +1,23 @@
 //! The brokers under the scenarios, and the clients on them.
 
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use sterna::tokio::Runtime;
-use sterna::{Client, ClientBuilder, ProtocolVersion, Reconnect, VersionPolicy};
-use sterna_simulator::TestBroker;
+use sterna::{Client, ClientBuilder, ProtocolVersion, Reconnect, TlsOptions, VersionPolicy};
 use sterna_simulator::broker::{Credentials, Options, Sessions};
+use sterna_simulator::{Identity, TestBroker, TestCertificates};
 
+use crate::cell::{Cell, Kind, Runtime, Transport};
+use crate::runtimes::Task;
+use crate::support::folder::SocketPath;
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
 
-/// Which broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Mosquitto,
-    TestBroker,
-}
-
-/// What a scenario runs on.
+/// What a scenario runs on: it makes brokers, clients and tasks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
-    pub(crate) kind: Kind,
-    pub(crate) version: ProtocolVersion,
+    pub(crate) cell: Cell,
 }
 
 /// What a broker remembers when it comes back.
@@ -33,40 +30,89 @@ pub(crate) enum Memory {
 }
 
 impl Setup {
+    pub(crate) fn version(self) -> ProtocolVersion {
+        self.cell.version
+    }
+
     pub(crate) fn is_v5(self) -> bool {
-        self.version == ProtocolVersion::V5
+        self.cell.version == ProtocolVersion::V5
+    }
+
+    /// Starts a task on the runtime.
+    pub(crate) fn spawn<T: Send + 'static>(self, work: impl Future<Output = T> + Send + 'static) -> Task<T> {
+        self.cell.runtime.spawn(work)
     }
 
     /// A broker for anybody.
     pub(crate) async fn broker(self) -> Broker {
-        self.start(Mosquitto::options(), Options::default()).await
+        self.start(Mosquitto::options(), Options::default(), &Security::default()).await
     }
 
     /// A broker that can be stopped with [`Memory::Kept`].
     pub(crate) async fn persistent_broker(self) -> Broker {
-        self.start(Mosquitto::options().persistence(Persistence::OnExit), Options::default()).await
+        let mosquitto = Mosquitto::options().persistence(Persistence::OnExit);
+        self.start(mosquitto, Options::default(), &Security::default()).await
     }
 
     /// A broker for one user only.
     pub(crate) async fn broker_for(self, user: &str, password: &str) -> Broker {
         let options =
             Options { credentials: Credentials::default().allow(user, password), ..Options::default() };
-        self.start(Mosquitto::options().user(user, password), options).await
+        self.start(Mosquitto::options().user(user, password), options, &Security::default()).await
+    }
+
+    /// A broker that takes and passes on very large messages.
+    pub(crate) async fn roomy_broker(self) -> Broker {
+        let room = 64 << 20;
+        let options =
+            Options { maximum_packet_size: room, maximum_unsent: room as usize, ..Options::default() };
+        self.start(Mosquitto::options(), options, &Security::default()).await
+    }
+
+    /// A broker that shows a certificate, or asks for one.
+    pub(crate) async fn secured_broker(self, security: Security) -> Broker {
+        self.start(Mosquitto::options(), Options::default(), &security).await
     }
 
     /// The test broker, whatever the kind.
     pub(crate) async fn test_broker(self, options: Options) -> Broker {
-        let broker = TestBroker::bind("127.0.0.1:0", options).await.expect("a free port");
-        Broker { setup: self, server: Server::Test(broker) }
+        self.start_test_broker(options, &Security::default()).await
     }
 
-    async fn start(self, mosquitto: MosquittoOptions, options: Options) -> Broker {
-        match self.kind {
+    async fn start_test_broker(self, options: Options, security: &Security) -> Broker {
+        let mut builder = TestBroker::builder().options(options);
+        if self.cell.transport.is_encrypted() {
+            builder = builder.tls(&security.identity, security.client_authority());
+        }
+        if self.cell.transport.is_websocket() {
+            builder = builder.websocket();
+        }
+        let socket = (self.cell.transport == Transport::Unix).then(SocketPath::new);
+        if let Some(socket) = &socket {
+            builder = builder.unix(socket.path());
+        }
+        let broker = builder.start().await.expect("a free place");
+        Broker { setup: self, server: Server::Test { broker, _socket: socket } }
+    }
+
+    async fn start(self, mosquitto: MosquittoOptions, options: Options, security: &Security) -> Broker {
+        match self.cell.kind {
             Kind::Mosquitto => {
+                let mut mosquitto = mosquitto;
+                if self.cell.transport.is_encrypted() {
+                    let Identity { certificate, key } = &security.identity;
+                    mosquitto = mosquitto.tls(certificate, key, security.client_authority());
+                }
+                if self.cell.transport.is_websocket() {
+                    mosquitto = mosquitto.websockets();
+                }
+                if self.cell.transport == Transport::Unix {
+                    mosquitto = mosquitto.unix();
+                }
                 let server = Server::Mosquitto(Some(blocking(|| mosquitto.start()).await));
                 Broker { setup: self, server }
             }
-            Kind::TestBroker => self.test_broker(options).await,
+            Kind::TestBroker => self.start_test_broker(options, security).await,
         }
     }
 
@@ -78,10 +124,38 @@ impl Setup {
             maximum: Duration::from_millis(500),
             ..Reconnect::default()
         };
-        sterna::tokio::builder(url)
-            .version(VersionPolicy::Only(self.version))
-            .client_id(client_id)
-            .reconnect(reconnect)
+        let mut builder = ClientBuilder::new(url, self.cell.runtime);
+        if self.cell.transport.is_encrypted() {
+            builder = builder.tls(TlsOptions::new().ca_pem(&certificates().authority));
+        }
+        builder.version(VersionPolicy::Only(self.cell.version)).client_id(client_id).reconnect(reconnect)
+    }
+}
+
+/// The certificates of this run.
+pub(crate) fn certificates() -> &'static TestCertificates {
+    static CERTIFICATES: OnceLock<TestCertificates> = OnceLock::new();
+    CERTIFICATES.get_or_init(TestCertificates::new)
+}
+
+/// What a broker over TLS does.
+#[derive(Debug)]
+pub(crate) struct Security {
+    /// What it shows.
+    pub(crate) identity: Identity,
+    /// Whether it asks for the client's certificate.
+    pub(crate) asks: bool,
+}
+
+impl Default for Security {
+    fn default() -> Self {
+        Self { identity: certificates().server.clone(), asks: false }
+    }
+}
+
+impl Security {
+    fn client_authority(&self) -> Option<&'static str> {
+        self.asks.then(|| certificates().authority.as_str())
     }
 }
 
@@ -89,7 +163,10 @@ impl Setup {
 enum Server {
     /// `None` while another thread has it.
     Mosquitto(Option<Mosquitto>),
-    Test(TestBroker),
+    Test {
+        broker: TestBroker,
+        _socket: Option<SocketPath>,
+    },
 }
 
 /// A running broker.
@@ -103,7 +180,7 @@ impl Broker {
     pub(crate) fn url(&self) -> String {
         match &self.server {
             Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").url(),
-            Server::Test(broker) => broker.url(),
+            Server::Test { broker, .. } => broker.url(),
         }
     }
 
@@ -116,13 +193,24 @@ impl Broker {
         self.builder(client_id).connect().await.expect("connected")
     }
 
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// If that is a Unix socket.
+    pub(crate) fn address(&self) -> SocketAddr {
+        match &self.server {
+            Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").address(),
+            Server::Test { broker, .. } => broker.address(),
+        }
+    }
+
     /// The test broker, to script it.
     ///
     /// # Panics
     /// If it is another.
     pub(crate) fn model(&self) -> &TestBroker {
         match &self.server {
-            Server::Test(broker) => broker,
+            Server::Test { broker, .. } => broker,
             Server::Mosquitto(_) => panic!("only the test broker can be scripted"),
         }
     }
@@ -137,7 +225,7 @@ impl Broker {
                 })
                 .await;
             }
-            Server::Test(broker) => {
+            Server::Test { broker, .. } => {
                 let sessions = match memory {
                     Memory::Kept => Sessions::Keep,
                     Memory::Lost => Sessions::Lose,
@@ -151,7 +239,7 @@ impl Broker {
     pub(crate) async fn start(&mut self) {
         match &mut self.server {
             Server::Mosquitto(_) => self.with_mosquitto(Mosquitto::start).await,
-            Server::Test(broker) => broker.bring_up().await.expect("the address is free"),
+            Server::Test { broker, .. } => broker.bring_up().await.expect("the address is free"),
         }
     }
 
@@ -162,7 +250,7 @@ impl Broker {
                 let line = format!("Received DISCONNECT from {client_id}");
                 self.with_mosquitto(move |mosquitto| mosquitto.wait_for_log(&line)).await;
             }
-            Server::Test(broker) => {
+            Server::Test { broker, .. } => {
                 broker.wait_for(client_id, sterna::protocol::packet::PacketType::Disconnect, 1).await;
             }
         }

@@ -7,10 +7,13 @@ use sterna::protocol::packet::PacketType;
 use sterna_simulator::broker::{Fault, OnSend, Options};
 
 use crate::brokers::Setup;
+use crate::cell::{ANYWHERE, ON_TEST_BROKER};
 use crate::tools::{EVERY_QOS, next, number, poll_once, text};
 
-scenarios!(dropped_publishes_are_sent, dropped_nexts_lose_nothing);
-scenarios!(only test_broker: a_dropped_subscribe_unsubscribes, a_dropped_next_has_acknowledged);
+scenarios! {
+    ANYWHERE => dropped_publishes_are_sent, dropped_nexts_lose_nothing;
+    ON_TEST_BROKER => a_dropped_subscribe_unsubscribes, a_dropped_next_has_acknowledged;
+}
 
 // R: REC-08
 async fn dropped_publishes_are_sent(setup: Setup) {
@@ -44,7 +47,7 @@ async fn dropped_nexts_lose_nothing(setup: Setup) {
     let client = broker.connect("client").await;
     let mut stream = client.subscribe("cut").qos(QoS::AtLeastOnce).await.expect("granted");
     let publisher = client.clone();
-    let publishing = tokio::spawn(async move {
+    let publishing = setup.spawn(async move {
         for n in 0..COUNT {
             publisher.publish("cut", n.to_string()).qos(QoS::AtLeastOnce).await.expect("acknowledged");
         }
@@ -65,7 +68,7 @@ async fn dropped_nexts_lose_nothing(setup: Setup) {
         assert_eq!(number(&message), n);
     }
     assert!(cut > 0, "some were dropped");
-    publishing.await.expect("published");
+    publishing.await;
     client.publish("cut", "the end").await.expect("sent");
     assert_eq!(text(&mut stream).await, "the end");
 }

@@ -1,17 +1,17 @@
 //! Publishing and receiving: quality of service, retained messages, wills.
 
-use sterna::{Client, QoS, Will};
+use sterna::{QoS, Will};
 
-use crate::brokers::{Setup, blocking};
+use crate::brokers::Setup;
+use crate::cell::{ANYWHERE, OVER_IP, SMOKE};
+use crate::proxy::{self, Proxy};
 use crate::tools::{EVERY_QOS, next, text};
 
-scenarios!(
-    each_qos,
-    retained,
-    a_will_is_published,
-    no_will_after_disconnect,
-    dropping_all_handles_disconnects
-);
+scenarios! {
+    SMOKE => each_qos;
+    ANYWHERE => retained, no_will_after_disconnect, dropping_all_handles_disconnects;
+    OVER_IP => a_will_is_published;
+}
 
 // R: PUB-01, SUB-01, SUB-10
 async fn each_qos(setup: Setup) {
@@ -66,16 +66,14 @@ async fn a_will_is_published(setup: Setup) {
     let broker = setup.broker().await;
     let watcher = broker.connect("watcher").await;
     let mut stream = watcher.subscribe("wills/#").qos(QoS::AtLeastOnce).await.expect("granted");
-    let builder = broker.builder("mortal").will(will("wills/mortal"));
-    // The whole runtime goes, and the connection with it: there is nobody left to send DISCONNECT.
-    let orphan: Client = blocking(|| {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        runtime.block_on(builder.connect()).expect("connected")
-    })
-    .await;
+    // The line to the server is cut, so that no DISCONNECT can come through.
+    let line = Proxy::start(proxy::Kind::Forward(broker.address()), None).await;
+    let url = broker.url().replace(&broker.address().to_string(), &line.address().to_string());
+    let mortal = setup.builder(&url, "mortal").will(will("wills/mortal")).connect().await.expect("connected");
+    line.stop().await;
     let message = next(&mut stream).await;
     assert_eq!((message.topic(), message.text()), ("wills/mortal", Ok("gone")));
-    orphan.publish("wills/late", "?").await.expect_err("there is nobody left to send it");
+    drop(mortal);
 }
 
 // R: REC-10

@@ -6,7 +6,8 @@ use sterna::{Cause, Event, ProtocolVersion, QoS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::brokers::{Kind, Setup};
+use crate::brokers::Setup;
+use crate::cell::{Kind, Scope, Transport};
 use crate::tools::{connected, event, poll_once};
 
 const EVERY: &[ProtocolVersion] = &[ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5];
@@ -74,34 +75,23 @@ const CASES: &[Case] = &[
         bytes: &[0x90, 0x05, 0x00, ID, 0x00, 0x00, 0x00], reason: 0, says: "3 reason codes for 2" },
 ];
 
-#[test]
-fn v3_1() {
-    crate::run(all(ProtocolVersion::V3_1));
-}
+scenarios!(BY_HAND => a_server_that_breaks_the_protocol);
 
-#[test]
-fn v3_1_1() {
-    crate::run(all(ProtocolVersion::V3_1_1));
-}
-
-#[test]
-fn v5() {
-    crate::run(all(ProtocolVersion::V5));
-}
+/// The server here is neither of the brokers, and knows bare TCP only.
+const BY_HAND: Scope = Scope::only(|cell| cell.transport == Transport::Tcp && cell.kind == Kind::TestBroker);
 
 // R: SUB-02, SUB-08, SUB-09
-async fn all(version: ProtocolVersion) {
-    for case in CASES.iter().filter(|case| case.versions.contains(&version)) {
-        eprintln!("{version:?}: {}", case.name);
-        misbehave(version, case).await;
+async fn a_server_that_breaks_the_protocol(setup: Setup) {
+    for case in CASES.iter().filter(|case| case.versions.contains(&setup.version())) {
+        misbehave(setup, case).await;
     }
 }
 
-async fn misbehave(version: ProtocolVersion, case: &Case) {
+async fn misbehave(setup: Setup, case: &'static Case) {
+    let version = setup.version();
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let url = format!("mqtt://{}", listener.local_addr().expect("it is bound"));
     let server = tokio::spawn(serve(listener, version, case.before, case.bytes));
-    let setup = Setup { kind: Kind::TestBroker, version };
     let client = setup.builder(&url, "victim").maximum_packet_size(1 << 20).build().expect("a client");
     let mut events = client.events();
     client.connect().await.expect("connected");

@@ -8,10 +8,26 @@ use sterna::{Cause, Event, QoS, State};
 use sterna_simulator::broker::{Fault, OnSend, Options};
 
 use crate::brokers::{Memory, Setup};
+use crate::cell::{ANYWHERE, ON_TEST_BROKER, SMOKE};
 use crate::tools::{connected, event, text};
 
-scenarios!(keep_alive_holds, events_tell_the_whole_story);
-scenarios!(only test_broker: a_missing_pingresp_is_noticed, a_missing_ack_is_noticed);
+scenarios! {
+    SMOKE => connecting_and_disconnecting;
+    ANYWHERE => keep_alive_holds, events_tell_the_whole_story;
+    ON_TEST_BROKER => a_missing_pingresp_is_noticed, a_missing_ack_is_noticed;
+}
+
+// R: CON-12, REC-10
+async fn connecting_and_disconnecting(setup: Setup) {
+    let mut broker = setup.broker().await;
+    let client = broker.builder("guest").build().expect("a client");
+    assert_eq!(client.state(), State::Idle);
+    client.connect().await.expect("connected");
+    assert_eq!(client.state(), State::Connected);
+    client.disconnect().await.expect("graceful");
+    broker.disconnected("guest").await;
+    client.connect().await.expect("connected again");
+}
 
 // R: CON-04, PUB-09
 async fn keep_alive_holds(setup: Setup) {

@@ -1,51 +1,22 @@
-//! What a user does with a client, against real and built-in brokers: each scenario is written once and runs for
-//! every protocol version and every broker.
+//! What a user does with a client, against real and built-in brokers: each scenario is written once and runs in every cell
+//! of the matrix of runtimes, transports, protocol versions and brokers.
 //!
-//! A scenario is an `async fn` of a [`brokers::Setup`], which makes brokers and clients; `scenarios!` makes the tests
-//! of it (it stands first, since a macro is known from there on). Nothing sleeps in order to wait for something, and no scenario can hang: each has [`LIMIT`].
+//! A scenario is an `async fn` of a [`brokers::Setup`], which makes brokers and clients; `scenarios!` lists those of a
+//! file (it stands first, since a macro is known from there on). Nothing sleeps in order to wait for something, and no
+//! scenario can hang: each has [`LIMIT`].
+//!
+//! Without more, all scenarios run on tokio over TCP, those that are for another transport over that, and a few (the smoke
+//! tests) in every cell. With `STERNA_MATRIX=1` in the environment all of them run everywhere, and a table tells how many
+//! passed in each cell. Arguments are those of any test: parts of the names, such as `tokio::tcp::v5` or `delivery::`.
 
-/// Makes the tests of the scenarios named: one for each protocol version and broker, `v5::mosquitto::NAME` and so on.
-/// After `only NAME:` come those that need that broker, or those that only newer or older versions have.
+/// Lists the scenarios of a file: `SCOPE => name, name; …`, where a [`Scope`](cell::Scope) says where they can run.
 macro_rules! scenarios {
-    (only mosquitto: $($name:ident),+ $(,)?) => {
-        mod real { scenarios!(@versions [V3_1 V3_1_1 V5] [Mosquitto] [$($name)+]); }
-    };
-    (only test_broker: $($name:ident),+ $(,)?) => {
-        mod scripted { scenarios!(@versions [V3_1 V3_1_1 V5] [TestBroker] [$($name)+]); }
-    };
-    (only v3: $($name:ident),+ $(,)?) => {
-        mod older { scenarios!(@versions [V3_1 V3_1_1] [Mosquitto TestBroker] [$($name)+]); }
-    };
-    (only v5: $($name:ident),+ $(,)?) => {
-        mod newer { scenarios!(@versions [V5] [Mosquitto TestBroker] [$($name)+]); }
-    };
-    ($($name:ident),+ $(,)?) => {
-        mod every { scenarios!(@versions [V3_1 V3_1_1 V5] [Mosquitto TestBroker] [$($name)+]); }
-    };
-    (@versions [$($version:ident)+] $kinds:tt $names:tt) => {
-        $( scenarios!(@version $version $kinds $names); )+
-    };
-    (@version V3_1 $kinds:tt $names:tt) => { mod v3_1 { scenarios!(@kinds V3_1 $kinds $names); } };
-    (@version V3_1_1 $kinds:tt $names:tt) => { mod v3_1_1 { scenarios!(@kinds V3_1_1 $kinds $names); } };
-    (@version V5 $kinds:tt $names:tt) => { mod v5 { scenarios!(@kinds V5 $kinds $names); } };
-    (@kinds $version:ident [$($kind:ident)+] $names:tt) => {
-        $( scenarios!(@kind $version $kind $names); )+
-    };
-    (@kind $version:ident Mosquitto $names:tt) => {
-        mod mosquitto { scenarios!(@tests $version Mosquitto $names); }
-    };
-    (@kind $version:ident TestBroker $names:tt) => {
-        mod test_broker { scenarios!(@tests $version TestBroker $names); }
-    };
-    (@tests $version:ident $kind:ident [$($name:ident)+]) => {
-        $(
-            #[test]
-            fn $name() {
-                let kind = crate::brokers::Kind::$kind;
-                let version = sterna::ProtocolVersion::$version;
-                crate::run(super::super::super::$name(crate::brokers::Setup { kind, version }));
-            }
-        )+
+    ($($scope:expr => $($name:ident),+ $(,)?);+ $(;)?) => {
+        pub(crate) const SCENARIOS: &[crate::Scenario] = &[$($(crate::Scenario {
+            name: concat!(module_path!(), "::", stringify!($name)),
+            scope: $scope,
+            run: |setup| Box::pin($name(setup)),
+        }),+),+];
     };
 }
 
@@ -55,37 +26,121 @@ mod support;
 mod authentication;
 mod brokers;
 mod cancel;
+mod cell;
+mod cuts;
 mod delivery;
+mod encryption;
 mod hostile;
 mod life;
 mod operations;
 mod outage;
+mod points;
 mod properties;
+mod proxies;
+mod proxy;
 mod refused;
 mod requests;
 mod restart;
 mod routing;
+mod runtimes;
 mod servers;
+mod shutdown;
 mod slow;
 mod stored;
+mod table;
 mod tools;
 mod volume;
 
 use std::future::Future;
+use std::pin::Pin;
+use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
+
+use libtest_mimic::{Arguments, Trial};
+
+use crate::brokers::Setup;
+use crate::cell::{Cell, Scope};
+use crate::table::Table;
 
 /// How long one scenario may take, on a busy machine: far more than any needs.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs one test on a runtime of its own.
-fn run(scenario: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
+/// One of what is listed by `scenarios!`.
+#[derive(Debug, Clone, Copy)]
+struct Scenario {
+    /// With the path of its module, the crate's name first.
+    name: &'static str,
+    scope: Scope,
+    run: fn(Setup) -> Pin<Box<dyn Future<Output = ()>>>,
+}
+
+const SCENARIOS: &[&[Scenario]] = &[
+    authentication::SCENARIOS,
+    cancel::SCENARIOS,
+    cuts::SCENARIOS,
+    delivery::SCENARIOS,
+    encryption::SCENARIOS,
+    hostile::SCENARIOS,
+    life::SCENARIOS,
+    operations::SCENARIOS,
+    outage::SCENARIOS,
+    points::SCENARIOS,
+    properties::SCENARIOS,
+    proxies::SCENARIOS,
+    refused::SCENARIOS,
+    requests::SCENARIOS,
+    restart::SCENARIOS,
+    routing::SCENARIOS,
+    servers::SCENARIOS,
+    shutdown::SCENARIOS,
+    slow::SCENARIOS,
+    stored::SCENARIOS,
+    volume::SCENARIOS,
+];
+
+fn main() -> ExitCode {
+    support::network::isolate();
+    let arguments = Arguments::from_args();
+    let everything = std::env::var_os("STERNA_MATRIX").is_some_and(|value| value == "1");
+    let table = Arc::new(Table::default());
+    let trials = Cell::all().flat_map(|cell| {
+        let table = &table;
+        SCENARIOS
+            .iter()
+            .copied()
+            .flatten()
+            .filter(move |scenario| scenario.scope.allows(cell))
+            .filter(move |scenario| everything || scenario.scope.is_usual(cell))
+            .map(move |scenario| trial(cell, *scenario, Arc::clone(table)))
+    });
+    let conclusion = libtest_mimic::run(&arguments, trials.collect());
+    if everything {
+        println!("{table}");
+    }
+    conclusion.exit_code()
+}
+
+fn trial(cell: Cell, scenario: Scenario, table: Arc<Table>) -> Trial {
+    let name = scenario.name.split_once("::").map_or(scenario.name, |(_, name)| name);
+    Trial::test(format!("{cell}::{name}"), move || {
+        let entry = table.begin(cell);
+        run(cell, (scenario.run)(Setup { cell }));
+        entry.passed();
+        Ok(())
+    })
+}
+
+/// Runs one scenario, with tokio for its brokers.
+fn run(cell: Cell, scenario: impl Future<Output = ()>) {
+    let harness = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .expect("a runtime can be made");
-    let result = runtime.block_on(async { tokio::time::timeout(LIMIT, scenario).await });
+    let limited = async { tokio::time::timeout(LIMIT, scenario).await };
+    let result = cell.runtime.block_on(&harness, limited);
     // A client that hangs must not keep the test from failing.
-    runtime.shutdown_background();
+    harness.shutdown_background();
     result.unwrap_or_else(|_| panic!("the scenario did not end within {LIMIT:?}"));
 }

@@ -3,9 +3,10 @@
 use sterna::{OperationError, PublishError, QoS, TopicAliases};
 
 use crate::brokers::Setup;
+use crate::cell::ANYWHERE;
 use crate::tools::{EVERY_QOS, next, number};
 
-scenarios!(assigned_aliases, many_filters, a_cancelled_publish);
+scenarios!(ANYWHERE => assigned_aliases, many_filters, a_cancelled_publish);
 
 // R: PUB-04
 async fn assigned_aliases(setup: Setup) {

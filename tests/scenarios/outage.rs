@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
-use sterna::{Client, Delivery, Event, Events, ProtocolVersion, QoS, Subscription};
+use sterna::{Client, Delivery, Event, Events, QoS, Subscription};
 
-use crate::brokers::{Kind, Memory, Setup};
+use crate::brokers::{Memory, Setup, blocking};
+use crate::cell::{Kind, Runtime, Scope};
 use crate::tools::{FirstCopies, next, number};
 
 /// How long the broker is away.
@@ -17,27 +18,18 @@ const TICKS: usize = (OUTAGE.as_millis() / PERIOD.as_millis()) as usize;
 /// Messages before and after the outage.
 const MARGIN: usize = 30;
 
-// The clients have one thread to themselves, so that its CPU time is theirs. What else the process does is not in it.
+scenarios!(MEASURING => three_seconds_without_a_broker);
 
-#[test]
-fn v3_1() {
-    run(ProtocolVersion::V3_1);
-}
+/// CPU time is measured where a runtime has one thread.
+const MEASURING: Scope = Scope::only(|cell| cell.runtime == Runtime::Tokio && cell.kind == Kind::Mosquitto);
 
-#[test]
-fn v3_1_1() {
-    run(ProtocolVersion::V3_1_1);
-}
-
-#[test]
-fn v5() {
-    run(ProtocolVersion::V5);
-}
-
-fn run(version: ProtocolVersion) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let outage = outage(Setup { kind: Kind::Mosquitto, version });
-    runtime.block_on(async { tokio::time::timeout(crate::LIMIT, outage).await }).expect("it does not hang");
+/// The clients have one thread to themselves, so that its CPU time is theirs. What else the process does is not in it.
+async fn three_seconds_without_a_broker(setup: Setup) {
+    blocking(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(outage(setup));
+    })
+    .await;
 }
 
 fn cpu_time() -> Duration {
@@ -81,7 +73,7 @@ async fn outage(setup: Setup) {
     println!(
         "{:?}: {count} messages, {} repeated; attempts of the publisher and the subscriber: {attempts:?}; CPU time in \
          an outage of {OUTAGE:?}: {spent:?}, of which {ticking:?} for ticking alone",
-        setup.version,
+        setup.version(),
         copies.repeated()
     );
     // Pauses of up to 500 ms: neither one long one nor a busy loop.

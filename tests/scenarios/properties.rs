@@ -3,10 +3,13 @@
 use sterna::{PropertiesBuf, Property, PublishError, QoS, SubscribeOptions};
 
 use crate::brokers::Setup;
+use crate::cell::{ON_V3, ON_V5};
 use crate::tools::next;
 
-scenarios!(only v5: properties_arrive);
-scenarios!(only v3: options_of_a_newer_version_are_errors);
+scenarios! {
+    ON_V5 => properties_arrive;
+    ON_V3 => options_of_a_newer_version_are_errors;
+}
 
 const USER: [(&str, &str); 3] = [("colour", "blue"), ("size", "L"), ("colour", "green")];
 

@@ -5,10 +5,15 @@ use sterna::{Cause, ConnectError, Event, LostKind, ReasonCode};
 use sterna_simulator::broker::{Fault, OnReceive, Options};
 
 use crate::brokers::{Memory, Setup};
+use crate::cell::{ANYWHERE, ON_TEST_BROKER, OVER_IP, SMOKE};
 use crate::tools::{connected, event};
 
-scenarios!(wrong_password, nobody_listens);
-scenarios!(only test_broker: refused_for_now, refused_for_good, refused_after_a_loss);
+scenarios! {
+    SMOKE => wrong_password;
+    ANYWHERE => nobody_listens;
+    OVER_IP => credentials_in_the_url;
+    ON_TEST_BROKER => refused_for_now, refused_for_good, refused_after_a_loss;
+}
 
 fn refusal(error: &ConnectError) -> ReasonCode {
     match error {
@@ -31,8 +36,12 @@ async fn wrong_password(setup: Setup) {
     }
     let client = broker.builder("c").user_name("tern").password("secret").connect().await.expect("admitted");
     client.disconnect().await.expect("graceful");
-    // The URL may have them as well.
-    let url = broker.url().replace("mqtt://", "mqtt://tern:secret@");
+}
+
+// R: CON-01, CON-07
+async fn credentials_in_the_url(setup: Setup) {
+    let broker = setup.broker_for("tern", "secret").await;
+    let url = broker.url().replace("://", "://tern:secret@");
     setup.builder(&url, "d").connect().await.expect("admitted");
 }
 
@@ -52,7 +61,7 @@ async fn nobody_listens(setup: Setup) {
     let mut events = patient.events();
     let mut stream = patient.subscribe("early").send().expect("queued");
     let delivery = patient.publish("early", "bird").send().expect("queued");
-    let connecting = tokio::spawn({
+    let connecting = setup.spawn({
         let patient = patient.clone();
         async move { patient.connect().await }
     });
@@ -68,7 +77,7 @@ async fn nobody_listens(setup: Setup) {
         .await;
     }
     broker.start().await;
-    connecting.await.expect("no panic").expect("connected");
+    connecting.await.expect("connected");
     delivery.await.expect("sent");
     assert_eq!(crate::tools::text(&mut stream).await, "bird");
 }

@@ -5,10 +5,13 @@ use std::time::Duration;
 use sterna::{Client, ProtocolVersion, QoS, RequestError};
 
 use crate::brokers::{Memory, Setup};
+use crate::cell::{ON_V3, ON_V5};
 use crate::tools::{connected, next, number, text};
 
-scenarios!(only v5: requests_of_many_tasks_at_once, a_request_over_a_restart_of_the_broker);
-scenarios!(only v3: no_requests_on_older_versions);
+scenarios! {
+    ON_V5 => requests_of_many_tasks_at_once, a_request_over_a_restart_of_the_broker;
+    ON_V3 => no_requests_on_older_versions;
+}
 
 /// Answers each request with the double of its number; of those that are there, the last one first.
 async fn serve(client: Client) {
@@ -27,7 +30,7 @@ async fn serve(client: Client) {
 async fn requests_of_many_tasks_at_once(setup: Setup) {
     const COUNT: usize = 200;
     let broker = setup.broker().await;
-    let service = tokio::spawn(serve(broker.connect("service").await));
+    let service = setup.spawn(serve(broker.connect("service").await));
     let client = broker.connect("client").await;
     // The service may not be there yet.
     while let Err(error) = client.request("double/ready", "0").timeout(Duration::from_millis(50)).await {
@@ -35,13 +38,13 @@ async fn requests_of_many_tasks_at_once(setup: Setup) {
     }
     let requests = (0..COUNT).map(|n| {
         let client = client.clone();
-        tokio::spawn(async move {
+        setup.spawn(async move {
             let answer = client.request(format!("double/{n}"), n.to_string()).await.expect("answered");
             assert_eq!(number(&answer), 2 * n);
         })
     });
     for request in requests.collect::<Vec<_>>() {
-        request.await.expect("no panic");
+        request.await;
     }
     service.abort();
 }
@@ -52,7 +55,7 @@ async fn a_request_over_a_restart_of_the_broker(setup: Setup) {
     let service = broker.builder("service").persistent().connect().await.expect("connected");
     let mut requests = service.subscribe("service").qos(QoS::AtLeastOnce).await.expect("granted");
     let client = broker.connect("client").await;
-    let request = tokio::spawn(async move { client.request("service", "question").await });
+    let request = setup.spawn(async move { client.request("service", "question").await });
     let question = next(&mut requests).await;
     let mut events = service.events();
     broker.stop(Memory::Lost).await;
@@ -64,7 +67,7 @@ async fn a_request_over_a_restart_of_the_broker(setup: Setup) {
         question.respond("answer").expect("it is a request").await.expect("acknowledged");
         let again = Duration::from_millis(50);
         if let Ok(answer) = tokio::time::timeout(again, &mut request).await {
-            break answer.expect("no panic");
+            break answer;
         }
     };
     assert_eq!(answer.expect("answered").text(), Ok("answer"));
@@ -72,7 +75,7 @@ async fn a_request_over_a_restart_of_the_broker(setup: Setup) {
 
 // R: PUB-08, CON-02
 async fn no_requests_on_older_versions(setup: Setup) {
-    assert_ne!(setup.version, ProtocolVersion::V5);
+    assert_ne!(setup.version(), ProtocolVersion::V5);
     let broker = setup.broker().await;
     let client = broker.connect("client").await;
     let error = client.request("service", "question").await.expect_err("there are none");

@@ -2,15 +2,14 @@
 
 use sterna::{Client, Event, OperationError, ProtocolVersion, PublishError, QoS, Subscription};
 
-use crate::brokers::{Kind, Memory, Setup};
+use crate::brokers::{Memory, Setup};
+use crate::cell::{ANYWHERE, Kind, SMOKE};
 use crate::tools::{FirstCopies, connected, event, next, number};
 
-scenarios!(
-    sessions_are_kept_at_least_once,
-    sessions_are_kept_exactly_once,
-    everything_is_forgotten,
-    clean_sessions_start_anew,
-);
+scenarios! {
+    SMOKE => clean_sessions_start_anew;
+    ANYWHERE => sessions_are_kept_at_least_once, sessions_are_kept_exactly_once, everything_is_forgotten;
+}
 
 async fn sessions_are_kept_at_least_once(setup: Setup) {
     sessions_are_kept(setup, QoS::AtLeastOnce).await;
@@ -55,7 +54,7 @@ async fn sessions_are_kept(setup: Setup, qos: QoS) {
     let mut events = subscriber.events();
     let mut stream = subscriber.subscribe("numbers").qos(qos).await.expect("granted");
     let mut copies = FirstCopies::default();
-    let publishing = tokio::spawn(async move { publish(&publisher, qos, 0..COUNT).await });
+    let publishing = setup.spawn(async move { publish(&publisher, qos, 0..COUNT).await });
     // In the middle of it, with messages under way both to it and from it.
     receive(&mut stream, &mut copies, COUNT / 3).await;
     broker.stop(Memory::Kept).await;
@@ -63,12 +62,12 @@ async fn sessions_are_kept(setup: Setup, qos: QoS) {
     receive(&mut stream, &mut copies, COUNT - 1).await;
     assert!(connected(&mut events).await, "the server has kept the session");
 
-    let acknowledged = publishing.await.expect("no panic");
+    let acknowledged = publishing.await;
     assert_eq!(acknowledged.len(), COUNT, "every publish is acknowledged in the end");
     assert_eq!(copies.numbers(), acknowledged);
     // Mosquitto restores no more than its max_inflight_messages, 20, as what they were: it publishes again what is
     // beyond them and was released already (seen with 2.0.11).
-    if qos == QoS::ExactlyOnce && setup.kind == Kind::TestBroker {
+    if qos == QoS::ExactlyOnce && setup.cell.kind == Kind::TestBroker {
         assert_eq!(copies.repeated(), 0);
     }
 }
@@ -84,7 +83,7 @@ async fn everything_is_forgotten(setup: Setup) {
     let mut events = client.events();
     let mut stream = client.subscribe("numbers").qos(QoS::AtLeastOnce).await.expect("granted");
     let mut copies = FirstCopies::default();
-    let publishing = tokio::spawn({
+    let publishing = setup.spawn({
         let client = client.clone();
         async move { publish(&client, QoS::AtLeastOnce, 0..COUNT).await }
     });
@@ -93,9 +92,9 @@ async fn everything_is_forgotten(setup: Setup) {
     broker.start().await;
     let session_present = connected(&mut events).await;
     // The CONNACK of 3.1 does not tell.
-    assert!(setup.version == ProtocolVersion::V3_1 || !session_present, "the server knows no session");
+    assert!(setup.version() == ProtocolVersion::V3_1 || !session_present, "the server knows no session");
     resubscribed(&mut events).await;
-    publishing.await.expect("no panic");
+    publishing.await;
     // From here on everything arrives again.
     assert_eq!(publish(&client, QoS::AtLeastOnce, COUNT..COUNT + 50).await.len(), 50);
     receive(&mut stream, &mut copies, COUNT + 49).await;

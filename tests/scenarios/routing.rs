@@ -6,12 +6,15 @@ use sterna::protocol::packet::PacketType;
 use sterna::{ProtocolVersion, QoS, ReasonCode, SubscribeError};
 use sterna_simulator::broker::{Fault, OnSend, Options};
 
-use crate::brokers::{Kind, Setup};
+use crate::brokers::Setup;
+use crate::cell::{ANYWHERE, Kind, ON_TEST_BROKER, ON_V5};
 use crate::tools::{EVERY_QOS, FirstCopies, next, number, text};
 
-scenarios!(unsubscribing, overlapping_filters, a_shared_subscription);
-scenarios!(only v5: overlapping_subscriptions_with_identifiers);
-scenarios!(only test_broker: one_filter_of_many_is_refused, a_subscribe_is_refused);
+scenarios! {
+    ANYWHERE => unsubscribing, overlapping_filters, a_shared_subscription;
+    ON_V5 => overlapping_subscriptions_with_identifiers;
+    ON_TEST_BROKER => one_filter_of_many_is_refused, a_subscribe_is_refused;
+}
 
 // R: SUB-04
 async fn unsubscribing(setup: Setup) {
@@ -38,7 +41,7 @@ async fn unsubscribing(setup: Setup) {
     assert!(second.next().await.is_none());
 
     let again = client.unsubscribe("weather").await.expect("answered");
-    if setup.is_v5() && setup.kind == Kind::TestBroker {
+    if setup.is_v5() && setup.cell.kind == Kind::TestBroker {
         assert_eq!(again.reasons, [ReasonCode::NO_SUBSCRIPTION_EXISTED]);
     }
 }
@@ -73,7 +76,7 @@ async fn overlapping_filters(setup: Setup) {
 /// one for each subscription.
 // R: SUB-05
 async fn overlapping_subscriptions_with_identifiers(setup: Setup) {
-    let broker = match setup.kind {
+    let broker = match setup.cell.kind {
         Kind::Mosquitto => setup.broker().await,
         Kind::TestBroker => {
             setup.test_broker(Options { overlapping_copies: true, ..Options::default() }).await
@@ -135,7 +138,7 @@ async fn one_filter_of_many_is_refused(setup: Setup) {
     let broker = setup.test_broker(Options { maximum_subscriptions: 2, ..Options::default() }).await;
     let client = broker.connect("reader").await;
     let mut stream = client.subscribe(["a", "b", "c"]).await.expect("two are granted");
-    let refused = match setup.version {
+    let refused = match setup.version() {
         ProtocolVersion::V5 => ReasonCode::QUOTA_EXCEEDED,
         _ => ReasonCode::UNSPECIFIED_ERROR,
     };

@@ -5,10 +5,17 @@ use sterna::{Cause, Client, Event, QoS};
 use sterna_simulator::broker::{Options, Redirect};
 
 use crate::brokers::{Broker, Memory, Setup};
+use crate::cell::{ANYWHERE, Kind, Scope, Transport};
 use crate::tools::{connected, event};
 
-scenarios!(the_next_server_takes_over);
-scenarios!(only test_broker: sent_on_when_connecting, sent_on_while_connected);
+scenarios! {
+    ANYWHERE => the_next_server_takes_over;
+    REDIRECTING => sent_on_when_connecting, sent_on_while_connected;
+}
+
+/// A Server Reference has a host and a port.
+const REDIRECTING: Scope =
+    Scope::only(|cell| cell.kind == Kind::TestBroker && cell.transport != Transport::Unix);
 
 /// Two servers without a common session: what was subscribed is subscribed again, and nothing that waits is lost.
 // R: CON-10, REC-03, REC-07

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::path::PathBuf;
 
 use sterna::protocol::packet::PacketType;
-use sterna::tokio::Runtime;
 use sterna::{
     Client, ClientBuilder, ConnectError, OperationError, PublishError, QoS, RedbStore, SessionError,
     StoreOpenError,
@@ -13,11 +12,17 @@ use sterna_simulator::broker::{Fault, OnSend};
 use tokio::sync::oneshot;
 
 use crate::brokers::{Memory, Setup, blocking};
+use crate::cell::{ANYWHERE, Kind, ON_TOKIO, Runtime, Scope};
 use crate::support::folder::Folder;
 use crate::tools::{FirstCopies, next, number, text};
 
-scenarios!(what_was_stored_while_the_server_was_away, a_store_is_free_after_disconnect);
-scenarios!(only test_broker: a_receiver_dies_between_pubrec_and_pubrel);
+scenarios! {
+    ON_TOKIO => what_was_stored_while_the_server_was_away;
+    ANYWHERE => a_store_is_free_after_disconnect;
+    KILLING => a_receiver_dies_between_pubrec_and_pubrel;
+}
+
+const KILLING: Scope = Scope::only(|cell| cell.runtime == Runtime::Tokio && cell.kind == Kind::TestBroker);
 
 fn qos(number: usize) -> QoS {
     if number.is_multiple_of(2) { QoS::ExactlyOnce } else { QoS::AtLeastOnce }

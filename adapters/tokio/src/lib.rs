@@ -14,24 +14,38 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod driver;
 mod net;
+#[cfg(test)]
+mod tests;
 
-use sterna_client::{Client, ClientBuilder, ConnectError, Engine};
+use std::fmt;
+use std::future::Future;
+use std::io;
 
-use crate::driver::Driver;
+use sterna_client::driver::{Driver, MakeStream, Stream};
+use sterna_client::{Client, ClientBuilder, ConnectError, Endpoint, Engine};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::net::{Carried, Net};
 
 /// The tokio runtime that is current when the client is started.
-#[derive(Debug, Clone, Copy, Default)]
-#[non_exhaustive]
-pub struct Runtime;
+#[derive(Default)]
+pub struct Runtime {
+    make_stream: Option<MakeStream>,
+}
+
+impl fmt::Debug for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Runtime").field("makes_streams", &self.make_stream.is_some()).finish()
+    }
+}
 
 /// The client was started outside of a tokio runtime.
 #[derive(Debug)]
 pub struct NoRuntime(tokio::runtime::TryCurrentError);
 
-impl std::fmt::Display for NoRuntime {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for NoRuntime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "an MQTT client of sterna::tokio needs a tokio runtime: {}", self.0)
     }
 }
@@ -45,11 +59,15 @@ impl std::error::Error for NoRuntime {
 impl sterna_client::Runtime for Runtime {
     type Error = NoRuntime;
 
+    fn makes_streams(&self) -> bool {
+        self.make_stream.is_some()
+    }
+
     fn start(self, engine: Engine) -> Result<(), NoRuntime> {
         let runtime = tokio::runtime::Handle::try_current().map_err(NoRuntime)?;
         // The origin of time and the timers belong to that runtime.
         let _entered = runtime.enter();
-        runtime.spawn(Driver::new(engine));
+        runtime.spawn(Driver::new(engine, Net::new(self.make_stream)));
         Ok(())
     }
 }
@@ -69,7 +87,39 @@ impl sterna_client::Runtime for Runtime {
 /// # }
 /// ```
 pub fn builder(url: &str) -> ClientBuilder<Runtime> {
-    ClientBuilder::new(url, Runtime)
+    ClientBuilder::new(url, Runtime::default())
+}
+
+/// A client over streams of your own: `make` is called for each attempt and makes a stream to the server that it is
+/// given. What the URL's scheme asks for, such as TLS, is spoken over that stream; neither names are resolved nor sockets
+/// opened. Where `make` does not succeed within the connect time-out, its future is dropped.
+///
+/// ```
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let client = sterna_tokio::builder_over("mqtt://in-memory", |_endpoint| async {
+///     let (ours, theirs) = tokio::io::duplex(4_096);
+///     serve(theirs);
+///     Ok(ours)
+/// })
+/// .connect()
+/// .await?;
+/// # Ok(())
+/// # }
+/// # fn serve(_: tokio::io::DuplexStream) {}
+/// ```
+pub fn builder_over<S, F>(
+    url: &str,
+    mut make: impl FnMut(Endpoint) -> F + Send + 'static,
+) -> ClientBuilder<Runtime>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    F: Future<Output = io::Result<S>> + Send + 'static,
+{
+    let make_stream: MakeStream = Box::new(move |endpoint| {
+        let made = make(endpoint);
+        Box::pin(async move { Ok(Box::new(Carried(made.await?)) as Box<dyn Stream>) })
+    });
+    ClientBuilder::new(url, Runtime { make_stream: Some(make_stream) })
 }
 
 /// Connects to the server at `url` with the default options.

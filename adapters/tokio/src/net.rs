@@ -1,62 +1,131 @@
-//! Resolving, dialling, reading and writing.
+//! The network and the time, by tokio.
 
 use std::future::Future;
-use std::io::{self, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use bytes::{Buf, BytesMut};
-use sterna_transport::SocketOptions;
-use tokio::io::{AsyncReadExt, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use sterna_client::driver::{MakeStream, Network, Pending, Stream};
+use sterna_client::{Commit, Committed, Instant, SocketOptions, Target};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpSocket, lookup_host};
+use tokio::task::spawn_blocking;
+use tokio::time::Sleep;
 
-/// A network operation under way.
-pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
+/// A deadline beyond this wakes the task in between: the runtime's clock cannot count for ever.
+const FAR: Duration = Duration::from_secs(365 * 86_400);
 
-/// How many pieces one write takes.
-const SLICES: usize = 64;
+/// How names are looked up.
+pub(crate) type Resolve = fn(Box<str>, u16) -> Pending<Vec<SocketAddr>>;
 
-pub(crate) fn resolve(host: Box<str>, port: u16) -> Pending<Vec<SocketAddr>> {
-    Box::pin(async move { Ok(lookup_host((&*host, port)).await?.collect()) })
+/// The I/O, the timers and the threads of the runtime that is current.
+pub(crate) struct Net {
+    origin: tokio::time::Instant,
+    /// The timer, and what it is set to.
+    sleep: Option<(Pin<Box<Sleep>>, Instant)>,
+    pub(crate) resolve: Resolve,
+    make_stream: Option<MakeStream>,
 }
 
-pub(crate) fn dial(address: SocketAddr, options: SocketOptions) -> Pending<TcpStream> {
-    Box::pin(async move {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-        socket.set_nodelay(options.nodelay)?;
-        socket.set_keepalive(options.keepalive)?;
-        if let Some(local) = options.bind {
-            socket.bind(SocketAddr::new(local, 0))?;
+impl Net {
+    /// To be called in the context of the runtime.
+    pub(crate) fn new(make_stream: Option<MakeStream>) -> Self {
+        let resolve: Resolve =
+            |host, port| Box::pin(async move { Ok(lookup_host((&*host, port)).await?.collect()) });
+        Self { origin: tokio::time::Instant::now(), sleep: None, resolve, make_stream }
+    }
+}
+
+impl Network for Net {
+    fn now(&self) -> Instant {
+        Instant::ZERO + self.origin.elapsed()
+    }
+
+    fn poll_deadline(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = deadline else {
+            self.sleep = None;
+            return Poll::Pending;
+        };
+        let at = self.origin + (deadline - Instant::ZERO).min(FAR);
+        let (sleep, set) =
+            self.sleep.get_or_insert_with(|| (Box::pin(tokio::time::sleep_until(at)), deadline));
+        if *set != deadline {
+            sleep.as_mut().reset(at);
+            *set = deadline;
         }
-        socket.connect(address).await
-    })
+        sleep.as_mut().poll(cx)
+    }
+
+    fn resolve(&mut self, host: Box<str>, port: u16) -> Pending<Vec<SocketAddr>> {
+        (self.resolve)(host, port)
+    }
+
+    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn Stream>> {
+        match (target, &mut self.make_stream) {
+            (Target::Tcp(address), _) => Box::pin(dial_tcp(address, options)),
+            #[cfg(all(unix, feature = "unix"))]
+            (Target::Unix(path), _) => Box::pin(async move {
+                Ok(Box::new(Carried(tokio::net::UnixStream::connect(path).await?)) as Box<dyn Stream>)
+            }),
+            (Target::Stream(endpoint), Some(make)) => make(*endpoint),
+            #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
+            (other, _) => Box::pin(async move {
+                Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here")))
+            }),
+        }
+    }
+
+    fn commit(&mut self, commit: Commit) -> Pending<Committed> {
+        let committed = spawn_blocking(|| commit.run());
+        Box::pin(async { Ok(committed.await?) })
+    }
 }
 
-/// Reads once. The buffer is asked for when there is something to read.
-pub(crate) fn poll_read<'a>(
-    stream: &mut TcpStream,
-    buffer: impl FnOnce() -> &'a mut BytesMut,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    ready!(stream.poll_read_ready(cx))?;
-    pin!(stream.read_buf(buffer())).poll(cx)
+async fn dial_tcp(address: SocketAddr, options: SocketOptions) -> io::Result<Box<dyn Stream>> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    socket.set_nodelay(options.nodelay)?;
+    socket.set_keepalive(options.keepalive)?;
+    if let Some(local) = options.bind {
+        socket.bind(SocketAddr::new(local, 0))?;
+    }
+    Ok(Box::new(Carried(socket.connect(address).await?)))
 }
 
-/// Writes once: everything, if the socket takes it.
-pub(crate) fn poll_write(
-    stream: &mut TcpStream,
-    data: &impl Buf,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<usize>> {
-    let mut slices = [IoSlice::new(&[]); SLICES];
-    let count = data.chunks_vectored(&mut slices);
-    let written = match &slices[..count] {
-        [one] => ready!(Pin::new(stream).poll_write(cx, one)),
-        many => ready!(Pin::new(stream).poll_write_vectored(cx, many)),
-    };
-    Poll::Ready(match written {
-        Ok(0) => Err(io::ErrorKind::WriteZero.into()),
-        written => written,
-    })
+/// A stream of tokio's with the traits that all runtimes have in common.
+pub(crate) struct Carried<S>(pub(crate) S);
+
+impl<S: AsyncRead + Unpin> futures_io::AsyncRead for Carried<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        ready!(Pin::new(&mut self.0).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(buffer.filled().len()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> futures_io::AsyncWrite for Carried<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, data)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write_vectored(cx, data)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
 }

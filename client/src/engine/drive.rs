@@ -1,16 +1,14 @@
 //! The engine under its lock: what happened goes to the connection, and what it asks for becomes steps.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Buf;
+use sterna_core::packet::ProtocolVersion;
 use sterna_core::{Action, Attempt, ConnectOverrides, Credentials, Ingress, Instant, LostKind};
-
-use sterna_transport::Endpoint;
+use sterna_transport::Subprotocol;
 
 use super::commit::Storage;
 use super::{Drive, Link, Step, lost};
-use crate::dialler::Dialler;
 use crate::shared::Inner;
 
 /// How long a connection that we close is read from (and the bytes thrown away) until the server closes too.
@@ -56,18 +54,9 @@ impl Drive {
             inner.connection.handle_written(now, std::mem::take(&mut self.written));
         }
         match &self.link {
-            Link::Dialled { attempt } => {
+            Link::Open { attempt } => {
                 let attempt = *attempt;
-                self.transmit.clear();
-                self.input.bytes.clear();
-                let data = self.initial_data.take();
-                let credentials = self.endpoint.credentials.as_ref().map(|credentials| Credentials {
-                    user_name: Some(&credentials.user_name),
-                    password: credentials.password.as_deref(),
-                });
-                let overrides = ConnectOverrides { credentials, authentication_data: data.as_deref() };
-                inner.connection.handle_connected(now, attempt, overrides);
-                self.link = Link::Up { attempt };
+                self.introduce(inner, now, attempt);
             }
             Link::Up { .. } => self.feed(inner, now),
             Link::Gone { .. } => {
@@ -76,14 +65,35 @@ impl Drive {
                 self.end_link(inner, now);
             }
             Link::Lingering { until, .. } => {
-                self.input.bytes.clear();
+                self.input.clear();
                 if *until <= now {
                     self.handle_lost(LostKind::Eof, String::new());
                     self.end_link(inner, now);
                 }
             }
-            Link::Dialling { .. } | Link::Resolving { .. } | Link::None => {}
+            _ => {}
         }
+    }
+
+    /// There is a way to the server: the connection sends CONNECT.
+    fn introduce(&mut self, inner: &mut Inner, now: Instant, attempt: Attempt) {
+        self.transmit.clear();
+        self.input.clear();
+        let data = self.initial_data.take();
+        let prepared = self.prepared.take();
+        let overrides = match &prepared {
+            Some(prepared) => prepared.overrides(data.as_deref()),
+            None => ConnectOverrides {
+                credentials: self.endpoint.credentials.as_ref().map(|credentials| Credentials {
+                    user_name: Some(&credentials.user_name),
+                    password: credentials.password.as_deref(),
+                }),
+                authentication_data: data.as_deref(),
+                ..ConnectOverrides::default()
+            },
+        };
+        inner.connection.handle_connected(now, attempt, overrides);
+        self.link = Link::Up { attempt };
     }
 
     /// Has the connection read what came, as far as it takes it.
@@ -103,10 +113,16 @@ impl Drive {
     }
 
     fn end_link(&mut self, inner: &mut Inner, now: Instant) {
+        if !matches!(self.link, Link::Gone { .. }) {
+            return;
+        }
         if let Link::Gone { attempt, lost } = std::mem::replace(&mut self.link, Link::None) {
             self.close = true;
+            self.pipe = None;
+            self.prepared = None;
+            self.unflushed = false;
             self.transmit.clear();
-            self.input.bytes.clear();
+            self.input.clear();
             self.paused = false;
             inner.set_paused(false);
             inner.connection.handle_disconnected(now, attempt, lost);
@@ -114,7 +130,8 @@ impl Drive {
     }
 
     pub(super) fn handle_lost(&mut self, kind: LostKind, detail: String) {
-        if let Link::Up { attempt } | Link::Lingering { attempt, .. } = self.link {
+        if let Link::Opening { attempt } | Link::Up { attempt } | Link::Lingering { attempt, .. } = self.link
+        {
             self.link = Link::Gone { attempt, lost: lost(kind, detail) };
             self.transmit.clear();
         }
@@ -124,39 +141,17 @@ impl Drive {
     fn act(&mut self, inner: &mut Inner, now: Instant) -> bool {
         match inner.connection.poll_action() {
             Some(Action::Connect { attempt, server, redirect }) => {
-                match self.find(server, redirect.as_deref()) {
-                    Ok(endpoint) => self.make_link(now, attempt, endpoint),
-                    Err(detail) => {
-                        self.link = Link::Gone { attempt, lost: lost(LostKind::Resolve, detail) };
-                        self.end_link(inner, now);
-                    }
-                }
+                self.subprotocol = match inner.connection.version() {
+                    ProtocolVersion::V3_1 => Subprotocol::MqttV31,
+                    ProtocolVersion::V3_1_1 | ProtocolVersion::V5 => Subprotocol::Mqtt,
+                };
+                self.reach(attempt, server, redirect.as_deref());
+                self.end_link(inner, now);
             }
             Some(Action::Close { attempt }) => self.close_link(inner, now, attempt),
             None => return false,
         }
         true
-    }
-
-    /// The endpoint of a server, or where it has sent us.
-    fn find(&self, server: u16, redirect: Option<&str>) -> Result<Endpoint, String> {
-        let Some(endpoint) = self.endpoints.get(usize::from(server)) else {
-            return Err(format!("there is no server {server}"));
-        };
-        let Some(reference) = redirect else { return Ok(endpoint.clone()) };
-        endpoint.redirected(reference).map_err(|error| format!("server reference `{reference}`: {error}"))
-    }
-
-    fn make_link(&mut self, now: Instant, attempt: Attempt, endpoint: Endpoint) {
-        let end = now + self.connect_timeout;
-        self.link = match endpoint.host.parse::<IpAddr>() {
-            Ok(address) => {
-                let address = SocketAddr::new(address, endpoint.port);
-                Link::Dialling { attempt, dialler: Dialler::new([address], end), asked: false }
-            }
-            Err(_) => Link::Resolving { attempt, asked: false, end },
-        };
-        self.endpoint = endpoint;
     }
 
     fn close_link(&mut self, inner: &mut Inner, now: Instant, closing: Attempt) {
@@ -168,7 +163,12 @@ impl Drive {
                 self.paused = false;
                 inner.set_paused(false);
             }
-            Link::Resolving { attempt, .. } | Link::Dialling { attempt, .. } if attempt == closing => {
+            Link::Preparing { attempt }
+            | Link::Resolving { attempt, .. }
+            | Link::Dialling { attempt, .. }
+            | Link::Opening { attempt }
+                if attempt == closing =>
+            {
                 self.link = Link::Gone { attempt, lost: lost(LostKind::Dial, "given up".into()) };
                 self.end_link(inner, now);
             }
@@ -178,7 +178,12 @@ impl Drive {
     }
 
     fn step(&mut self, inner: &mut Inner, now: Instant) -> Step {
+        if self.farewell.is_some() && !std::mem::replace(&mut self.farewell_asked, true) {
+            return Step::Shutdown;
+        }
         if std::mem::take(&mut self.close) {
+            self.farewell = None;
+            self.unflushed = false;
             return Step::Close;
         }
         let finished = matches!(self.link, Link::None) && inner.is_finished();
@@ -187,32 +192,30 @@ impl Drive {
         }
         match &mut self.link {
             Link::None if finished && self.storage.as_ref().is_none_or(Storage::is_idle) => Step::Finished,
-            Link::Resolving { asked: asked @ false, .. } => {
+            Link::Resolving { host, port, asked: asked @ false, .. } => {
                 *asked = true;
-                Step::Resolve { host: self.endpoint.host.clone(), port: self.endpoint.port }
+                Step::Resolve { host: host.clone(), port: *port }
             }
-            Link::Dialling { attempt, dialler, asked } => {
-                let given_up = dialler.limit().is_some_and(|limit| limit <= now);
-                if *asked && !given_up {
-                    return Step::Transfer { read: false, write: false };
+            Link::Dialling { attempt, dialler } => {
+                if let Some((dial, target)) = dialler.next(now) {
+                    self.last_dial = dialler.last();
+                    return Step::Dial { dial, target };
                 }
-                if *asked {
-                    dialler.failed(&"no answer");
+                if dialler.is_exhausted() {
+                    let attempt = *attempt;
+                    self.fail_dialling(inner, now, attempt);
+                    return self.step(inner, now);
                 }
-                if let Some(address) = dialler.next(now) {
-                    *asked = true;
-                    return Step::Dial(address);
-                }
-                let attempt = *attempt;
-                self.fail_dialling(inner, now, attempt);
-                self.step(inner, now)
+                Step::Transfer { read: false, write: false }
             }
             Link::Lingering { asked: asked @ false, .. } => {
                 *asked = true;
                 Step::Shutdown
             }
             Link::Lingering { .. } => Step::Transfer { read: true, write: false },
-            Link::Up { .. } => Step::Transfer { read: !self.paused, write: self.transmit.has_remaining() },
+            Link::Opening { .. } | Link::Up { .. } => {
+                Step::Transfer { read: !self.paused, write: self.wants_write() }
+            }
             _ => Step::Transfer { read: false, write: false },
         }
     }
@@ -236,6 +239,9 @@ impl Drive {
                 self.idle_check = None;
                 self.input.release();
                 self.transmit.release();
+                if let Some(piped) = &mut self.pipe {
+                    piped.wire.release();
+                }
             }
             _ => return,
         }
@@ -244,7 +250,7 @@ impl Drive {
 
     fn next_deadline(&self, inner: &Inner) -> Option<Instant> {
         let link = match &self.link {
-            Link::Dialling { dialler, .. } => dialler.limit(),
+            Link::Dialling { dialler, .. } => dialler.deadline(),
             Link::Lingering { until, .. } => Some(*until),
             _ => None,
         };

@@ -2,23 +2,25 @@
 
 mod commit;
 mod drive;
+mod reach;
+mod transfer;
 
-use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::task::Waker;
-use std::time::Duration;
+use std::{fmt, io};
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use sterna_core::{Attempt, Instant, Lost, LostKind, Transmit};
-use sterna_transport::{Endpoint, SocketOptions};
+use sterna_transport::{Endpoint, Pipe, SocketOptions, Subprotocol, TransportOptions};
 
 pub use self::commit::{Commit, Committed};
 
 use self::commit::Storage;
 use crate::authentication::Authenticator;
 use crate::buffer::ReadBuffer;
-use crate::dialler::Dialler;
+use crate::dialler::{DialId, Dialler, Target};
+use crate::hook::{ConnectAttempt, Hook};
 use crate::shared::{Inner, Shared};
 use crate::store::Store;
 
@@ -32,23 +34,28 @@ pub enum Step {
         /// The port for its addresses.
         port: u16,
     },
-    /// Dial this address with [`Engine::socket_options`], then call [`Engine::handle_dialled`]. Replaces what was
-    /// under way.
-    Dial(SocketAddr),
+    /// Begin one more dial, beside those that are under way, and call [`Engine::handle_dialled`] when it has ended. The
+    /// first success wins: keep that stream and drop all other dials.
+    Dial {
+        /// Names it in the answer.
+        dial: DialId,
+        /// Where to.
+        target: Target,
+    },
     /// [`Commit::run`] this where blocking does no harm, such as on a pool of threads, then call
     /// [`Engine::handle_committed`]. Meanwhile everything else goes on; there is one at a time.
     Commit(Commit),
-    /// Carry on: resolve or dial further, or, when connected, read into [`Engine::input`] and write
-    /// [`Engine::transmit`] as far as possible. If nothing moved, [`Engine::sleep`].
+    /// Carry on: resolve or dial further, or, when connected, [`Engine::read`] and [`Engine::write`]. If nothing moved,
+    /// [`Engine::sleep`].
     Transfer {
         /// Reading is wanted. If not, the socket must not wake the driver for it.
         read: bool,
         /// There is something to write.
         write: bool,
     },
-    /// Write what is left in [`Engine::transmit`] as far as that goes at once, then close the sending half.
+    /// [`Engine::write`] while that moves anything, then close the sending half.
     Shutdown,
-    /// Drop the socket, or what is under way to have one. There is nothing to answer.
+    /// Drop the socket, or everything that is under way to have one. There is nothing to answer.
     Close,
     /// Nothing will ever be to do again: drop the engine.
     Finished,
@@ -58,18 +65,28 @@ pub enum Step {
 #[derive(Debug)]
 enum Link {
     None,
+    /// The application's hook is under way.
+    Preparing {
+        attempt: Attempt,
+    },
     Resolving {
         attempt: Attempt,
+        host: Box<str>,
+        port: u16,
+        /// It is the server's address, for a proxy that wants to be told it.
+        for_proxy: bool,
         asked: bool,
-        end: Instant,
     },
     Dialling {
         attempt: Attempt,
         dialler: Dialler,
-        asked: bool,
     },
-    /// Dialled, and the connection does not know yet.
-    Dialled {
+    /// Dialled, and the pipe's hand-shakes are under way.
+    Opening {
+        attempt: Attempt,
+    },
+    /// There is a way to the server, and the connection does not know yet.
+    Open {
         attempt: Attempt,
     },
     Up {
@@ -88,11 +105,17 @@ enum Link {
     },
 }
 
+/// A pipe, and what was read and is to go through it.
+#[derive(Debug)]
+struct Piped {
+    pipe: Pipe,
+    wire: ReadBuffer,
+}
+
 /// Drives one client; sans-IO. An adapter has the time source and the sockets, and this loop:
 ///
-/// 1. Carry on with what is under way: read into [`input`](Self::input) and call
-///    [`handle_read`](Self::handle_read); write [`transmit`](Self::transmit) and call
-///    [`handle_written`](Self::handle_written); report failures with [`handle_lost`](Self::handle_lost).
+/// 1. Carry on with what is under way: have it [`read`](Self::read) from the socket and [`write`](Self::write) to it, and
+///    report what was resolved or dialled.
 /// 2. [`poll`](Self::poll) and do what the [`Step`] says.
 /// 3. When nothing moves any more, have the socket and a timer at [`deadline`](Self::deadline) wake the driver
 ///    and [`sleep`](Self::sleep); if that says no, go on at 2.
@@ -102,28 +125,50 @@ enum Link {
 pub struct Engine {
     shared: Arc<Shared>,
     drive: Drive,
+    hook: Option<Hook>,
     authenticator: Option<Box<dyn Authenticator>>,
     /// A step of the authenticator is due.
     challenged: bool,
     spare: Vec<Waker>,
+    /// Why the driver cannot go on.
+    fault: Option<String>,
 }
 
 /// The engine without its lock.
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 struct Drive {
     endpoints: Vec<Endpoint>,
+    transport: TransportOptions,
+    socket: SocketOptions,
+    makes_streams: bool,
+    /// There is a hook before each attempt.
+    hooked: bool,
     /// Where the present attempt goes.
     endpoint: Endpoint,
+    /// What the hook made of it, until CONNECT is sent.
+    prepared: Option<Box<ConnectAttempt>>,
+    /// Of a WebSocket to it.
+    subprotocol: Subprotocol,
+    /// Its address, for a proxy that wants to be told.
+    server_address: Option<IpAddr>,
     /// What the authenticator begins the next connection with.
     initial_data: Option<Vec<u8>>,
-    socket: SocketOptions,
-    connect_timeout: Duration,
+    /// The number of the last dial.
+    last_dial: u64,
     link: Link,
+    /// What is between the connection and the socket, unless it is nothing.
+    pipe: Option<Box<Piped>>,
+    /// The pipe of a connection that is gone because of it: it says so to the server.
+    farewell: Option<Box<Piped>>,
+    farewell_asked: bool,
     transmit: Transmit,
     input: ReadBuffer,
     storage: Option<Storage>,
     now: Instant,
     /// Written, and the connection does not know yet.
     written: usize,
+    /// Something was written since the last flush: a stream of an application's own may hold it back.
+    unflushed: bool,
     /// The adapter has something to close.
     close: bool,
     /// Something moved since `idle_check` was set.
@@ -133,40 +178,56 @@ struct Drive {
     paused: bool,
 }
 
+/// What a client's engine begins with, besides its lock.
+pub(crate) struct Setup {
+    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) transport: TransportOptions,
+    pub(crate) socket: SocketOptions,
+    pub(crate) makes_streams: bool,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) authenticator: Option<Box<dyn Authenticator>>,
+    pub(crate) store: Option<Box<dyn Store>>,
+}
+
 impl Engine {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        endpoints: Vec<Endpoint>,
-        socket: SocketOptions,
-        connect_timeout: Duration,
-        authenticator: Option<Box<dyn Authenticator>>,
-        store: Option<Box<dyn Store>>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, setup: Setup) -> Self {
         let drive = Drive {
-            endpoint: endpoints[0].clone(),
-            endpoints,
+            endpoint: setup.endpoints[0].clone(),
+            endpoints: setup.endpoints,
+            transport: setup.transport,
+            socket: setup.socket,
+            makes_streams: setup.makes_streams,
+            hooked: setup.hook.is_some(),
+            prepared: None,
+            subprotocol: Subprotocol::default(),
+            server_address: None,
             initial_data: None,
-            socket,
-            connect_timeout,
+            last_dial: 0,
             link: Link::None,
+            pipe: None,
+            farewell: None,
+            farewell_asked: false,
             transmit: Transmit::new(),
             input: ReadBuffer::new(),
-            storage: store.map(Storage::new),
+            storage: setup.store.map(Storage::new),
             now: Instant::ZERO,
             written: 0,
+            unflushed: false,
             close: false,
             traffic: false,
             idle_check: None,
             deadline: None,
             paused: false,
         };
-        Self { shared, drive, authenticator, challenged: false, spare: Vec::new() }
+        let (hook, authenticator) = (setup.hook, setup.authenticator);
+        Self { shared, drive, hook, authenticator, challenged: false, spare: Vec::new(), fault: None }
     }
 
     /// Acts on all that happened up to `now` and says what to do next. `now` is the current time, of any origin;
     /// the first one's may be zero, and it never goes back.
     pub fn poll(&mut self, now: Instant) -> Step {
         loop {
+            self.prepare();
             self.authenticate();
             let mut inner = self.shared.lock();
             let step = self.drive.poll(&mut inner, now);
@@ -175,9 +236,25 @@ impl Engine {
             drop(inner);
             driver.into_iter().chain(self.spare.drain(..)).for_each(Waker::wake);
             // Any other step has to be carried out first; the adapter polls again after it.
-            if !(self.challenged && matches!(step, Step::Transfer { .. })) {
+            let more = self.challenged || self.is_hook_due();
+            if !(more && matches!(step, Step::Transfer { .. })) {
                 return step;
             }
+        }
+    }
+
+    fn is_hook_due(&self) -> bool {
+        let Link::Preparing { attempt } = self.drive.link else { return false };
+        self.hook.as_ref().is_some_and(|hook| hook.is_due(attempt))
+    }
+
+    /// Has the hook go on, or drops what it is at. It is foreign code: never under the lock.
+    fn prepare(&mut self) {
+        let Some(hook) = &mut self.hook else { return };
+        let Link::Preparing { attempt } = self.drive.link else { return hook.stop() };
+        let Drive { endpoint, transport, .. } = &self.drive;
+        if let Some(result) = hook.poll(attempt, endpoint, transport, &self.shared) {
+            self.drive.handle_prepared(attempt, result);
         }
     }
 
@@ -189,7 +266,7 @@ impl Engine {
                 self.shared.with(|inner| inner.authenticated(&work, verdict));
             }
         }
-        if let (Link::Dialled { .. }, Some(authenticator)) = (&self.drive.link, &mut self.authenticator) {
+        if let (Link::Open { .. }, Some(authenticator)) = (&self.drive.link, &mut self.authenticator) {
             self.drive.initial_data = authenticator.start();
         }
     }
@@ -215,23 +292,12 @@ impl Engine {
         &mut self,
         result: Result<impl IntoIterator<Item = SocketAddr>, E>,
     ) {
-        let Link::Resolving { attempt, end, .. } = self.drive.link else { return };
-        self.drive.link = match result {
-            Ok(addresses) => Link::Dialling { attempt, dialler: Dialler::new(addresses, end), asked: false },
-            Err(error) => Link::Gone { attempt, lost: lost(LostKind::Resolve, error.to_string()) },
-        };
+        self.drive.handle_resolved(result.map_err(|error| error.to_string()));
     }
 
     /// The answer to [`Step::Dial`].
-    pub fn handle_dialled<E: fmt::Display>(&mut self, result: Result<(), E>) {
-        let Link::Dialling { attempt, dialler, asked } = &mut self.drive.link else { return };
-        match result {
-            Ok(()) => self.drive.link = Link::Dialled { attempt: *attempt },
-            Err(error) => {
-                dialler.failed(&error);
-                *asked = false;
-            }
-        }
+    pub fn handle_dialled<E: fmt::Display>(&mut self, dial: DialId, result: Result<(), E>) {
+        self.drive.handle_dialled(dial, result.map_err(|error| error.to_string()));
     }
 
     /// The answer to [`Step::Commit`].
@@ -241,46 +307,40 @@ impl Engine {
         }
     }
 
-    /// Where to read to, with room for one read.
-    pub fn input(&mut self) -> &mut BytesMut {
-        self.drive.input.prepare()
+    /// Reads once, when a [`Step::Transfer`] said that reading is wanted; whether anything moved. False means that
+    /// `reader` would block, and then it has to wake the driver; its end and its errors are the engine's to deal with.
+    pub fn read(&mut self, reader: &mut impl io::Read) -> bool {
+        self.drive.read(reader)
     }
 
-    /// One read appended `count` bytes to [`input`](Self::input). Zero means that the server closed.
-    pub fn handle_read(&mut self, count: usize) {
-        if count == 0 {
-            return self.drive.handle_lost(LostKind::Eof, String::new());
-        }
-        self.drive.traffic = true;
-        self.drive.input.filled(count);
+    /// Writes what is pending; whether anything moved. False means that nothing is pending or `writer` would block, and
+    /// then it has to wake the driver; its errors are the engine's to deal with. `writer` may take any part of what it
+    /// is offered; what it took counts as sent.
+    pub fn write(&mut self, writer: &mut impl io::Write) -> bool {
+        self.drive.write(writer)
     }
 
-    /// What to write.
-    pub fn transmit(&self) -> &Transmit {
-        &self.drive.transmit
+    /// The driver cannot go on, for this reason: what the users of the client are told when the engine is dropped, which
+    /// is what is left to do.
+    pub fn fail(&mut self, error: &dyn fmt::Display) {
+        self.fault = Some(error.to_string());
     }
 
-    /// The socket took the first `count` bytes of [`transmit`](Self::transmit).
-    pub fn handle_written(&mut self, count: usize) {
-        self.drive.traffic = true;
-        self.drive.transmit.advance(count);
-        self.drive.written += count;
-    }
-
-    /// Reading or writing failed.
-    pub fn handle_lost(&mut self, error: &dyn fmt::Display) {
-        self.drive.handle_lost(LostKind::Io, error.to_string());
+    /// How many bytes are pending.
+    pub fn unsent(&self) -> usize {
+        self.drive.transmit.remaining()
     }
 }
 
 impl Drop for Engine {
     fn drop(&mut self) {
-        let Self { shared, drive, .. } = self;
+        let Self { shared, drive, fault, .. } = self;
+        let fault = fault.take().unwrap_or_else(|| "the runtime dropped the client's driver".into());
         shared.with(|inner| {
             if let Some(storage) = &mut drive.storage {
                 storage.finish(inner, drive.now);
             }
-            inner.die();
+            inner.die(fault);
         });
     }
 }

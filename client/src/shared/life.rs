@@ -42,8 +42,8 @@ impl Inner {
         self.touch();
     }
 
-    /// The engine is gone: nothing is carried out any more.
-    pub(crate) fn die(&mut self) {
+    /// The engine is gone, for this reason: nothing is carried out any more.
+    pub(crate) fn die(&mut self, reason: String) {
         self.drain_events();
         self.announce_closed();
         self.dead = true;
@@ -52,7 +52,7 @@ impl Inner {
         self.fill_room();
         if self.closed.is_none() {
             self.closings += 1;
-            let lost = Lost { kind: LostKind::Io, detail: "the runtime dropped the client's driver".into() };
+            let lost = Lost { kind: LostKind::Io, detail: reason.into() };
             self.closed = Some(Cause::Lost(lost));
         }
         self.wakers.others.append(&mut self.watchers);

@@ -280,8 +280,8 @@ impl Inner {
         !self.dirty
     }
 
-    /// A command changed something: the driver has to look.
-    fn touch(&mut self) {
+    /// Something changed: the driver has to look.
+    pub(crate) fn touch(&mut self) {
         self.dirty = true;
         if let Some(driver) = self.take_driver() {
             self.wakers.driver = Some(driver);

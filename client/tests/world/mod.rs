@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -11,7 +12,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use sterna_client::{
-    Client, ClientBuilder, Commit, Engine, Instant, ProtocolVersion, Runtime, Step, VersionPolicy,
+    Client, ClientBuilder, Commit, DialId, Engine, Instant, ProtocolVersion, Runtime, Step, Target,
+    VersionPolicy,
 };
 use sterna_core::packet::{Packet, PacketType, Properties, Publish, QoS};
 use sterna_simulator::broker::{Broker, ConnectionId, Options, Output, Record};
@@ -59,6 +61,11 @@ pub struct World {
     /// Addresses that the name resolves to, and whether each answers at all, and how.
     pub dialled: Vec<std::net::SocketAddr>,
     pub dead_addresses: usize,
+    pub dead_addresses_refuse: bool,
+    pub all_addresses_refuse: bool,
+    pub no_address_answers: bool,
+    /// How often the adapter was to drop everything.
+    pub closes: usize,
     /// How many bytes one write takes at most; zero: the socket is full.
     pub write_limit: usize,
     /// Counts the driver's wake-ups by commands.
@@ -97,6 +104,10 @@ impl World {
             resolved: Vec::new(),
             dialled: Vec::new(),
             dead_addresses: 0,
+            dead_addresses_refuse: false,
+            all_addresses_refuse: false,
+            no_address_answers: false,
+            closes: 0,
             write_limit: usize::MAX,
             wakes: Arc::default(),
             polls: 0,
@@ -258,19 +269,7 @@ impl World {
                     let addresses = (0..=self.dead_addresses).map(|n| ([10, 0, 0, n as u8], port).into());
                     engine.handle_resolved(Ok::<_, Infallible>(addresses.collect::<Vec<_>>()));
                 }
-                Step::Dial(address) => {
-                    self.dialled.push(address);
-                    let last = [10, 0, 0, self.dead_addresses as u8];
-                    if address.ip() == std::net::IpAddr::from(last) {
-                        self.connections += 1;
-                        let id = ConnectionId(self.connections);
-                        self.connection = Some(id);
-                        self.closed_by_broker = false;
-                        self.to_client.clear();
-                        self.broker.connected(to_broker(self.now), id);
-                        engine.handle_dialled(Ok::<_, Infallible>(()));
-                    }
-                }
+                Step::Dial { dial, target } => self.dial(&mut engine, dial, &target),
                 Step::Transfer { read, write } => {
                     self.read = read;
                     if self.transfer(&mut engine, write) {
@@ -292,7 +291,10 @@ impl World {
                     }
                     self.closed_by_broker = true;
                 }
-                Step::Close => self.cut(),
+                Step::Close => {
+                    self.closes += 1;
+                    self.cut();
+                }
                 Step::Finished => return true,
             }
             moved = true;
@@ -301,35 +303,40 @@ impl World {
         moved
     }
 
+    fn dial(&mut self, engine: &mut Engine, dial: DialId, target: &Target) {
+        let Target::Tcp(address) = target else { panic!("{target}") };
+        self.dialled.push(*address);
+        let is_last = address.ip() == std::net::IpAddr::from([10, 0, 0, self.dead_addresses as u8]);
+        if self.all_addresses_refuse || (!is_last && self.dead_addresses_refuse) {
+            engine.handle_dialled(dial, Err("refused"));
+        } else if is_last && !self.no_address_answers {
+            self.connections += 1;
+            let id = ConnectionId(self.connections);
+            self.connection = Some(id);
+            self.closed_by_broker = false;
+            self.to_client.clear();
+            self.broker.connected(to_broker(self.now), id);
+            engine.handle_dialled(dial, Ok::<_, Infallible>(()));
+        }
+    }
+
     fn transfer(&mut self, engine: &mut Engine, write: bool) -> bool {
         let written = write && self.write(engine);
         written | (self.read && self.read(engine))
     }
 
     fn write(&mut self, engine: &mut Engine) -> bool {
-        let count = engine.transmit().chunk().len().min(self.write_limit);
-        if self.connection.is_some() {
-            self.to_broker.extend_from_slice(&engine.transmit().chunk()[..count]);
-        }
-        engine.handle_written(count);
-        count > 0
+        engine.write(&mut Wire(self))
     }
 
     fn read(&mut self, engine: &mut Engine) -> bool {
-        if self.to_client.is_empty() {
-            let end = std::mem::take(&mut self.closed_by_broker);
-            if end {
-                self.read = false;
-                engine.handle_read(0);
-            }
-            return end;
+        let ends = self.to_client.is_empty() && self.closed_by_broker;
+        let moved = engine.read(&mut Wire(self));
+        if ends && moved {
+            self.read = false;
+            self.closed_by_broker = false;
         }
-        let input = engine.input();
-        let count = self.to_client.len().min(input.capacity() - input.len());
-        input.extend_from_slice(&self.to_client[..count]);
-        self.to_client.advance(count);
-        engine.handle_read(count);
-        true
+        moved
     }
 
     /// Has the broker work; whether anything moved.
@@ -353,6 +360,34 @@ impl World {
             moved = true;
         }
         moved
+    }
+}
+
+/// The client's end of the network.
+struct Wire<'a>(&'a mut World);
+
+impl io::Write for Wire<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let count = data.len().min(self.0.write_limit);
+        if self.0.connection.is_some() {
+            self.0.to_broker.extend_from_slice(&data[..count]);
+        }
+        if count > 0 { Ok(count) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl io::Read for Wire<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = self.0.to_client.len().min(room.len());
+        if count == 0 && !self.0.closed_by_broker {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.0.to_client.copy_to_slice(&mut room[..count]);
+        Ok(count)
     }
 }
 

@@ -100,9 +100,9 @@ impl Connection {
         let config = &self.config;
         let mut properties = PropertiesBuf::new();
         if version == ProtocolVersion::V5 {
-            properties = config.connect_properties(overrides.authentication_data)?;
+            properties = config.connect_properties(overrides)?;
         }
-        let will = config.will.as_deref().map(|will| packet::Will {
+        let will = overrides.will.unwrap_or(config.will.as_deref()).map(|will| packet::Will {
             qos: will.qos,
             retain: will.retain,
             properties: will.properties.as_properties(),

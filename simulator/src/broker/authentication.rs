@@ -1,4 +1,4 @@
-//! Enhanced authentication (5.0 §4.12), with a fixed exchange, and sending clients to other servers.
+//! Enhanced authentication (5.0 §4.12), with a fixed exchange or SCRAM, and sending clients to other servers.
 
 use core::fmt;
 
@@ -9,6 +9,8 @@ use sterna_core::packet::{
 
 use super::connection::{Connection, Phase};
 use super::message::add;
+#[cfg(feature = "scram")]
+use super::scram::{Challenged, Scram};
 use super::{Broker, ConnectionId};
 
 /// An exchange that every client has to go through: what it must say, and what it is told then. The first step's
@@ -16,27 +18,78 @@ use super::{Broker, ConnectionId};
 #[derive(Clone, PartialEq, Eq)]
 pub struct Authentication {
     method: String,
-    steps: Vec<(Vec<u8>, Vec<u8>)>,
+    exchange: Kind,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+enum Kind {
+    /// What the client must say, and the reply.
+    Fixed(Vec<(Vec<u8>, Vec<u8>)>),
+    #[cfg(feature = "scram")]
+    Scram(Scram),
 }
 
 impl Authentication {
     /// An exchange without steps, which nobody can pass.
     pub fn new(method: impl Into<String>) -> Self {
-        Self { method: method.into(), steps: Vec::new() }
+        Self { method: method.into(), exchange: Kind::Fixed(Vec::new()) }
     }
 
     /// Adds a step: the data that the client must send, and what it gets for it.
+    ///
+    /// # Panics
+    ///
+    /// If the steps are those of SCRAM.
     #[must_use]
     pub fn step(mut self, expected: impl Into<Vec<u8>>, reply: impl Into<Vec<u8>>) -> Self {
-        self.steps.push((expected.into(), reply.into()));
+        match &mut self.exchange {
+            Kind::Fixed(steps) => steps.push((expected.into(), reply.into())),
+            #[cfg(feature = "scram")]
+            Kind::Scram(_) => panic!("SCRAM has its own steps"),
+        }
         self
+    }
+
+    /// SCRAM-SHA-256 (RFC 7677) with 4,096 iterations, for one user. The server's part of the nonce and the salt are
+    /// always the same.
+    #[cfg(feature = "scram")]
+    pub fn scram_sha256(user: &str, password: &str) -> Self {
+        Self { method: "SCRAM-SHA-256".to_owned(), exchange: Kind::Scram(Scram::new(user, password)) }
+    }
+
+    /// As [`scram_sha256`](Self::scram_sha256), but the server cannot prove that it knows the user.
+    #[cfg(feature = "scram")]
+    pub fn scram_sha256_without_proof(user: &str, password: &str) -> Self {
+        let mut scram = Scram::new(user, password);
+        scram.forget_server_key();
+        Self { method: "SCRAM-SHA-256".to_owned(), exchange: Kind::Scram(scram) }
+    }
+
+    /// The reply to the client's next step and whether it was the last, unless the step is wrong.
+    fn answer(&self, exchange: &mut Exchange, data: &[u8]) -> Option<(Vec<u8>, bool)> {
+        match &self.exchange {
+            Kind::Fixed(steps) => {
+                let (_, reply) = steps.get(exchange.passed).filter(|(expected, _)| expected == data)?;
+                exchange.passed += 1;
+                Some((reply.clone(), exchange.passed == steps.len()))
+            }
+            #[cfg(feature = "scram")]
+            Kind::Scram(scram) => {
+                if let Some(challenged) = exchange.challenged.take() {
+                    return Some((scram.check(&challenged, data)?, true));
+                }
+                let (challenged, reply) = scram.challenge(data)?;
+                exchange.challenged = Some(challenged);
+                Some((reply, false))
+            }
+        }
     }
 }
 
 /// Shows no data.
 impl fmt::Debug for Authentication {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Authentication({}, {} steps)", self.method, self.steps.len())
+        f.debug_struct("Authentication").field("method", &self.method).finish_non_exhaustive()
     }
 }
 
@@ -62,10 +115,13 @@ impl Redirect {
 }
 
 /// An exchange under way on a connection.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Exchange {
-    /// How many steps the client has passed.
+    /// How many of the fixed steps the client has passed.
     passed: usize,
+    /// What SCRAM has asked.
+    #[cfg(feature = "scram")]
+    challenged: Option<Challenged>,
     /// The CONNECT that waits for its CONNACK; empty when the client authenticates anew.
     connect: Vec<u8>,
 }
@@ -111,7 +167,7 @@ impl Broker {
         if connect.encode(PROTOCOL_MAXIMUM_PACKET_SIZE, &mut kept).is_ok() {
             connection.phase = Phase::Authenticating;
             connection.client_id = connect.client_id.into();
-            connection.exchange = Some(Exchange { passed: 0, connect: kept });
+            connection.exchange = Some(Exchange { connect: kept, ..Exchange::default() });
             self.take_step(id, connect.properties);
         }
     }
@@ -131,7 +187,7 @@ impl Broker {
             return;
         }
         if again {
-            connection.exchange = Some(Exchange { passed: 0, connect: Vec::new() });
+            connection.exchange = Some(Exchange::default());
         }
         self.take_step(id, auth.properties);
     }
@@ -144,15 +200,12 @@ impl Broker {
         };
         let Some(exchange) = &mut connection.exchange else { return };
         let data = given.authentication_data().unwrap_or_default();
-        let step = authentication.steps.get(exchange.passed).filter(|(expected, _)| expected == data);
-        let Some((_, reply)) = step else {
+        let Some((reply, done)) = authentication.answer(exchange, data) else {
             return self.refuse_exchange(id, ReasonCode::NOT_AUTHORIZED, "not the expected data");
         };
-        exchange.passed += 1;
-        let done = exchange.passed == authentication.steps.len();
         let mut properties = PropertiesBuf::new();
         add(&mut properties, Property::AuthenticationMethod(&authentication.method)); // [MQTT-4.12.0-5]
-        add(&mut properties, Property::AuthenticationData(reply));
+        add(&mut properties, Property::AuthenticationData(&reply));
         if !done {
             return self.send_auth(id, ReasonCode::CONTINUE_AUTHENTICATION, &properties); // [MQTT-4.12.0-2]
         }

@@ -37,6 +37,8 @@ mod outbound;
 mod outbox;
 mod record;
 mod retained;
+#[cfg(feature = "scram")]
+mod scram;
 mod session;
 mod subscribe;
 mod subscriptions;

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use bytes::Buf;
 use sterna_client::{CleanStart, ClientBuilder, Engine, Instant, Runtime, State, Step, VersionPolicy, Will};
 use sterna_core::packet::{PropertiesBuf, QoS};
 
@@ -13,7 +12,7 @@ use super::plan::{Acking, Death, Reading};
 use super::report::Fault;
 use super::setup::Address;
 use super::stream::{Flag, Habits};
-use super::world::{Doom, Io, World, configure};
+use super::world::{Dial, Doom, Io, World, configure};
 
 /// Keeps the engine for the world to drive.
 struct Bench {
@@ -181,9 +180,10 @@ impl World {
         if engine.deadline().is_some_and(|at| at.as_micros() <= client_now) {
             return true;
         }
-        match process.io {
-            Io::Resolving { at, .. } | Io::Dialling { at, succeeds: Some(_) } => at <= now,
-            Io::None | Io::Dialling { .. } => false,
+        match &process.io {
+            Io::Resolving { at, .. } => *at <= now,
+            Io::Dialling(dials) => dials.iter().filter_map(Dial::ends).any(|at| at <= now),
+            Io::None => false,
             Io::Up => {
                 let Some(link) = process.link.and_then(|id| self.links.get(&id)) else { return false };
                 let comes =
@@ -260,7 +260,7 @@ impl World {
         let now = self.now;
         match step {
             Step::Resolve { .. } => self.resolve(client),
-            Step::Dial(address) => self.dial(client, address),
+            Step::Dial { dial, target } => self.dial(client, dial, &target),
             Step::Transfer { .. } => {}
             Step::Commit(commit) => {
                 let process = &mut self.processes[client];
@@ -367,8 +367,8 @@ impl World {
         }
         let is_up = matches!(process.io, Io::Up) && !process.is_lingering;
         let paused = is_up && !process.reads;
-        let blocked = process.blocked_since.filter(|_| engine.transmit().has_remaining());
-        let unsent = engine.transmit().remaining();
+        let blocked = process.blocked_since.filter(|_| engine.unsent() > 0);
+        let unsent = engine.unsent();
         let setup = &self.setup.clients[client];
         let statistics = application.client.statistics();
         // Each stream's copy counts, and QoS 0 that waits can be dropped for what comes.

@@ -1,12 +1,15 @@
 //! A client's end of the network: names, dialling, and one read or write at a time.
 
-use bytes::Buf;
+use std::io::{self, ErrorKind, Read, Write};
+
+use bytes::BytesMut;
+use sterna_client::{DialId, Target};
 
 use super::network::Link;
 use super::random::Random;
 use super::report::Fault;
 use super::setup::Address;
-use super::world::{Io, World};
+use super::world::{Dial, Io, World};
 use crate::broker::ConnectionId;
 
 impl World {
@@ -19,10 +22,10 @@ impl World {
         process.io = Io::Resolving { at, succeeds };
     }
 
-    pub(super) fn dial(&mut self, client: usize, address: std::net::SocketAddr) {
+    pub(super) fn dial(&mut self, client: usize, id: DialId, target: &Target) {
         let now = self.now;
         let network = self.setup.network.clone();
-        let is_live = address.ip().to_string() == "10.0.0.0";
+        let is_live = matches!(target, Target::Tcp(address) if address.ip().to_string() == "10.0.0.0");
         let down = self.broker_down_until > now;
         let process = &mut self.processes[client];
         let at = now + network.delay + process.random.below(network.delay + network.jitter + 1);
@@ -35,7 +38,11 @@ impl World {
             () if silent => None,
             () => Some(!refused),
         };
-        process.io = Io::Dialling { at, succeeds };
+        let dial = Dial { id, at, succeeds };
+        match &mut process.io {
+            Io::Dialling(dials) => dials.push(dial),
+            io => *io = Io::Dialling(vec![dial]),
+        }
         if succeeds != Some(true) {
             self.fault(Fault::DialFails);
         }
@@ -44,8 +51,9 @@ impl World {
     /// Carries on with what is under way in the network; whether anything moved.
     pub(super) fn transfer(&mut self, client: usize) -> bool {
         let now = self.now;
-        match self.processes[client].io {
-            Io::Resolving { at, succeeds } if at <= now => {
+        match &mut self.processes[client].io {
+            Io::Resolving { at, succeeds } if *at <= now => {
+                let succeeds = *succeeds;
                 let dead = match self.setup.clients[client].address {
                     Address::Number => 0,
                     Address::Name(dead) => dead,
@@ -58,11 +66,16 @@ impl World {
                 engine.handle_resolved(if succeeds { Ok(addresses) } else { Err("no such name") });
                 true
             }
-            Io::Dialling { at, succeeds: Some(succeeds) } if at <= now => {
-                self.dialled(client, succeeds);
+            Io::Dialling(dials) => {
+                let Some(first) = dials.iter().position(|dial| dial.ends().is_some_and(|at| at <= now))
+                else {
+                    return false;
+                };
+                let dial = dials.remove(first);
+                self.dialled(client, dial.id, dial.succeeds == Some(true));
                 true
             }
-            Io::None | Io::Resolving { .. } | Io::Dialling { .. } => false,
+            Io::None | Io::Resolving { .. } => false,
             Io::Up => {
                 let written = self.processes[client].writes && self.write(client);
                 written | (self.processes[client].reads && self.read(client))
@@ -70,7 +83,7 @@ impl World {
         }
     }
 
-    fn dialled(&mut self, client: usize, succeeds: bool) {
+    fn dialled(&mut self, client: usize, dial: DialId, succeeds: bool) {
         let now = self.now;
         if succeeds {
             self.next_link += 1;
@@ -87,10 +100,12 @@ impl World {
             self.report.connections += 1;
         }
         let process = &mut self.processes[client];
-        process.io = if succeeds { Io::Up } else { Io::None };
+        if succeeds {
+            process.io = Io::Up;
+        }
         self.trace.note(now, "dialled", client as u64, || succeeds.to_string());
         let Some(engine) = &mut process.engine else { return };
-        engine.handle_dialled(if succeeds { Ok(()) } else { Err("refused") });
+        engine.handle_dialled(dial, if succeeds { Ok(()) } else { Err("refused") });
     }
 
     pub(super) fn write(&mut self, client: usize) -> bool {
@@ -98,20 +113,15 @@ impl World {
         let process = &mut self.processes[client];
         let (Some(engine), Some(id)) = (&mut process.engine, process.link) else { return false };
         let Some(link) = self.links.get_mut(&id) else { return false };
-        let chunk = engine.transmit().chunk();
-        if chunk.is_empty() {
-            return false;
-        }
-        if link.down.is_reset(now) {
-            engine.handle_lost(&"connection reset");
-            return true;
-        }
-        let count = link.client_writes(chunk, now);
-        if count == 0 {
+        let mut end = Sending { link, now, bytes: Vec::new(), is_full: false };
+        let moved = engine.write(&mut end);
+        let Sending { bytes, is_full, .. } = end;
+        if is_full {
             process.blocked_since.get_or_insert(now);
-            return false;
         }
-        let bytes = chunk[..count].to_vec();
+        if bytes.is_empty() {
+            return moved;
+        }
         let was_blocked = process.blocked_since.take().is_some();
         self.trace.note(now, "writes", client as u64, || super::describe::describe(&bytes));
         self.trace.bytes(&bytes);
@@ -121,12 +131,7 @@ impl World {
             wire.jumped(bench.now);
         }
         wire.wrote(&bytes, &mut bench);
-        if self.is_doomed(client) {
-            return true;
-        }
-        if let Some(engine) = &mut self.processes[client].engine {
-            engine.handle_written(count);
-        }
+        self.is_doomed(client);
         true
     }
 
@@ -136,22 +141,15 @@ impl World {
         let (Some(engine), Some(id)) = (&mut process.engine, process.link) else { return false };
         let Some(link) = self.links.get_mut(&id) else { return false };
         link.down.advance(now);
-        if link.down.arrived.is_empty() {
-            if link.down.is_reset(now) {
-                process.reads = false;
-                engine.handle_lost(&"connection reset");
-                return true;
-            }
-            if link.down.is_at_end(now) {
-                process.reads = false;
-                engine.handle_read(0);
-                return true;
-            }
-            return false;
+        let mut end = Receiving { link, now, bytes: BytesMut::new(), is_over: false };
+        let moved = engine.read(&mut end);
+        let Receiving { bytes, is_over, .. } = end;
+        if is_over {
+            process.reads = false;
         }
-        let input = engine.input();
-        let bytes = link.client_reads((input.capacity() - input.len()).max(1));
-        input.extend_from_slice(&bytes);
+        if bytes.is_empty() {
+            return moved;
+        }
         let is_seen = !process.is_lingering;
         self.trace.note(now, "reads", client as u64, || super::describe::describe(&bytes));
         self.trace.bytes(&bytes);
@@ -159,12 +157,59 @@ impl World {
             let (wire, mut bench) = self.wire(client);
             wire.read(&bytes, &mut bench);
         }
-        if self.is_doomed(client) {
-            return true;
-        }
-        if let Some(engine) = &mut self.processes[client].engine {
-            engine.handle_read(bytes.len());
-        }
+        self.is_doomed(client);
         true
+    }
+}
+
+/// What the engine writes to; it keeps what the network took.
+struct Sending<'a> {
+    link: &'a mut Link,
+    now: u64,
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl Write for Sending<'_> {
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        if self.link.down.is_reset(self.now) {
+            return Err(io::Error::new(ErrorKind::ConnectionReset, "connection reset"));
+        }
+        let count = self.link.client_writes(data, self.now);
+        if count == 0 {
+            self.is_full = true;
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        self.bytes.extend_from_slice(&data[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What the engine reads from; it keeps what came.
+struct Receiving<'a> {
+    link: &'a mut Link,
+    now: u64,
+    bytes: BytesMut,
+    is_over: bool,
+}
+
+impl Read for Receiving<'_> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        if !self.link.down.arrived.is_empty() {
+            self.bytes = self.link.client_reads(room.len());
+            room[..self.bytes.len()].copy_from_slice(&self.bytes);
+            return Ok(self.bytes.len());
+        }
+        let is_reset = self.link.down.is_reset(self.now);
+        self.is_over = is_reset || self.link.down.is_at_end(self.now);
+        match self.is_over {
+            _ if is_reset => Err(io::Error::new(ErrorKind::ConnectionReset, "connection reset")),
+            true => Ok(0),
+            false => Err(ErrorKind::WouldBlock.into()),
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sterna_client::{
-    Commit, Config, Engine, ProtocolVersion, QoS, ReasonCode, Reconnect, ServerClose, VersionPolicy,
+    Commit, Config, DialId, Engine, ProtocolVersion, QoS, ReasonCode, Reconnect, ServerClose, VersionPolicy,
 };
 
 use super::application::{Application, Surroundings};
@@ -29,12 +29,23 @@ pub(super) enum Io {
         at: u64,
         succeeds: bool,
     },
-    /// As for resolving; `None`: nobody answers.
-    Dialling {
-        at: u64,
-        succeeds: Option<bool>,
-    },
+    Dialling(Vec<Dial>),
     Up,
+}
+
+/// One of the dials under way. As for resolving; `None`: nobody answers.
+#[derive(Debug)]
+pub(super) struct Dial {
+    pub(super) id: DialId,
+    pub(super) at: u64,
+    pub(super) succeeds: Option<bool>,
+}
+
+impl Dial {
+    /// When it ends.
+    pub(super) fn ends(&self) -> Option<u64> {
+        self.succeeds.map(|_| self.at)
+    }
 }
 
 /// A process that is to end in the middle of its work.
@@ -333,9 +344,10 @@ impl Process {
         }
         let deadline = self.engine.as_ref().and_then(Engine::deadline);
         let deadline = deadline.map(|at| at.as_micros().saturating_sub(self.clock_offset).max(now + 1));
-        let io = match self.io {
-            Io::Resolving { at, .. } | Io::Dialling { at, succeeds: Some(_) } => Some(at),
-            _ => None,
+        let io = match &self.io {
+            Io::Resolving { at, .. } => Some(*at),
+            Io::Dialling(dials) => dials.iter().filter_map(Dial::ends).min(),
+            Io::None | Io::Up => None,
         };
         let application = self.application.as_ref().and_then(|application| application.next(now));
         let commit = self.commit.as_ref().map(|(at, _)| (*at).max(now + 1));

@@ -8,8 +8,11 @@
 //! ```
 //! It ends with the value, and its files are removed; when the test panics its log is printed first.
 
+mod options;
+
 use std::fs::{self, OpenOptions};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,102 +21,21 @@ use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
+use self::options::Listener;
+pub(crate) use self::options::{MosquittoOptions, Persistence};
+use super::folder::SocketPath;
+use super::{network, program};
+
 /// How long Mosquitto may take to start or to end: far more than it needs on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
-
-/// When Mosquitto writes sessions, queued and retained messages to disk.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Persistence {
-    /// Never: a restart forgets everything.
-    #[default]
-    Off,
-    /// On SIGTERM: [`Mosquitto::stop`] keeps everything, [`Mosquitto::kill`] forgets.
-    OnExit,
-    /// On SIGTERM and about each second change; what came after the last save is still lost with SIGKILL.
-    OnChange,
-}
-
-/// How a broker is to be configured.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct MosquittoOptions {
-    persistence: Persistence,
-    users: Vec<(String, String)>,
-    lines: Vec<String>,
-}
-
-impl MosquittoOptions {
-    pub(crate) fn persistence(mut self, persistence: Persistence) -> Self {
-        self.persistence = persistence;
-        self
-    }
-
-    /// Adds a user. With at least one, everybody else and anonymous clients are refused.
-    pub(crate) fn user(mut self, name: &str, password: &str) -> Self {
-        self.users.push((name.to_owned(), password.to_owned()));
-        self
-    }
-
-    /// The longest keep alive, in seconds, that MQTT 5.0 clients may have: above it they get this as Server Keep
-    /// Alive. Mosquitto leaves older clients alone.
-    pub(crate) fn max_keepalive(self, seconds: u16) -> Self {
-        self.line(&format!("max_keepalive {seconds}"))
-    }
-
-    /// Adds a line of `mosquitto.conf`. What is no listener option is global.
-    pub(crate) fn line(mut self, line: &str) -> Self {
-        self.lines.push(line.to_owned());
-        self
-    }
-
-    /// Starts the broker and returns once it takes connections.
-    ///
-    /// # Panics
-    /// If Mosquitto is not installed or does not come up; its log is in the message.
-    pub(crate) fn start(self) -> Mosquitto {
-        Mosquitto::launch(&self)
-    }
-
-    fn write(&self, directory: &Path, port: u16) {
-        let mut config = vec![
-            // Started by root it would become the user `mosquitto`, who may not write here; others it leaves alone.
-            "user root".to_owned(),
-            "log_dest stderr".to_owned(),
-            "log_type all".to_owned(),
-            "set_tcp_nodelay true".to_owned(),
-            // By default messages beyond a thousand are dropped without a word.
-            "max_queued_messages 0".to_owned(),
-        ];
-        if self.persistence == Persistence::Off {
-            config.push("persistence false".to_owned());
-        } else {
-            config.push("persistence true".to_owned());
-            config.push(format!("persistence_location {}/", directory.display()));
-        }
-        match self.persistence {
-            Persistence::Off | Persistence::OnExit => config.push("autosave_interval 0".to_owned()),
-            Persistence::OnChange => {
-                config.push("autosave_on_changes true".to_owned());
-                config.push("autosave_interval 1".to_owned());
-            }
-        }
-        config.push(format!("listener {port} {}", Ipv4Addr::LOCALHOST));
-        config.push(format!("allow_anonymous {}", self.users.is_empty()));
-        if !self.users.is_empty() {
-            let passwords = directory.join("passwords");
-            write_passwords(&passwords, &self.users);
-            config.push(format!("password_file {}", passwords.display()));
-        }
-        config.extend(self.lines.iter().cloned());
-        fs::write(config_file(directory), config.join("\n") + "\n")
-            .expect("the configuration can be written");
-    }
-}
 
 /// A Mosquitto that lives as long as this value.
 #[derive(Debug)]
 pub(crate) struct Mosquitto {
     directory: PathBuf,
     port: u16,
+    listener: Listener,
+    socket: Option<SocketPath>,
     /// Bound to the port and never listening: so no other program gets the port, and no client that reconnects while
     /// the broker is away gets it as its own source port and so connects to itself.
     _reserved: Socket,
@@ -139,8 +61,14 @@ impl Mosquitto {
         let port = address.as_socket().expect("it is an IP address").port();
 
         let directory = new_directory();
-        options.write(&directory, port);
-        let mut broker = Self { directory, port, _reserved: reserved, process: None };
+        let listener = options.listener();
+        assert!(
+            !listener.websockets || network::is_private(),
+            "Mosquitto's WebSocket listener can be reached from everywhere: it needs a network of its own"
+        );
+        let socket = listener.needs_socket().then(SocketPath::new);
+        options.write(&directory, port, socket.as_ref().map(SocketPath::path));
+        let mut broker = Self { directory, port, listener, socket, _reserved: reserved, process: None };
         broker.start();
         broker
     }
@@ -154,7 +82,17 @@ impl Mosquitto {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("mqtt://{}", self.address())
+        match &self.socket {
+            Some(socket) if self.listener.unix => socket.url(),
+            _ => self.listener.url(self.address()),
+        }
+    }
+
+    fn takes_connections(&self) -> bool {
+        match &self.socket {
+            Some(socket) if self.listener.unix => UnixStream::connect(socket.path()).is_ok(),
+            _ => TcpStream::connect(self.address()).is_ok(),
+        }
     }
 
     /// Everything it has logged, over all its starts.
@@ -179,7 +117,7 @@ impl Mosquitto {
         assert!(self.process.is_none(), "Mosquitto is running already");
         let log = OpenOptions::new().create(true).append(true).open(self.log_file()).expect("a log file");
         let earlier = self.log().len();
-        let program = find_program("mosquitto");
+        let program = program::find("mosquitto");
         let process = Command::new(&program)
             .arg("-c")
             .arg(config_file(&self.directory))
@@ -192,7 +130,7 @@ impl Mosquitto {
         let ended = wait_for(|| {
             let ended = self.exit_status();
             let ready = self.log().get(earlier..).is_some_and(|log| log.contains(" running"))
-                && TcpStream::connect(self.address()).is_ok();
+                && self.takes_connections();
             (ended.is_some() || ready).then_some(ended)
         });
         match ended {
@@ -276,29 +214,4 @@ fn new_directory() -> PathBuf {
     let _ = fs::remove_dir_all(&directory);
     fs::create_dir_all(&directory).expect("a folder for Mosquitto can be made");
     directory
-}
-
-fn write_passwords(file: &Path, users: &[(String, String)]) {
-    fs::write(file, "").expect("the password file can be written");
-    for (name, password) in users {
-        let output = Command::new(find_program("mosquitto_passwd"))
-            .arg("-b")
-            .arg(file)
-            .args([name, password])
-            .output()
-            .expect("mosquitto_passwd runs");
-        assert!(output.status.success(), "mosquitto_passwd: {}", String::from_utf8_lossy(&output.stderr));
-    }
-}
-
-/// Finds a program of Mosquitto's, also where Debian puts the broker and not every user's PATH looks.
-fn find_program(name: &str) -> PathBuf {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .chain(["/usr/sbin", "/usr/local/sbin", "/opt/homebrew/sbin"].map(PathBuf::from))
-        .map(|directory| directory.join(name))
-        .find(|program| program.is_file())
-        .unwrap_or_else(|| {
-            panic!("{name} is not installed; these tests need a real Mosquitto: apt-get install mosquitto")
-        })
 }

@@ -1,0 +1,68 @@
+//! Clients whose calls block.
+
+use super::{ClientBuilder, Runtime};
+use crate::error::ConnectError;
+
+/// What an adapter gives whose calls block: its own client, over the one that every adapter has.
+pub trait BlockingRuntime: Runtime + Sized {
+    /// The client whose calls block.
+    type Client;
+
+    /// See [`ClientBuilder::on_this_thread`].
+    #[must_use]
+    fn on_this_thread(self) -> Self;
+
+    /// Starts the client of `builder`, with [`ClientBuilder::start`].
+    ///
+    /// # Errors
+    /// As [`ClientBuilder::build`].
+    fn build(builder: ClientBuilder<Self, Blocking>) -> Result<Self::Client, ConnectError>;
+
+    /// Waits until the client is connected, or has given up.
+    ///
+    /// # Errors
+    /// As [`Client::connect`](crate::Client::connect).
+    fn connect(client: &Self::Client) -> Result<(), ConnectError>;
+}
+
+/// Marks a [`ClientBuilder`] whose client is one with calls that block: [`BlockingRuntime::Client`].
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub struct Blocking;
+
+/// A client whose calls block.
+impl<R: BlockingRuntime> ClientBuilder<R, Blocking> {
+    /// As [`new`](ClientBuilder::new), for a client whose calls block.
+    pub fn blocking(url: &str, runtime: R) -> Self {
+        Self::with_runtime(url, runtime)
+    }
+
+    /// No thread for the client: the calls that wait drive it, and between them it stands still. Default: it has a
+    /// thread of its own.
+    pub fn on_this_thread(mut self) -> Self {
+        self.runtime = self.runtime.on_this_thread();
+        self
+    }
+
+    /// Starts the client and waits for the server's CONNACK. The first failure is the end, unless
+    /// [`retry_first`](Self::retry_first) was chosen; later losses are repaired by reconnecting.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the URL or the options are wrong, the client cannot be driven, or the connection could not be
+    /// made.
+    pub fn connect(self) -> Result<R::Client, ConnectError> {
+        let client = R::build(self)?;
+        R::connect(&client)?;
+        Ok(client)
+    }
+
+    /// Starts the client without connecting: its `connect` does that. Operations before that are queued, so streams can
+    /// be there before the first message of a session that the server kept.
+    ///
+    /// # Errors
+    /// [`ConnectError`]: the URL or the options are wrong, the client cannot be driven, or the store is not this
+    /// client's.
+    pub fn build(self) -> Result<R::Client, ConnectError> {
+        R::build(self)
+    }
+}

@@ -1,0 +1,156 @@
+//! The cells of the matrix: what each scenario is to run on.
+
+use std::fmt;
+
+use sterna::ProtocolVersion;
+
+/// What drives the client, and runs the scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Runtime {
+    Tokio,
+    Smol,
+    AsyncStd,
+    Blocking,
+}
+
+/// What the bytes travel through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Transport {
+    Tcp,
+    Tls,
+    WebSocket,
+    WebSocketTls,
+    Unix,
+}
+
+/// Which broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Kind {
+    Mosquitto,
+    TestBroker,
+}
+
+/// One cell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Cell {
+    pub(crate) runtime: Runtime,
+    pub(crate) transport: Transport,
+    pub(crate) version: ProtocolVersion,
+    pub(crate) kind: Kind,
+}
+
+const RUNTIMES: [Runtime; 4] = [Runtime::Tokio, Runtime::Smol, Runtime::AsyncStd, Runtime::Blocking];
+const TRANSPORTS: [Transport; 5] =
+    [Transport::Tcp, Transport::Tls, Transport::WebSocket, Transport::WebSocketTls, Transport::Unix];
+const VERSIONS: [ProtocolVersion; 3] = [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5];
+const KINDS: [Kind; 2] = [Kind::Mosquitto, Kind::TestBroker];
+
+impl Cell {
+    /// Every cell that there is. MQTT 3.1 is served over TCP only.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let places = RUNTIMES
+            .iter()
+            .flat_map(|runtime| TRANSPORTS.iter().map(move |transport| (*runtime, *transport)));
+        places
+            .flat_map(|place| VERSIONS.map(|version| (place, version)))
+            .flat_map(|place| KINDS.map(|kind| (place, kind)))
+            .map(|(((runtime, transport), version), kind)| Self { runtime, transport, version, kind })
+            .filter(|cell| cell.version != ProtocolVersion::V3_1 || cell.transport == Transport::Tcp)
+    }
+}
+
+impl Transport {
+    pub(crate) fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::WebSocketTls)
+    }
+
+    pub(crate) fn is_websocket(self) -> bool {
+        matches!(self, Self::WebSocket | Self::WebSocketTls)
+    }
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}::{}::{}", self.runtime, self.transport, version_name(self.version), self.kind)
+    }
+}
+
+pub(crate) fn version_name(version: ProtocolVersion) -> &'static str {
+    match version {
+        ProtocolVersion::V3_1 => "v3_1",
+        ProtocolVersion::V3_1_1 => "v3_1_1",
+        ProtocolVersion::V5 => "v5",
+    }
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tokio => "tokio",
+            Self::Smol => "smol",
+            Self::AsyncStd => "async_std",
+            Self::Blocking => "blocking",
+        })
+    }
+}
+
+impl fmt::Display for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::WebSocket => "ws",
+            Self::WebSocketTls => "wss",
+            Self::Unix => "unix",
+        })
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Mosquitto => "mosquitto",
+            Self::TestBroker => "test_broker",
+        })
+    }
+}
+
+/// Where a scenario can run, and whether it is a smoke test.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope {
+    allows: fn(Cell) -> bool,
+    is_smoke: bool,
+}
+
+/// Everywhere.
+pub(crate) const ANYWHERE: Scope = Scope::only(|_| true);
+/// Where the broker can be scripted.
+pub(crate) const ON_TEST_BROKER: Scope = Scope::only(|cell| cell.kind == Kind::TestBroker);
+/// Where there are ports and addresses.
+pub(crate) const OVER_IP: Scope = Scope::only(|cell| cell.transport != Transport::Unix);
+/// The version before 5.0.
+pub(crate) const ON_V3: Scope = Scope::only(|cell| cell.version != ProtocolVersion::V5);
+/// 5.0.
+pub(crate) const ON_V5: Scope = Scope::only(|cell| cell.version == ProtocolVersion::V5);
+/// Where a runtime can be ended.
+pub(crate) const ON_TOKIO: Scope = Scope::only(|cell| cell.runtime == Runtime::Tokio);
+/// Everywhere, and one of the few that run everywhere each time.
+pub(crate) const SMOKE: Scope = Scope { is_smoke: true, ..ANYWHERE };
+
+impl Scope {
+    pub(crate) const fn only(allows: fn(Cell) -> bool) -> Self {
+        Self { allows, is_smoke: false }
+    }
+
+    pub(crate) fn allows(self, cell: Cell) -> bool {
+        (self.allows)(cell)
+    }
+
+    /// Whether it belongs to what runs each time: smoke tests do everywhere; others on tokio over TCP, or, if they
+    /// have no place there, over whatever they are for.
+    pub(crate) fn is_usual(self, cell: Cell) -> bool {
+        let over_tcp = Cell { transport: Transport::Tcp, ..cell };
+        let is_home = cell.transport == Transport::Tcp || !self.allows(over_tcp);
+        self.is_smoke || (cell.runtime == Runtime::Tokio && is_home)
+    }
+}

@@ -1,0 +1,116 @@
+//! One TLS connection over memory.
+
+use std::io::{self, BufRead, Write};
+
+use bytes::{Buf, BytesMut};
+use rustls::ClientConnection;
+
+use super::{TlsError, TlsOptions};
+use crate::TransportError;
+use crate::pipe::{BUFFERED, write_some};
+
+/// One TLS connection over memory.
+pub(crate) struct TlsLayer {
+    connection: ClientConnection,
+    /// The server has closed its side.
+    is_closed: bool,
+    /// It has failed: nothing but its alert is sent any more.
+    is_failed: bool,
+}
+
+impl TlsLayer {
+    pub(crate) fn new(options: &TlsOptions, host: &str) -> Result<Self, TransportError> {
+        let mut connection = ClientConnection::new(options.client_config()?, options.name_for(host)?)
+            .map_err(|error| TlsError::new(error, true))?;
+        connection.set_buffer_limit(Some(BUFFERED));
+        Ok(Self { connection, is_closed: false, is_failed: false })
+    }
+
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.connection.is_handshaking()
+    }
+
+    /// Whether bytes can be encrypted.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_failed && !self.connection.is_handshaking()
+    }
+
+    pub(crate) fn wants_write(&self) -> bool {
+        self.connection.wants_write()
+    }
+
+    /// Decrypts all of `wire` and hands what it says to `sink`, piece by piece. Also on failure, what came before it has
+    /// been handed over.
+    pub(crate) fn receive(
+        &mut self,
+        wire: &mut BytesMut,
+        mut sink: impl FnMut(&[u8]) -> Result<(), TransportError>,
+    ) -> Result<(), TransportError> {
+        while !wire.is_empty() && !self.is_closed {
+            let read = self.connection.read_tls(&mut wire.reader());
+            let processed = self.connection.process_new_packets();
+            self.is_failed = processed.is_err();
+            self.drain(&mut sink)?;
+            let is_answered = self.connection.protocol_version().is_some();
+            let state = processed.map_err(|error| TlsError::new(error, is_answered))?;
+            // It reads nothing only when it has no room, and all that it could hand over is handed over.
+            if read.unwrap_or(0) == 0 && !state.peer_has_closed() {
+                return Err(TlsError::Rustls(rustls::Error::PeerSentOversizedRecord).into());
+            }
+            self.is_closed = state.peer_has_closed();
+        }
+        if !self.is_closed {
+            return Ok(());
+        }
+        wire.clear();
+        let cut = self.connection.is_handshaking();
+        Err(if cut { TlsError::HandshakeCut.into() } else { TransportError::Closed })
+    }
+
+    fn drain(
+        &mut self,
+        sink: &mut impl FnMut(&[u8]) -> Result<(), TransportError>,
+    ) -> Result<(), TransportError> {
+        let mut reader = self.connection.reader();
+        loop {
+            let length = match reader.fill_buf() {
+                Ok([]) | Err(_) => return Ok(()),
+                Ok(chunk) => {
+                    sink(chunk)?;
+                    chunk.len()
+                }
+            };
+            reader.consume(length);
+        }
+    }
+
+    /// Encrypts as much as the buffer has room for, and gives how much that was.
+    pub(crate) fn encrypt(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        self.connection.writer().write_vectored(pieces)
+    }
+
+    /// Writes what is encrypted. `false`: the socket would block.
+    pub(crate) fn flush(&mut self, wire: &mut dyn Write) -> io::Result<bool> {
+        while self.connection.wants_write() {
+            if write_some(|| self.connection.write_tls(wire))?.is_none() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    pub(crate) fn handle_eof(&self) -> Result<(), TlsError> {
+        if self.is_closed {
+            Ok(())
+        } else if self.connection.is_handshaking() {
+            Err(TlsError::HandshakeCut)
+        } else {
+            Err(TlsError::Truncated)
+        }
+    }
+
+    /// Has the server told that nothing more comes. After a failure its alert says so.
+    pub(crate) fn close(&mut self) {
+        self.connection.send_close_notify();
+    }
+}
