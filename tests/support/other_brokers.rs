@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use socket2::{Domain, Socket, Type};
+use sterna::ProtocolVersion;
 
 /// How long a broker may take to start: a Java or Erlang machine on a busy computer.
 const PATIENCE: Duration = Duration::from_secs(90);
@@ -23,7 +24,7 @@ const CONNECT: &[u8] = b"\x10\x11\x00\x04MQTT\x04\x02\x00\x0a\x00\x05probe";
 const ACCEPTED: [u8; 4] = [0x20, 2, 0, 0];
 
 /// Whose broker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Make {
     /// aedes, from npm.
     Aedes,
@@ -35,6 +36,38 @@ pub(crate) enum Make {
     ActiveMq,
     /// amqtt, from `PyPI`.
     Amqtt,
+}
+
+impl Make {
+    pub(crate) const ALL: [Self; 5] = [Self::Aedes, Self::RabbitMq, Self::Nats, Self::ActiveMq, Self::Amqtt];
+
+    /// Whether they are installed: only `./test --brokers` sees to that.
+    pub(crate) fn are_installed() -> bool {
+        std::env::var_os(INSTALLED).is_some()
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Aedes => "aedes",
+            Self::RabbitMq => "rabbitmq",
+            Self::Nats => "nats",
+            Self::ActiveMq => "activemq",
+            Self::Amqtt => "amqtt",
+        }
+    }
+
+    /// Whether it speaks this version. None of them speaks 5.0.
+    pub(crate) fn speaks(self, version: ProtocolVersion) -> bool {
+        match version {
+            ProtocolVersion::V3_1 => matches!(self, Self::Aedes | Self::RabbitMq | Self::ActiveMq),
+            ProtocolVersion::V3_1_1 => true,
+            ProtocolVersion::V5 => false,
+        }
+    }
+
+    pub(crate) fn speaks_websocket(self) -> bool {
+        self != Self::ActiveMq
+    }
 }
 
 /// A broker that lives as long as this value.
@@ -93,24 +126,28 @@ impl OtherBroker {
             .stderr(log)
             // It may have children of its own, which end with it.
             .process_group(0);
-        broker.process = Some(command.spawn().unwrap_or_else(|error| panic!("{make:?} does not run: {error}")));
+        broker.process =
+            Some(command.spawn().unwrap_or_else(|error| panic!("{make:?} does not run: {error}")));
         broker.wait_until_it_accepts();
         broker
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("mqtt://127.0.0.1:{}", self.ports.mqtt.number)
+        format!("mqtt://{}", self.address())
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.mqtt.number).into()
     }
 
     /// Where it speaks MQTT over WebSocket, if it does.
-    pub(crate) fn websocket_url(&self) -> Option<String> {
+    pub(crate) fn websocket_url(&self) -> String {
         let path = match self.make {
-            Make::Aedes | Make::Amqtt => "",
+            Make::Aedes | Make::Amqtt | Make::ActiveMq => "",
             Make::Nats => "/mqtt",
             Make::RabbitMq => "/ws",
-            Make::ActiveMq => return None,
         };
-        Some(format!("ws://127.0.0.1:{}{path}", self.ports.web.number))
+        format!("ws://127.0.0.1:{}{path}", self.ports.web.number)
     }
 
     fn command(&self) -> Command {
@@ -134,7 +171,9 @@ impl OtherBroker {
              });\n",
         );
         let mut command = Command::new("node");
-        command.arg(script).args([self.ports.mqtt.number, self.ports.web.number].map(|port| port.to_string()));
+        command
+            .arg(script)
+            .args([self.ports.mqtt.number, self.ports.web.number].map(|port| port.to_string()));
         command.env("NODE_PATH", installed().join("node_modules"));
         command
     }
@@ -241,7 +280,7 @@ impl OtherBroker {
     }
 
     fn accepts(&self) -> bool {
-        let Ok(mut stream) = TcpStream::connect((Ipv4Addr::LOCALHOST, self.ports.mqtt.number)) else {
+        let Ok(mut stream) = TcpStream::connect(self.address()) else {
             return false;
         };
         let mut answer = [0; 4];
