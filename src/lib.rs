@@ -28,6 +28,12 @@
 //! - `smol`, `async-std`: the adapters for these runtimes, `sterna::smol` and `sterna::async_std`.
 //! - `blocking`: a client whose calls block, `sterna::blocking`, on a thread of its own or driven by those calls. No async
 //!   runtime is linked for it.
+//! - `tls` (default): `mqtts:`, with ring, trusting what the platform trusts. It is `tls-ring` and `tls-native-roots`; instead
+//!   of them there are `tls-aws-lc-rs`, and `tls-webpki-roots` (Mozilla's certificates, compiled in).
+//!   `tls-encrypted-keys`: private keys that a passphrase protects.
+//! - `websocket`: `ws:`, and with TLS `wss:`.
+//! - `proxy`: through HTTP CONNECT and SOCKS5.
+//! - `unix`: Unix sockets, `unix:`.
 //! - `store-redb`: `RedbStore`, which keeps a session in a file. It needs Rust 1.90.
 //! - `scram`: `Scram`, which authenticates by SCRAM-SHA-256 (MQTT 5.0).
 #![forbid(unsafe_code)]

@@ -210,6 +210,12 @@ impl Client {
     /// Disconnects: waits for what is in flight up to the drain time-out, sends DISCONNECT and closes. The
     /// future is ready when the client has closed; then every operation is resolved and every stream ends.
     ///
+    /// With a store, that is when it has everything and its file is released. For each of the two it has the
+    /// [drain time-out](crate::ClientBuilder::drain_timeout), and at least a second; a store that hangs for longer ends
+    /// the client with [`Cause::Store`](crate::Cause::Store), and what it has not confirmed with
+    /// [`OperationError::Store`](crate::OperationError::Store). What it is at cannot be called back: it may be stored
+    /// after all, and the file stays in use until the store returns.
+    ///
     /// # Errors
     /// Of the future: [`DisconnectError`](crate::DisconnectError). The client is closed even then, unless the
     /// options were not the connection's.

@@ -49,7 +49,7 @@ pub(crate) struct Dialler {
     /// The last number given out; over all diallers of an engine.
     last: u64,
     /// What failed so far.
-    failures: String,
+    failures: Vec<String>,
 }
 
 impl Dialler {
@@ -60,7 +60,7 @@ impl Dialler {
             under_way: Vec::new(),
             next: Instant::ZERO,
             last,
-            failures: String::new(),
+            failures: Vec::new(),
         }
     }
 
@@ -96,8 +96,7 @@ impl Dialler {
     pub(crate) fn failed(&mut self, dial: DialId, error: &dyn fmt::Display) {
         let Some(at) = self.under_way.iter().position(|(id, _)| *id == dial) else { return };
         let (_, target) = self.under_way.remove(at);
-        let separator = if self.failures.is_empty() { "" } else { "; " };
-        self.failures.push_str(&format!("{separator}{target}: {error}"));
+        self.failures.push(format!("{target}: {error}"));
         self.next = Instant::ZERO;
     }
 
@@ -108,7 +107,7 @@ impl Dialler {
 
     /// What to tell then: each failure.
     pub(crate) fn into_error(self) -> String {
-        if self.failures.is_empty() { "the name has no address".into() } else { self.failures }
+        if self.failures.is_empty() { "the name has no address".into() } else { self.failures.join("; ") }
     }
 }
 

@@ -70,6 +70,7 @@ impl From<Rejection> for SubscribeError {
             Rejection::Subscribe(error) => Self::Rejected(error),
             Rejection::Publish(_) => Self::Rejected(sterna_core::SubscribeError::Closed),
             Rejection::Late => Self::Failed(OperationError::DeadlinePassed),
+            Rejection::Stalled => Self::Failed(OperationError::Stalled),
         }
     }
 }
@@ -80,6 +81,7 @@ impl From<Rejection> for PublishError {
             Rejection::Publish(error) => Self::Rejected(error),
             Rejection::Subscribe(_) => Self::Rejected(sterna_core::PublishError::Closed),
             Rejection::Late => Self::Failed(OperationError::DeadlinePassed),
+            Rejection::Stalled => Self::Failed(OperationError::Stalled),
         }
     }
 }

@@ -356,6 +356,28 @@ impl Inbox {
         first
     }
 
+    /// Has `waker` woken when nobody but the subscribe that `stream` is of could take its messages, and nothing is read
+    /// before they are taken.
+    pub(crate) fn register_subscriber(&mut self, stream: StreamId, waker: Option<&Waker>) {
+        let Some(state) = self.streams.get_mut(stream) else { return };
+        match waker {
+            Some(waker) => register(&mut state.subscriber, waker),
+            None => state.subscriber = None,
+        }
+    }
+
+    /// Reading is held back: wakes the subscribes that have messages.
+    pub(crate) fn wake_subscribers(&mut self, wakers: &mut Wakers) {
+        for (_, state) in self.streams.iter_mut().filter(|(_, state)| !state.is_empty()) {
+            wakers.push(state.subscriber.take());
+        }
+    }
+
+    /// Whether messages wait in `stream`.
+    pub(crate) fn has_messages(&self, stream: StreamId) -> bool {
+        !self.streams[stream].is_empty()
+    }
+
     /// Whether nothing can come any more.
     pub(crate) fn is_ended(&self, stream: StreamId) -> bool {
         self.streams[stream].ended

@@ -262,6 +262,10 @@ impl Delivery {
     /// Ends the publish with [`OperationError::Cancelled`], which awaiting it gives then. If it was not sent, it never
     /// is, and its room is free. If it was, the server may have it; it is not sent again.
     ///
+    /// With a store, a crash soon after this may undo it: until the removal of the message is stored too, the next process
+    /// has the message again, among [`Client::pending`](crate::Client::pending), and sends it. Nothing tells when that is;
+    /// once [`disconnect`](crate::Client::disconnect) has succeeded everything is stored.
+    ///
     /// # Errors
     /// It has ended already.
     pub fn cancel(&self) -> Result<(), CancelError> {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use sterna_core::MessageId;
 
@@ -57,6 +57,11 @@ impl Receiver {
         self.handle.with(|inner| inner.inbox.dropped_by(self.stream))
     }
 
+    /// Until nothing more is read, not even the answer to its subscribe, before its messages are taken.
+    pub(crate) fn poll_stuck(&self, waker: &Waker) -> Poll<()> {
+        self.handle.with(|inner| inner.poll_stuck(self.stream, waker))
+    }
+
     /// What is left goes to nobody.
     pub(crate) fn discard(&mut self) {
         self.reroute = false;
@@ -73,8 +78,10 @@ impl Receiver {
                 Poll::Pending => return Poll::Pending,
             }
         } else if self.acks.len() >= ACK_BATCH
-            || (!self.acks.is_empty() && self.handle.shared().seems_asleep())
+            || (!self.acks.is_empty() && (self.batch.len() == 1 || self.handle.shared().seems_asleep()))
         {
+            // With the last one of a batch too: the application may not ask again for long, and what it is done with must
+            // not keep the server's window closed for others.
             self.handle.with(|inner| inner.settle_all(self.acks.drain(..)));
         }
         let Some(message) = self.batch.pop_front() else { return Poll::Pending };

@@ -70,6 +70,8 @@ pub(crate) enum Rejection {
     Subscribe(SubscribeError),
     /// Its deadline passed while it waited for room.
     Late,
+    /// There was no room for long, behind messages that the application does not read.
+    Stalled,
 }
 
 impl Rejection {
@@ -119,6 +121,8 @@ pub(crate) struct Room {
     unsettled: bool,
     /// No deadline comes before this one.
     earliest: Option<Instant>,
+    /// While no answers are read: until when those before the identifier wait.
+    stall: Option<(Instant, WaitId)>,
     next: u64,
     admitted: HashMap<WaitId, Result<Token, Rejection>>,
 }
@@ -152,17 +156,25 @@ impl Room {
 
     /// When the first deadline may pass.
     pub(crate) fn deadline(&self) -> Option<Instant> {
-        self.earliest
+        let stall = self.stall.map(|(at, _)| at);
+        self.earliest.into_iter().chain(stall).min()
+    }
+
+    /// Nothing is read that could make room, or it is: those who wait for room do not wait longer than until `end`.
+    pub(crate) fn stall(&mut self, end: Option<Instant>) {
+        let end = end.filter(|_| !self.is_empty());
+        self.stall = end.map(|end| self.stall.unwrap_or((end, WaitId(self.next))));
     }
 
     /// The driver looks: deadlines count from here, and those that have passed end their commands, which are given
     /// back.
-    pub(crate) fn look(&mut self, now: Instant, wakers: &mut Wakers) -> Vec<Command> {
-        if !self.unsettled && self.earliest.is_none_or(|earliest| earliest > now) {
+    pub(crate) fn look(&mut self, now: Instant, wakers: &mut Wakers) -> Vec<(Command, Rejection)> {
+        if !self.unsettled && self.deadline().is_none_or(|deadline| deadline > now) {
             return Vec::new();
         }
         self.unsettled = false;
         self.earliest = None;
+        let stalled = self.stall.take_if(|(at, _)| *at <= now).map(|(_, end)| end);
         let mut late = Vec::new();
         for mut waiter in std::mem::take(&mut self.waiters) {
             let at = match waiter.deadline {
@@ -171,16 +183,22 @@ impl Room {
                 None => None,
             };
             waiter.deadline = at.map(Deadline::At);
-            if at.is_none_or(|at| at > now) {
-                self.earliest = self.earliest.into_iter().chain(at).min();
-                self.waiters.push_back(waiter);
-                continue;
-            }
+            // What nobody waits for is not lost for that.
+            let is_stalled = !waiter.detached && stalled.is_some_and(|end| waiter.id < end);
+            let rejection = match at {
+                Some(at) if at <= now => Rejection::Late,
+                _ if is_stalled => Rejection::Stalled,
+                _ => {
+                    self.earliest = self.earliest.into_iter().chain(at).min();
+                    self.waiters.push_back(waiter);
+                    continue;
+                }
+            };
             if !waiter.detached {
-                self.admitted.insert(waiter.id, Err(Rejection::Late));
+                self.admitted.insert(waiter.id, Err(rejection));
                 wakers.push(waiter.waker);
             }
-            late.push(waiter.command);
+            late.push((waiter.command, rejection));
         }
         late
     }

@@ -96,6 +96,8 @@ pub(crate) struct StreamState {
     queue: VecDeque<Message>,
     load: Load,
     pub(crate) waker: Option<Waker>,
+    /// The subscribe, until it is answered.
+    pub(crate) subscriber: Option<Waker>,
     mode: AckMode,
     on_full: OnFull,
     pub(crate) filters: Vec<Box<str>>,
@@ -116,6 +118,7 @@ impl StreamState {
             queue: VecDeque::new(),
             load: Load::default(),
             waker: None,
+            subscriber: None,
             mode,
             on_full,
             filters: Vec::new(),

@@ -28,7 +28,9 @@ use crate::unsubscribe::{Unsubscribing, unsubscribe_detached};
 /// [`Client::subscribe`](crate::Client::subscribe).
 ///
 /// Awaiting it gives the [`Subscription`] when the server has granted at least one of the filters. Messages may
-/// come before the server's answer: the stream keeps them.
+/// come before the server's answer: the stream keeps them. If these are so many that nothing more is read before some
+/// are taken ([`incoming_reserve`](crate::ClientBuilder::incoming_reserve)), not even the answer, then it gives the
+/// [`Subscription`] before the answer, which [`Subscription::granted`] waits for.
 ///
 /// # Cancel safety
 /// Dropping it before its first poll does nothing. Dropping it later, before it is ready, unsubscribes.
@@ -196,9 +198,15 @@ impl Future for Subscribing {
         let Some(subscription) = &mut this.subscription else {
             return Poll::Ready(Err(SubscribeError::NoFilter));
         };
-        let outcome = ready!(subscription.poll_granted(cx.waker()));
+        match subscription.poll_granted(cx.waker()) {
+            Poll::Ready(Ok(_)) => {}
+            Poll::Ready(Err(error)) => {
+                this.subscription = None;
+                return Poll::Ready(Err(error));
+            }
+            Poll::Pending => ready!(subscription.receiver.poll_stuck(cx.waker())),
+        }
         let subscription = this.subscription.take();
-        outcome?;
         Poll::Ready(subscription.ok_or(SubscribeError::NoFilter))
     }
 }
@@ -224,6 +232,11 @@ impl Drop for Subscribing {
 /// [`messages`](crate::Client::messages) stream's. [`unsubscribe`](Self::unsubscribe) ends both.
 ///
 /// It counts as a handle: the client stays connected as long as it lives.
+///
+/// A close of the client ends the stream once everything queued was taken. Nothing of that can be acknowledged any
+/// more: what a session at the server still owes comes again, marked as
+/// [`redelivered`](crate::Message::redelivered) if it had been sent, when the client is connected again. A
+/// `Subscription` that still lives then goes on, with those messages first.
 ///
 /// # Acknowledgement
 /// In [`AckMode::OnNext`] asking for the next message acknowledges the one before, and dropping the
@@ -257,7 +270,7 @@ impl Subscription {
     }
 
     /// Waits for the server's answer: what it granted, a reason code for each filter in their order. A
-    /// subscription that was awaited has it already.
+    /// subscription that was awaited has it already, but for the case that [`Subscribing`] names.
     ///
     /// # Errors
     /// Every filter was refused, or the operation ended without an answer; then the stream has ended too.

@@ -240,3 +240,21 @@ fn what_a_dropped_stream_leaves_goes_to_nobody_who_had_it() {
     assert!(earlier.try_next().is_none(), "it had a copy of its own");
     assert_eq!(world.acked(), 1);
 }
+
+// R: SUB-06, SUB-07
+#[test]
+fn what_was_read_is_acknowledged_although_the_application_does_not_ask_again() {
+    let (mut world, client) = World::connected(V5, Options::default(), |builder| builder);
+    let mut stream = world.finish(client.subscribe("a").qos(QoS::AtLeastOnce)).unwrap();
+    for n in 0..3 {
+        world.finish(client.publish("a", n.to_string()).qos(QoS::AtLeastOnce)).unwrap();
+    }
+    world.settle();
+    // The driver is awake while the application reads.
+    drop(client.publish("b", "").send().unwrap());
+    for n in 0..3 {
+        assert_eq!(stream.try_next().unwrap().text(), Ok(&*n.to_string()));
+    }
+    world.settle();
+    assert_eq!(world.acked(), 2, "all but the one at hand");
+}

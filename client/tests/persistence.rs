@@ -7,8 +7,9 @@ use std::task::Poll;
 use std::time::Duration;
 
 use sterna_client::{
-    Batch, Cause, Client, ClientBuilder, ClientId, ConnectError, Key, MemoryStore, OperationError,
-    ProtocolVersion, PublishError, QoS, SessionError, State, Store, StoreError,
+    AfterPubRec, Batch, Cause, Client, ClientBuilder, ClientId, ConnectError, DisconnectError, InDoubt, Key,
+    MemoryStore, OperationError, ProtocolVersion, PublishError, QoS, SessionError, SessionLoss, State, Store,
+    StoreError,
 };
 use sterna_core::packet::PacketType;
 use sterna_simulator::broker::{Fault, OnReceive, Options};
@@ -240,6 +241,58 @@ fn disconnecting_waits_for_the_store_and_keeps_what_is_not_acknowledged() {
     assert!(received(&world).ends_with(&["1".to_owned(), "2".to_owned()]));
 }
 
+// R: REC-10, REC-08, STO-01
+#[test]
+fn disconnecting_does_not_wait_for_ever_for_a_commit_that_hangs() {
+    let store = Watched::default();
+    let (mut world, client) = World::connected(V5, Options::default(), with(&store));
+    world.broker.add_fault(Fault::receiving(PacketType::Publish, OnReceive::Discard));
+    let mut kept = client.publish("a", "1").qos(QoS::AtLeastOnce).send().unwrap();
+    world.finish(kept.stored()).unwrap();
+    world.slow_store = true;
+    let unknown = client.publish("a", "2").qos(QoS::AtLeastOnce).send().unwrap();
+    let mut disconnect = Box::pin(client.disconnect().at_once());
+    assert!(poll(&mut disconnect).is_pending());
+    world.pass(Duration::from_secs(9));
+    assert!(poll(&mut disconnect).is_pending());
+    world.pass(Duration::from_secs(2));
+    let ended = poll(&mut disconnect);
+    assert!(matches!(ended, Poll::Ready(Err(DisconnectError::Ended(Cause::Store(_))))), "{ended:?}");
+    assert_eq!(client.state(), State::Closed);
+    assert_eq!(world.finish(kept).unwrap_err(), PublishError::Failed(OperationError::Kept));
+    let error = world.finish(unknown).unwrap_err();
+    assert!(matches!(error, PublishError::Failed(OperationError::Store(_))), "{error}");
+    world.finish(client.connect()).unwrap_err();
+    // The disk has found its way back: the store lets go of its file.
+    assert!(world.store() && world.store());
+    assert_eq!((store.asked().closes, world.store()), (1, false));
+    world.slow_store = false;
+    world.broker.clear_faults();
+    let (_world, client) = restart(world, client, &store);
+    assert_eq!(client.pending().len(), 2, "it had the second one after all");
+}
+
+// R: REC-10, STO-01
+#[test]
+fn disconnecting_does_not_wait_for_ever_for_a_store_that_does_not_let_go() {
+    let store = Watched::default();
+    let (mut world, client) = World::connected(V5, Options::default(), with(&store));
+    world.slow_store = true;
+    let mut disconnect = Box::pin(client.disconnect());
+    assert!(poll(&mut disconnect).is_pending());
+    world.pass(Duration::from_secs(9));
+    assert!(poll(&mut disconnect).is_pending());
+    world.pass(Duration::from_secs(2));
+    let ended = poll(&mut disconnect);
+    assert!(matches!(ended, Poll::Ready(Err(DisconnectError::Ended(Cause::Store(_))))), "{ended:?}");
+    assert!(world.store());
+    world.slow_store = false;
+    world.finish(client.connect()).unwrap();
+    world.finish(client.publish("a", "x").qos(QoS::AtLeastOnce)).unwrap();
+    world.finish(client.disconnect()).unwrap();
+    assert_eq!(store.asked().closes, 2);
+}
+
 #[test]
 fn the_store_is_used_again_when_the_client_is_connected_again() {
     let store = Watched::default();
@@ -344,6 +397,61 @@ fn a_qos_2_message_is_handed_over_once_by_both_processes() {
     world.finish(client.publish("b", "next").qos(QoS::ExactlyOnce)).unwrap();
     assert_eq!(world.finish(stream.next()).unwrap().text(), Ok("next"));
     assert_eq!(world.received(PacketType::PubComp).len(), 1, "the first one is completed");
+}
+
+// R: REC-05, STO-02
+#[test]
+fn what_is_chosen_for_a_lost_session_holds_for_messages_of_an_earlier_process() {
+    let store = Watched::default();
+    let (mut world, client) = World::connected(V5, Options::default(), with(&store));
+    world.broker.add_fault(Fault::receiving(PacketType::PubRel, OnReceive::Discard));
+    let received_there = client.publish("a", "received").qos(QoS::ExactlyOnce).send().unwrap();
+    world.settle();
+    world.broker.add_fault(Fault::receiving(PacketType::Publish, OnReceive::Discard));
+    let once = client.publish("a", "at least once").qos(QoS::AtLeastOnce).send().unwrap();
+    let exactly = client.publish("a", "exactly once").qos(QoS::ExactlyOnce).send().unwrap();
+    world.settle();
+    world.cut();
+    world.settle();
+    let mut unsent = client.publish("a", "unsent").qos(QoS::AtLeastOnce).send().unwrap();
+    world.finish(unsent.stored()).unwrap();
+    std::mem::forget(world.engine.take());
+    drop((received_there, once, exactly, unsent, client));
+
+    // The next process finds a server that knows nothing.
+    let choice = SessionLoss {
+        at_least_once: InDoubt::Fail,
+        exactly_once: InDoubt::PublishAgain,
+        after_pubrec: AfterPubRec::Fail,
+    };
+    let (mut world, client) =
+        World::new(V5, Options::default(), |builder| with(&store)(builder).session_loss(choice));
+    let pending = client.pending();
+    let topics: Vec<_> = pending.iter().map(|message| (message.topic.is_some(), message.qos)).collect();
+    let expected = [
+        (false, QoS::ExactlyOnce),
+        (true, QoS::AtLeastOnce),
+        (true, QoS::ExactlyOnce),
+        (true, QoS::AtLeastOnce),
+    ];
+    assert_eq!(topics, expected);
+    world.finish(client.connect()).unwrap();
+    let ends: Vec<_> = pending.into_iter().map(|message| world.finish(message.delivery)).collect();
+    let lost = PublishError::Failed(OperationError::SessionLost);
+    assert_eq!(ends[0].as_ref().unwrap_err(), &lost);
+    assert_eq!(ends[1].as_ref().unwrap_err(), &lost);
+    assert!(ends[2].is_ok() && ends[3].is_ok(), "{ends:?}");
+    assert_eq!(received(&world), ["exactly once", "unsent"]);
+    for record in world.received(PacketType::Publish) {
+        let sterna_core::packet::Packet::Publish(publish) = record.packet() else { unreachable!() };
+        assert!(!publish.duplicate, "it is new in this session [MQTT-3.3.1-1]");
+    }
+    world.settle();
+    assert_eq!(store.records.len(), 1, "only the header is left");
+
+    // And what ended is not there a third time.
+    let (_world, client) = restart(world, client, &store);
+    assert!(client.pending().is_empty());
 }
 
 // R: STO-03

@@ -59,4 +59,14 @@ pub enum Bug {
     CompletedBeforeStored,
     /// Nothing is sent when an operation completes: what waits for the window goes on waiting.
     WindowNotRefilled,
+    /// What the server may have taken is published again in its next session, whatever was chosen.
+    LossChoiceIgnored,
+    /// A QoS 0 message that was to wait for another connection ends with the one that did not take it.
+    RequeueForgotten,
+    /// The same server is tried again when an attempt has failed.
+    ServerNotAdvanced,
+    /// AUTH has another method than CONNECT.
+    AuthMethodChanged,
+    /// What the store could not keep counts as kept.
+    StoreFailureIgnored,
 }

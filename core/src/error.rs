@@ -213,14 +213,16 @@ pub enum OperationError {
     /// The server's session ended while the operation was in flight; the server may or may not have taken it.
     #[error("the session ended at the server before the operation was acknowledged")]
     SessionLost,
-    /// The server's answer could not be read in time because unread messages fill the reserve.
+    /// The server's answer could not be read in time because unread messages fill the reserve. What was not sent was not
+    /// sent for that, but for an unsubscribe, which is; a subscribe is taken back.
     #[error("the answer is stuck behind messages that the application does not read")]
     Stalled,
     /// The client closed first, but the store keeps the message: it goes on when the client is started again, and
     /// its end is reported then, under the same token.
     #[error("the client was closed; the store keeps the message for the next start")]
     Kept,
-    /// The store failed before it had the message.
+    /// The store failed, or did not answer a client that was ending, before it said that it has the message. Whether it
+    /// has is not known: if so, the next client with this store sends it.
     #[error("the message could not be stored: {0}")]
     Store(StoreError),
     /// The client closed first.

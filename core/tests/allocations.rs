@@ -5,7 +5,8 @@ use bytes::{Buf, BufMut, BytesMut};
 use std::time::Duration;
 use sterna_core::packet::{PropertiesBuf, Property, QoS};
 use sterna_core::{
-    Action, Config, ConnectOverrides, Connection, Event, Instant, Publish, TopicAliases, Transmit,
+    Action, Batch, ClientId, Config, ConnectOverrides, Connection, Event, Instant, Publish, QueuePolicy,
+    Session, TopicAliases, Transmit,
 };
 
 const NOW: Instant = Instant::from_micros(1);
@@ -216,4 +217,50 @@ fn an_idle_connection_takes_less_than_2_kib() {
     );
     assert!(total < 2_048, "{total} bytes, {inline} of them inline");
     drop(connection);
+}
+
+/// A client with a store that carries nothing out after its first commit.
+fn with_hung_store(queue_policy: QueuePolicy) -> Driven {
+    let client_id = ClientId::Given("me".into());
+    let config = Config { client_id, queue_policy, queue_limit: 100, ..Config::new(1) };
+    let mut connection = Connection::restore(config, Session::new(), NOW).unwrap();
+    connection.connect(NOW);
+    let (transmit, input) = (Transmit::new(), BytesMut::with_capacity(4_096));
+    let mut driven = Driven { connection, transmit, input, written: Vec::new() };
+    let mut batch = Batch::new();
+    assert!(driven.connection.poll_persist(&mut batch).is_some());
+    driven.connection.poll_action();
+    driven.connection.poll_event();
+    driven
+}
+
+// R: REC-07, STO-02
+#[test]
+fn what_a_policy_drops_does_not_pile_up_before_a_slow_store() {
+    let policies =
+        [QueuePolicy::Wait, QueuePolicy::DropNewest, QueuePolicy::DropOldest, QueuePolicy::LatestPerTopic];
+    let topics: Vec<String> = (0..50).map(|number| format!("sensor/{number}")).collect();
+    for policy in policies {
+        let mut driven = with_hung_store(policy);
+        let mut publish = |count: usize| {
+            for number in 0..count {
+                let publish =
+                    Publish::new(&topics[number % topics.len()], "0123456789").qos(QoS::ExactlyOnce);
+                let _ = driven.connection.publish(NOW, publish);
+                while driven.connection.poll_event().is_some() {}
+            }
+        };
+        // 100 messages of less than 100 bytes in the queue, as many before the store, and what was replaced there.
+        let first = measure(|| publish(100_000));
+        assert!(first.bytes_max < 3 * 100 * 256, "{policy:?}: {} bytes", first.bytes_max);
+        let rest = measure(|| publish(100_000));
+        assert_eq!(rest.bytes_current, 0, "{policy:?}");
+        if policy != QueuePolicy::LatestPerTopic {
+            // The header promises 1,024 tokens at a time, and is renewed when half of them are gone.
+            assert!(rest.count_total <= 100_000 / 512, "{policy:?}: {}", rest.count_total);
+        }
+        let mut batch = Batch::new();
+        assert!(driven.connection.poll_persist(&mut batch).is_some());
+        assert!(batch.iter().len() <= 101, "{policy:?}: {} changes", batch.iter().len());
+    }
 }

@@ -8,7 +8,7 @@ use sterna_simulator::simulation::{Bug, run, run_with};
 
 const SEEDS: u64 = 1_000;
 
-const BUGS: [Bug; 25] = [
+const BUGS: [Bug; 30] = [
     Bug::NoDuplicateFlag,
     Bug::ReleaseBeforeReceived,
     Bug::IdReusedWhileLive,
@@ -34,6 +34,11 @@ const BUGS: [Bug; 25] = [
     Bug::AckTimerNotArmed,
     Bug::ReleasesOutOfOrder,
     Bug::WindowNotRefilled,
+    Bug::LossChoiceIgnored,
+    Bug::RequeueForgotten,
+    Bug::ServerNotAdvanced,
+    Bug::AuthMethodChanged,
+    Bug::StoreFailureIgnored,
 ];
 
 // R: DET-02

@@ -1,7 +1,7 @@
 //! Connections that end at any byte.
 
 use sterna::protocol::packet::PacketType;
-use sterna::{Event, QoS};
+use sterna::{CleanStart, Event, QoS};
 use sterna_simulator::broker::{Fault, OnSend, Options};
 
 use crate::brokers::Setup;
@@ -71,7 +71,8 @@ async fn cut_in_the_middle_of_packets(setup: Setup) {
 // R: REC-03
 async fn subscribed_again_after_a_cut(setup: Setup) {
     let broker = setup.test_broker(Options::default()).await;
-    let client = broker.connect("client").await;
+    // Otherwise a server of 5.0 has the session still.
+    let client = broker.builder("client").clean_start(CleanStart::Always).connect().await.expect("connected");
     let mut events = client.events();
     let mut stream = client.subscribe("numbers").qos(QoS::AtLeastOnce).await.expect("granted");
     for n in 0..5 {

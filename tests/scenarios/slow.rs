@@ -1,12 +1,13 @@
 //! Applications that read slowly, and those that publish and subscribe while they read.
 
+use std::future::IntoFuture;
 use std::time::Duration;
 
 use sterna::protocol::packet::PacketType;
-use sterna::{AckMode, Event, OnFull, QoS};
+use sterna::{AckMode, Event, OnFull, OperationError, PublishError, QoS, SubscribeError, Subscription};
 use sterna_simulator::broker::Options;
 
-use crate::brokers::Setup;
+use crate::brokers::{Broker, Setup};
 use crate::cell::{ANYWHERE, Kind};
 use crate::tools::{event, next, number, text};
 
@@ -17,7 +18,10 @@ scenarios! {
         many_retained_messages_before_the_suback,
         a_stream_that_keeps_the_latest,
         an_unread_stream_beside_one_that_is_awaited,
-        a_message_that_is_never_acknowledged;
+        a_message_that_is_never_acknowledged,
+        an_unread_flood_holds_no_operation_up,
+        operations_behind_a_flood_beyond_the_reserve_end,
+        a_subscribe_whose_own_messages_fill_the_reserve;
 }
 
 /// The stream is full and reading pauses; keep alive and publishing go on, and nothing is lost.
@@ -198,4 +202,96 @@ async fn a_message_that_is_never_acknowledged(setup: Setup) {
         assert_eq!(number(&message), n);
         message.ack().expect("owed");
     }
+}
+
+/// How many messages a flood has, and how large they are.
+const FLOOD: usize = 300;
+const SIZE: usize = 200;
+
+/// Publishes a flood, all of which the broker has when this returns.
+async fn flood(broker: &Broker, topic: &str) {
+    let publisher = broker.connect("publisher").await;
+    let payload = |n| format!("{n:SIZE$}");
+    for n in 0..FLOOD - 1 {
+        publisher.publish(topic, payload(n)).qos(QoS::AtLeastOnce).enqueue().await.expect("accepted");
+    }
+    publisher.publish(topic, payload(FLOOD - 1)).qos(QoS::AtLeastOnce).await.expect("acknowledged");
+}
+
+/// Reads a whole flood, in order.
+async fn read_flood(stream: &mut Subscription) {
+    for n in 0..FLOOD {
+        let message = next(stream).await;
+        assert_eq!(message.text().expect("it is text").trim().parse(), Ok(n));
+    }
+}
+
+/// An operation that must not take as long as the client waits for answers.
+async fn soon<F: IntoFuture>(operation: F) -> F::Output {
+    tokio::time::timeout(Duration::from_secs(30), operation.into_future()).await.expect("it hangs")
+}
+
+/// Far more waits than the application may have unread, and everything that it does is answered nevertheless.
+// R: SUB-07
+async fn an_unread_flood_holds_no_operation_up(setup: Setup) {
+    let broker = setup.broker().await;
+    // Mosquitto 2.0.11 sends beyond a small Receive Maximum here, and would be disconnected for that.
+    let client = broker.builder("reader").incoming_limit(4, 1 << 20).incoming_reserve(1 << 20);
+    let client = client.connect().await.expect("connected");
+    let mut unread = client.subscribe("flood").qos(QoS::AtLeastOnce).await.expect("granted");
+    flood(&broker, "flood").await;
+    let mut other = soon(client.subscribe("other").qos(QoS::AtLeastOnce)).await.expect("granted");
+    soon(client.publish("other", "7").qos(QoS::ExactlyOnce)).await.expect("acknowledged");
+    soon(client.unsubscribe("elsewhere")).await.expect("answered");
+    read_flood(&mut unread).await;
+    assert_eq!(number(&next(&mut other).await), 7);
+    assert_eq!((client.statistics().dropped, client.statistics().connection.reconnects), (0, 0));
+}
+
+/// What the server may send at once is more than the reserve holds: operations end in time, and nothing is lost.
+// R: SUB-07, REC-08
+async fn operations_behind_a_flood_beyond_the_reserve_end(setup: Setup) {
+    let broker = setup.broker().await;
+    let client = broker.builder("reader").incoming_limit(1, 1 << 20).incoming_reserve(1 << 10);
+    let client = client.ack_timeout(Duration::from_millis(200)).connect().await.expect("connected");
+    let mut unread = client.subscribe("flood").qos(QoS::AtLeastOnce).await.expect("granted");
+    flood(&broker, "flood").await;
+    let stalled = OperationError::Stalled;
+    let publish = soon(client.publish("other", "x").qos(QoS::ExactlyOnce)).await;
+    assert_eq!(publish.expect_err("its answer is unread"), PublishError::Failed(stalled.clone()));
+    let subscribe = soon(client.subscribe("other")).await;
+    assert_eq!(subscribe.expect_err("its answer is unread"), SubscribeError::Failed(stalled.clone()));
+    let unsubscribe = soon(client.unsubscribe("elsewhere")).await;
+    assert_eq!(unsubscribe.expect_err("its answer is unread"), SubscribeError::Failed(stalled));
+    read_flood(&mut unread).await;
+    let mut other = soon(client.subscribe("other").qos(QoS::AtLeastOnce)).await.expect("granted");
+    soon(client.publish("other", "7").qos(QoS::AtLeastOnce)).await.expect("acknowledged");
+    assert_eq!(number(&next(&mut other).await), 7);
+    assert_eq!((client.statistics().dropped, client.statistics().connection.reconnects), (0, 0));
+}
+
+/// The messages that come before the answer fill the reserve, and the application gets them all.
+// R: SUB-07
+async fn a_subscribe_whose_own_messages_fill_the_reserve(setup: Setup) {
+    let broker = match setup.cell.kind {
+        Kind::Mosquitto => setup.broker().await,
+        Kind::TestBroker => {
+            setup.test_broker(Options { retained_before_suback: true, ..Options::default() }).await
+        }
+    };
+    let publisher = broker.connect("publisher").await;
+    for n in 0..FLOOD {
+        let publish = publisher.publish(format!("many/{n}"), n.to_string()).retain(true);
+        publish.qos(QoS::AtLeastOnce).await.expect("acknowledged");
+    }
+    let client = broker.builder("reader").incoming_limit(1, 1 << 20).incoming_reserve(1 << 10);
+    let client = client.ack_timeout(Duration::ZERO).connect().await.expect("connected");
+    let mut many = soon(client.subscribe("many/#").qos(QoS::AtLeastOnce)).await.expect("it gives its stream");
+    let mut seen = vec![0; FLOOD];
+    while seen.contains(&0) {
+        seen[number(&next(&mut many).await)] += 1;
+    }
+    assert_eq!(seen, vec![1; FLOOD]);
+    let granted = soon(many.granted()).await.expect("granted");
+    assert!(granted.reasons.iter().all(|reason| !reason.is_error()), "{granted:?}");
 }

@@ -10,13 +10,13 @@ mod error;
 mod http_head;
 mod options;
 mod pipe;
-#[cfg(feature = "proxy")]
+#[cfg_attr(not(feature = "proxy"), path = "proxy/absent.rs")]
 mod proxy;
 mod socket;
-#[cfg(feature = "tls")]
+#[cfg_attr(not(feature = "tls"), path = "tls/absent.rs")]
 mod tls;
 mod url;
-#[cfg(feature = "websocket")]
+#[cfg_attr(not(feature = "websocket"), path = "websocket/absent.rs")]
 mod websocket;
 
 pub use error::TransportError;

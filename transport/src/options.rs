@@ -55,8 +55,8 @@ impl TransportOptions {
     ///
     /// # Errors
     /// [`TransportError::Url`] when TLS options are set and the endpoint's transport is not encrypted, or when this
-    /// build lacks the transport; [`TransportError::TlsConfig`], [`TransportError::WebSocket`] when an option is wrong
-    /// in itself.
+    /// build lacks the transport; `TransportError::TlsConfig`, `TransportError::WebSocket` when an option is wrong in
+    /// itself.
     pub fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
         use crate::UrlError;
 

@@ -6,6 +6,9 @@ use std::net::IpAddr;
 
 use bytes::{Buf, BytesMut};
 
+use crate::proxy::ProxyHandshake;
+use crate::tls::TlsLayer;
+use crate::websocket::WebSocketLayer;
 use crate::{Endpoint, Subprotocol, TransportError, TransportOptions};
 
 /// What a layer holds of bytes that it was given and that the socket has not taken, in bytes.
@@ -19,12 +22,10 @@ pub(crate) const BUFFERED: usize = 64 * 1024;
 /// is writable and there is something to send or [`wants_send`](Self::wants_send). Hand-shakes happen within these two.
 /// After an error nothing but [`close`](Self::close) is called.
 pub struct Pipe {
-    #[cfg(feature = "proxy")]
-    proxy: Option<Box<crate::proxy::ProxyHandshake>>,
-    #[cfg(feature = "tls")]
-    tls: Option<Box<crate::tls::TlsLayer>>,
-    #[cfg(feature = "websocket")]
-    websocket: Option<Box<crate::websocket::WebSocketLayer>>,
+    /// Until it has connected us.
+    proxy: Option<Box<ProxyHandshake>>,
+    tls: Option<Box<TlsLayer>>,
+    websocket: Option<Box<WebSocketLayer>>,
 }
 
 impl Pipe {
@@ -34,8 +35,6 @@ impl Pipe {
     ///
     /// # Errors
     /// [`TransportError`], as [`TransportOptions::check`], and where the proxy cannot be told of the server.
-    #[cfg_attr(not(feature = "proxy"), allow(unused_variables))]
-    #[cfg_attr(not(feature = "websocket"), allow(unused_variables))]
     pub fn new(
         endpoint: &Endpoint,
         options: &TransportOptions,
@@ -43,47 +42,11 @@ impl Pipe {
         address: Option<IpAddr>,
     ) -> Result<Option<Self>, TransportError> {
         options.check(endpoint)?;
-        let pipe = Self {
-            #[cfg(feature = "proxy")]
-            proxy: match options.proxies.select(endpoint) {
-                Some(proxy) => Some(Box::new(crate::proxy::ProxyHandshake::start(proxy, endpoint, address)?)),
-                None => None,
-            },
-            #[cfg(feature = "tls")]
-            tls: match endpoint.transport.is_encrypted() {
-                true => Some(Box::new(crate::tls::TlsLayer::new(&options.tls, &endpoint.host)?)),
-                false => None,
-            },
-            #[cfg(feature = "websocket")]
-            websocket: match endpoint.transport.is_websocket() {
-                true => {
-                    let layer =
-                        crate::websocket::WebSocketLayer::new(endpoint, &options.websocket, subprotocol)?;
-                    Some(Box::new(layer))
-                }
-                false => None,
-            },
-        };
-        Ok(if pipe.has_layers() { Some(pipe) } else { None })
-    }
-
-    fn has_layers(&self) -> bool {
-        #[cfg(feature = "proxy")]
-        if self.proxy.is_some() {
-            return true;
-        }
-        #[cfg(feature = "websocket")]
-        if self.websocket.is_some() {
-            return true;
-        }
-        self.has_tls()
-    }
-
-    fn has_tls(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        false
+        let proxy = ProxyHandshake::for_endpoint(endpoint, options, address)?;
+        let tls = TlsLayer::for_endpoint(endpoint, options)?;
+        let websocket = WebSocketLayer::for_endpoint(endpoint, options, subprotocol)?;
+        let is_needed = proxy.is_some() || tls.is_some() || websocket.is_some();
+        Ok(is_needed.then_some(Self { proxy, tls, websocket }))
     }
 
     /// Takes all bytes of `wire`, which were read from the socket, and appends to `plain` those of MQTT's packets. What
@@ -95,7 +58,6 @@ impl Pipe {
     /// read first: a server's DISCONNECT may stand there. [`close`](Self::close) then sends the answer that the failure
     /// deserves.
     pub fn receive(&mut self, wire: &mut BytesMut, plain: &mut BytesMut) -> Result<(), TransportError> {
-        #[cfg(feature = "proxy")]
         if let Some(proxy) = &mut self.proxy {
             if !proxy.receive(wire)? {
                 return Ok(());
@@ -105,28 +67,30 @@ impl Pipe {
         if wire.is_empty() {
             return Ok(());
         }
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &mut self.tls {
-            return tls.receive(wire, |decrypted| {
-                #[cfg(feature = "websocket")]
-                if let Some(websocket) = &mut self.websocket {
-                    return Ok(websocket.receive(decrypted, plain)?);
+        match (&mut self.tls, &mut self.websocket) {
+            (Some(tls), Some(websocket)) => {
+                let received = tls.receive(wire, |decrypted| websocket.receive(decrypted, plain));
+                if let Err(TransportError::Closed) = received {
+                    websocket.handle_eof()?;
                 }
-                plain.extend_from_slice(decrypted);
-                Ok(())
-            });
-        }
-        #[cfg(feature = "websocket")]
-        if let Some(websocket) = &mut self.websocket {
-            let received = websocket.receive(wire, plain);
-            wire.clear();
-            return Ok(received?);
-        }
-        if plain.is_empty() {
-            std::mem::swap(wire, plain);
-        } else {
-            plain.extend_from_slice(wire);
-            wire.clear();
+                return received;
+            }
+            (Some(tls), None) => {
+                return tls.receive(wire, |decrypted| {
+                    plain.extend_from_slice(decrypted);
+                    Ok(())
+                });
+            }
+            (None, Some(websocket)) => {
+                let received = websocket.receive(wire, plain);
+                wire.clear();
+                return received;
+            }
+            (None, None) if plain.is_empty() => std::mem::swap(wire, plain),
+            (None, None) => {
+                plain.extend_from_slice(wire);
+                wire.clear();
+            }
         }
         Ok(())
     }
@@ -148,7 +112,6 @@ impl Pipe {
                 length => taken += length,
             }
         }
-        #[cfg(feature = "websocket")]
         if let Some(websocket) = &mut self.websocket {
             websocket.release();
         }
@@ -158,41 +121,19 @@ impl Pipe {
     /// Whether the pipe itself has bytes for the socket: of a hand-shake, a pong, a key update, or some that
     /// [`send`](Self::send) took and the socket did not.
     pub fn wants_send(&self) -> bool {
-        #[cfg(feature = "proxy")]
         if let Some(proxy) = &self.proxy {
             return proxy.wants_write();
         }
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
-            if tls.wants_write() {
-                return true;
-            }
-            if !tls.is_open() {
-                return false;
-            }
-        }
-        #[cfg(feature = "websocket")]
-        if let Some(websocket) = &self.websocket {
-            return websocket.wants_write();
-        }
-        false
+        let has_tls_bytes = self.tls.as_ref().is_some_and(|tls| tls.wants_write());
+        let has_frames = self.websocket.as_ref().is_some_and(|websocket| websocket.wants_write());
+        has_tls_bytes || has_frames && self.tls.as_ref().is_none_or(|tls| tls.is_open())
     }
 
     /// Whether a hand-shake is under way: MQTT's bytes are not sent yet.
     pub fn is_handshaking(&self) -> bool {
-        #[cfg(feature = "proxy")]
-        if self.proxy.is_some() {
-            return true;
-        }
-        #[cfg(feature = "tls")]
-        if self.tls.as_ref().is_some_and(|tls| tls.is_handshaking()) {
-            return true;
-        }
-        #[cfg(feature = "websocket")]
-        if self.websocket.as_ref().is_some_and(|websocket| websocket.is_handshaking()) {
-            return true;
-        }
-        false
+        self.proxy.is_some()
+            || self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
+            || self.websocket.as_ref().is_some_and(|websocket| websocket.is_handshaking())
     }
 
     /// The socket has no more bytes to read.
@@ -201,19 +142,18 @@ impl Pipe {
     /// [`TransportError`], unless each layer was closed before: a hand-shake or a TLS stream that was cut off is told
     /// from one that was closed.
     pub fn handle_eof(&mut self) -> Result<(), TransportError> {
-        #[cfg(feature = "proxy")]
-        if self.proxy.is_some() {
-            return Err(crate::ProxyError::Cut.into());
+        if let Some(proxy) = &self.proxy {
+            return proxy.handle_eof();
         }
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &self.tls {
-            tls.handle_eof()?;
+        // A hand-shake that is cut says more than the cut of TLS below it.
+        if let Some(websocket) = &self.websocket
+            && websocket.is_handshaking()
+            && self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking())
+        {
+            return websocket.handle_eof();
         }
-        #[cfg(feature = "websocket")]
-        if let Some(websocket) = &self.websocket {
-            websocket.handle_eof()?;
-        }
-        Ok(())
+        self.tls.as_ref().map_or(Ok(()), |tls| tls.handle_eof())?;
+        self.websocket.as_ref().map_or(Ok(()), |websocket| websocket.handle_eof())
     }
 
     /// Closes the layers, after the last [`send`](Self::send): a WebSocket close frame, then TLS close_notify; or, after
@@ -223,35 +163,28 @@ impl Pipe {
     /// # Errors
     /// [`TransportError::Io`] with the socket's error.
     pub fn close(&mut self, wire: &mut dyn io::Write) -> Result<(), TransportError> {
-        #[cfg(feature = "proxy")]
         if self.proxy.is_some() {
             return Ok(());
         }
-        #[cfg(feature = "websocket")]
         if let Some(websocket) = &mut self.websocket {
             websocket.close();
         }
-        let is_written = self.flush(wire)?;
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &mut self.tls
-            && is_written
+        if self.flush(wire)?
+            && let Some(tls) = &mut self.tls
             && tls.is_open()
         {
             tls.close();
             self.flush(wire)?;
         }
-        let _ = is_written;
         Ok(())
     }
 
     /// Writes what the layers hold. `false`: the socket would block.
     fn flush(&mut self, wire: &mut dyn io::Write) -> io::Result<bool> {
-        #[cfg(feature = "proxy")]
         if let Some(proxy) = &mut self.proxy {
             return proxy.flush(wire);
         }
         loop {
-            #[cfg(feature = "tls")]
             if let Some(tls) = &mut self.tls {
                 if !tls.flush(wire)? {
                     return Ok(false);
@@ -270,46 +203,37 @@ impl Pipe {
 
     /// Hands WebSocket frames to what is below. Gives how many bytes it took: 0 when there are none, `None` when the
     /// socket would block.
-    #[cfg_attr(not(feature = "websocket"), allow(unused_variables, clippy::unnecessary_wraps))]
     fn pass_frames(&mut self, wire: &mut dyn io::Write) -> io::Result<Option<usize>> {
-        #[cfg(feature = "websocket")]
-        if let Some(websocket) = &mut self.websocket {
-            let frames = websocket.stage();
-            if frames.is_empty() {
-                return Ok(Some(0));
-            }
-            #[cfg(feature = "tls")]
-            if let Some(tls) = &mut self.tls {
-                let taken = write_some(|| tls.encrypt(&[io::IoSlice::new(frames)]))?;
-                websocket.advance(taken.unwrap_or(0));
-                return Ok(taken);
-            }
-            let taken = write_some(|| wire.write(frames))?;
-            websocket.advance(taken.unwrap_or(0));
-            return Ok(taken);
+        let Some(websocket) = &mut self.websocket else { return Ok(Some(0)) };
+        let frames = websocket.stage();
+        if frames.is_empty() {
+            return Ok(Some(0));
         }
-        Ok(Some(0))
+        let taken = match &mut self.tls {
+            Some(tls) => write_some(|| tls.encrypt(&[io::IoSlice::new(frames)]))?,
+            None => write_some(|| wire.write(frames))?,
+        };
+        websocket.advance(taken.unwrap_or(0));
+        Ok(taken)
     }
 
     /// Gives the uppermost layer bytes of `plain` when all before them are written.
     fn take(&mut self, plain: &mut impl Buf, wire: &mut dyn io::Write) -> io::Result<usize> {
-        #[cfg(feature = "websocket")]
         if let Some(websocket) = &mut self.websocket {
             return Ok(websocket.frame(plain));
         }
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &mut self.tls {
-            let mut taken = 0;
-            while plain.has_remaining() {
-                match take_vectored(plain, |pieces| tls.encrypt(pieces))? {
-                    0 => break,
-                    length => taken += length,
-                }
+        let Some(tls) = &mut self.tls else {
+            let taken = write_some(|| take_vectored(plain, |pieces| wire.write_vectored(pieces)))?;
+            return Ok(taken.unwrap_or(0));
+        };
+        let mut taken = 0;
+        while plain.has_remaining() {
+            match take_vectored(plain, |pieces| tls.encrypt(pieces))? {
+                0 => break,
+                length => taken += length,
             }
-            return Ok(taken);
         }
-        let taken = write_some(|| take_vectored(plain, |pieces| wire.write_vectored(pieces)))?;
-        Ok(taken.unwrap_or(0))
+        Ok(taken)
     }
 }
 
@@ -342,7 +266,8 @@ impl fmt::Debug for Pipe {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pipe")
             .field("is_handshaking", &self.is_handshaking())
-            .field("has_tls", &self.has_tls())
+            .field("has_tls", &self.tls.is_some())
+            .field("has_websocket", &self.websocket.is_some())
             .finish_non_exhaustive()
     }
 }

@@ -1,6 +1,6 @@
 //! The MQTT client on smol and async-std: one task for each client, over the reactor that both have in common.
 //!
-//! [`smol`] and [`async_std`] are the same but for the executor that the task is spawned on; [`Runtime::on`] takes any
+//! `smol` and `async_std` are the same but for the executor that the task is spawned on; [`Runtime::on`] takes any
 //! other that leaves I/O to async-io.
 #![forbid(unsafe_code)]
 
@@ -46,8 +46,8 @@ impl Runtime {
         Self { spawn: Box::new(spawn), make_stream: None }
     }
 
-    /// Has `make` make a stream for each attempt, in the place of resolving and dialling; see `builder_over` of [`smol`] and
-    /// [`async_std`].
+    /// Has `make` make a stream for each attempt, in the place of resolving and dialling; see `builder_over` of `smol` and
+    /// `async_std`.
     #[must_use]
     pub fn over<S, F>(mut self, mut make: impl FnMut(Endpoint) -> F + Send + 'static) -> Self
     where

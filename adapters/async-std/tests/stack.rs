@@ -280,6 +280,52 @@ fn a_stream_of_ones_own() {
     assert_eq!(attempts.load(Ordering::Relaxed), 2);
 }
 
+/// A Unix socket whose connections are carried to `server`.
+#[cfg(unix)]
+fn unix_socket(server: std::net::SocketAddr) -> std::path::PathBuf {
+    use std::net::Shutdown;
+
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("sterna-async-{}-{number}.socket", std::process::id()));
+    // A killed run of the same process id may have left one.
+    let _ = std::fs::remove_file(&path);
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    std::thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut server = std::net::TcpStream::connect(server).unwrap();
+        let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        let there = std::thread::spawn(move || {
+            let _ = io::copy(&mut from_client, &mut to_server);
+            let _ = to_server.shutdown(Shutdown::Write);
+        });
+        let _ = io::copy(&mut server, &mut client);
+        let _ = client.shutdown(Shutdown::Write);
+        there.join().unwrap();
+    });
+    path
+}
+
+// R: CON-16
+#[cfg(unix)]
+#[test]
+fn over_a_unix_socket() {
+    let broker = ThreadedBroker::start().unwrap();
+    for builder in BUILDERS {
+        let path = unix_socket(broker.address());
+        block_on(soon(async {
+            let client = builder(&format!("unix://{}", path.display())).connect().await.unwrap();
+            let mut inbox = client.subscribe("a").await.unwrap();
+            client.publish("a", "x").qos(QoS::ExactlyOnce).await.unwrap();
+            assert_eq!(inbox.next().await.unwrap().text(), Ok("x"));
+            client.disconnect().await.unwrap();
+        }));
+        std::fs::remove_file(path).unwrap();
+    }
+    let error = block_on(soon(smol::connect("unix:///nowhere/at/all"))).unwrap_err();
+    assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
+}
+
 /// How often an idle client's task is polled, once its buffers are given back.
 fn polls_while_idle(keep_alive: Duration, window: Duration) -> usize {
     let broker = ThreadedBroker::start().unwrap();

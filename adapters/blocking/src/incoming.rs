@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use futures_core::Stream;
@@ -46,7 +47,7 @@ impl<S: Stream + Unpin> Incoming<S> {
     /// # Errors
     /// Nothing will come any more.
     pub fn recv(&mut self) -> Result<S::Item, RecvError> {
-        self.until(None).flatten().ok_or(RecvError)
+        self.next().ok_or(RecvError)
     }
 
     /// The next one, if there is one already.
@@ -55,8 +56,8 @@ impl<S: Stream + Unpin> Incoming<S> {
     /// There is none now, or none will come any more.
     pub fn try_recv(&mut self) -> Result<S::Item, TryRecvError> {
         match self.until(Some(Instant::now())) {
-            Some(item) => item.ok_or(TryRecvError::Disconnected),
-            None => Err(TryRecvError::Empty),
+            Poll::Ready(item) => item.ok_or(TryRecvError::Disconnected),
+            Poll::Pending => Err(TryRecvError::Empty),
         }
     }
 
@@ -66,14 +67,15 @@ impl<S: Stream + Unpin> Incoming<S> {
     /// None came in that time, or none will come any more.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<S::Item, RecvTimeoutError> {
         match self.until(Instant::now().checked_add(timeout)) {
-            Some(item) => item.ok_or(RecvTimeoutError::Disconnected),
-            None => Err(RecvTimeoutError::Timeout),
+            Poll::Ready(item) => item.ok_or(RecvTimeoutError::Disconnected),
+            Poll::Pending => Err(RecvTimeoutError::Timeout),
         }
     }
 
-    fn until(&mut self, deadline: Option<Instant>) -> Option<Option<S::Item>> {
+    /// Pending at the deadline.
+    fn until(&mut self, deadline: Option<Instant>) -> Poll<Option<S::Item>> {
         let Self { stream, waiter } = self;
-        waiter.wait(deadline, |cx| Pin::new(&mut *stream).poll_next(cx))
+        waiter.wait(deadline, |cx| Pin::new(&mut *stream).poll_next(cx)).map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -81,7 +83,11 @@ impl<S: Stream + Unpin> Iterator for Incoming<S> {
     type Item = S::Item;
 
     fn next(&mut self) -> Option<S::Item> {
-        self.until(None).flatten()
+        match self.until(None) {
+            Poll::Ready(item) => item,
+            // Without a deadline there is no end to waiting.
+            Poll::Pending => None,
+        }
     }
 }
 

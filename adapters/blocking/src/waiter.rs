@@ -110,7 +110,11 @@ impl Seat {
         let mut state = self.lock();
         let driver = state.driver.take();
         if driver.is_none() {
-            state.others.push(thread::current());
+            let this = thread::current();
+            // It may have asked before, and not have waited until it was free.
+            if !state.others.iter().any(|other| other.id() == this.id()) {
+                state.others.push(this);
+            }
         }
         drop(state);
         driver.map(|driver| Sitting { seat: self, driver: Some(driver) })

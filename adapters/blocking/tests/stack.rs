@@ -273,7 +273,9 @@ fn many_threads_publish_while_one_reads_and_publishes_itself() {
                 drop(client.subscribe(format!("more/{n}")).wait().unwrap());
             }
         }
-        threads.into_iter().for_each(|thread| thread.join().unwrap());
+        for thread in threads {
+            thread.join().unwrap();
+        }
         client.disconnect().wait().unwrap();
     }
 }
@@ -511,6 +513,50 @@ fn it_drives_an_async_client_too() {
         assert_eq!(inbox.next().await.unwrap().text(), Ok("x"));
         client.disconnect().await.unwrap();
     });
+}
+
+/// A Unix socket whose connections are carried to `server`.
+#[cfg(unix)]
+fn unix_socket(server: std::net::SocketAddr) -> std::path::PathBuf {
+    use std::net::Shutdown;
+
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let path = std::env::temp_dir().join(format!("sterna-blocking-{}-{number}.socket", std::process::id()));
+    // A killed run of the same process id may have left one.
+    let _ = std::fs::remove_file(&path);
+    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    thread::spawn(move || {
+        let (mut client, _) = listener.accept().unwrap();
+        let mut server = std::net::TcpStream::connect(server).unwrap();
+        let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        let there = thread::spawn(move || {
+            let _ = io::copy(&mut from_client, &mut to_server);
+            let _ = to_server.shutdown(Shutdown::Write);
+        });
+        let _ = io::copy(&mut server, &mut client);
+        let _ = client.shutdown(Shutdown::Write);
+        there.join().unwrap();
+    });
+    path
+}
+
+// R: CON-16
+#[cfg(unix)]
+#[test]
+fn over_a_unix_socket() {
+    let broker = ThreadedBroker::start().unwrap();
+    for mode in MODES {
+        let path = unix_socket(broker.address());
+        let client = mode.builder(&format!("unix://{}", path.display())).connect().unwrap();
+        let mut inbox = client.subscribe("a").wait().unwrap();
+        client.publish("a", "x").qos(QoS::ExactlyOnce).wait().unwrap();
+        assert_eq!(next_text(&mut inbox), "x");
+        client.disconnect().wait().unwrap();
+        std::fs::remove_file(path).unwrap();
+    }
+    let error = sterna_blocking::connect("unix:///nowhere/at/all").unwrap_err();
+    assert!(error.to_string().contains("/nowhere/at/all"), "{error}");
 }
 
 /// A handle may be sent to and used by any thread.

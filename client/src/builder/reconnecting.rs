@@ -54,8 +54,9 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         self
     }
 
-    /// How long the server may take to acknowledge before the connection is made anew. Default: 60 s; zero is
-    /// off.
+    /// How long the server may take to acknowledge before the connection is made anew; and how long operations wait
+    /// while unread messages fill [`incoming_reserve`](Self::incoming_reserve), until they end with
+    /// [`OperationError::Stalled`](crate::OperationError::Stalled). Default: 60 s; zero is off, and for `Stalled` 60 s.
     pub fn ack_timeout(mut self, timeout: Duration) -> Self {
         self.config.ack_timeout = timeout;
         self
@@ -67,7 +68,9 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         self
     }
 
-    /// How long a graceful disconnect waits for what is pending. Default: 10 s.
+    /// How long a graceful disconnect waits for what is pending, and then once more for DISCONNECT to leave. However a
+    /// client ends, this is also how long it waits for its store to have everything, and then to release its file, but
+    /// at least a second for each. Default: 10 s.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.config.drain_timeout = timeout;
         self

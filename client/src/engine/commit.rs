@@ -59,11 +59,13 @@ pub(super) struct Storage {
     done: Option<(Work, Result<(), StoreError>)>,
     /// Nothing was committed since it was released.
     released: bool,
+    /// Until when a client that has closed waits for it to be released.
+    release_by: Option<Instant>,
 }
 
 impl Storage {
     pub(super) fn new(store: Box<dyn Store>) -> Self {
-        Self { store: Some(store), batch: Batch::new(), done: None, released: false }
+        Self { store: Some(store), batch: Batch::new(), done: None, released: false, release_by: None }
     }
 
     pub(super) fn handle_committed(&mut self, committed: Committed) {
@@ -81,13 +83,37 @@ impl Storage {
         }
     }
 
-    /// The next work: what waits to be stored, or, when the client closes or is `finished`, to let go.
+    /// Has a client that has closed say so although its store is at work: the connection has waited long enough for what
+    /// was to be stored, or this has for the release. The store is released when it comes back.
+    pub(super) fn watch(&mut self, inner: &mut Inner, now: Instant) {
+        if !inner.is_releasing() || self.store.is_some() {
+            self.release_by = None;
+        } else if !self.released {
+            // Only a connection that has given the store up ends while that is storing.
+            if inner.has_lost_store() {
+                inner.announce_closed();
+            }
+        } else {
+            let patience = inner.connection.config().store_patience();
+            if *self.release_by.get_or_insert(now + patience) <= now {
+                self.release_by = None;
+                inner.store_released(Err(StoreError("it did not let go in time".into())));
+            }
+        }
+    }
+
+    /// When to [`watch`](Self::watch) again.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.release_by
+    }
+
+    /// The next work: what waits to be stored, or, when the client closes, has lost it or is `finished`, to let go.
     pub(super) fn next(&mut self, inner: &mut Inner, finished: bool) -> Option<Commit> {
         let store = self.store.take()?;
         let work = if let Some(id) = inner.connection.poll_persist(&mut self.batch) {
             self.released = false;
             Work::Persist(id)
-        } else if inner.is_releasing() || (finished && !self.released) {
+        } else if inner.is_releasing() || ((finished || inner.has_lost_store()) && !self.released) {
             self.released = true;
             Work::Release
         } else {

@@ -40,6 +40,9 @@ impl Drive {
         // What came in time counts.
         inner.advance_requests(now);
         let step = self.step(inner, now);
+        if let Some(storage) = &mut self.storage {
+            storage.watch(inner, now);
+        }
         self.release_idle_buffers(now);
         self.deadline = self.next_deadline(inner);
         step
@@ -254,8 +257,9 @@ impl Drive {
             Link::Lingering { until, .. } => Some(*until),
             _ => None,
         };
+        let storage = self.storage.as_ref().and_then(Storage::deadline);
         let connection = inner.connection.poll_timeout().map(|(at, _)| at);
         let waits = [inner.room.deadline(), inner.requests.next_deadline()].into_iter().flatten().min();
-        [link, connection, waits, self.idle_check].into_iter().flatten().min()
+        [link, storage, connection, waits, self.idle_check].into_iter().flatten().min()
     }
 }

@@ -73,13 +73,11 @@ impl Drive {
         let route = self.options().route(endpoint);
         if route.resolve_server && self.server_address.is_none() {
             let (host, port) = (endpoint.host.clone(), endpoint.port);
-            match host.parse() {
-                Ok(address) => self.server_address = Some(address),
-                Err(_) => {
-                    self.link = Link::Resolving { attempt, host, port, for_proxy: true, asked: false };
-                    return;
-                }
-            }
+            let Ok(address) = host.parse() else {
+                self.link = Link::Resolving { attempt, host, port, for_proxy: true, asked: false };
+                return;
+            };
+            self.server_address = Some(address);
         }
         let (host, port) = (route.host, route.port);
         match host.parse::<IpAddr>() {

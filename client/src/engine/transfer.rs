@@ -85,6 +85,9 @@ impl Drive {
     }
 
     pub(super) fn write(&mut self, writer: &mut impl io::Write) -> bool {
+        if matches!(self.link, Link::Gone { .. }) && self.farewell.is_none() {
+            return false;
+        }
         let mut wire = Counted { writer, count: 0 };
         let written = self.write_pending(&mut wire);
         let mut moved = wire.count > 0;

@@ -76,8 +76,13 @@ impl Inner {
         self.announce_closed();
     }
 
+    /// Whether the client has closed, or is about to say so, because of its store, which is not asked again.
+    pub(crate) fn has_lost_store(&self) -> bool {
+        matches!(self.releasing.as_ref().or(self.closed.as_ref()), Some(Cause::Store(_)))
+    }
+
     /// Says that the client has closed, if that is still to be said.
-    pub(super) fn announce_closed(&mut self) {
+    pub(crate) fn announce_closed(&mut self) {
         let Some(cause) = self.releasing.take() else { return };
         self.closings += 1;
         self.closed = Some(cause.clone());

@@ -27,7 +27,7 @@ use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
 use crate::lock::{Lock, Wakers};
 use crate::requests::Requests;
-use crate::room::{Rejection, Room, WaitId};
+use crate::room::{Room, WaitId};
 use crate::router::StreamId;
 
 /// One client's state.
@@ -253,8 +253,8 @@ impl Inner {
     pub(crate) fn driver_awake(&mut self, now: Instant) {
         self.now = now;
         self.take_driver();
-        for command in self.room.look(now, &mut self.wakers) {
-            self.end_stream_of(&command, Rejection::Late);
+        for (command, rejection) in self.room.look(now, &mut self.wakers) {
+            self.end_stream_of(&command, rejection);
         }
     }
 
@@ -290,5 +290,10 @@ impl Inner {
 
     pub(crate) fn set_paused(&mut self, paused: bool) {
         self.paused = paused;
+        let held_back = paused && self.connection.is_held_back();
+        self.room.stall(held_back.then(|| self.now + self.connection.stall_timeout()));
+        if held_back {
+            self.inbox.wake_subscribers(&mut self.wakers);
+        }
     }
 }

@@ -112,6 +112,7 @@ impl Inner {
     fn handle_subscribed(&mut self, token: Token, result: &Result<sterna_core::Granted, OperationError>) {
         let Some(Subscribing { stream, filters }) = self.subscribing.remove(&token) else { return };
         self.inbox.forget_copies(Some(stream));
+        self.inbox.register_subscriber(stream, None);
         for (index, filter) in filters.iter().enumerate() {
             let granted = result.as_ref().ok().and_then(|granted| granted.reasons.get(index));
             let error = match (result, granted) {
@@ -120,7 +121,12 @@ impl Inner {
                 (Err(error), None) => Some(error.clone().into()),
                 (Ok(_), None) => Some(OperationError::Closed.into()),
             };
-            if let Some(error) = error {
+            if let Err(OperationError::Stalled | OperationError::DeadlinePassed) = result {
+                self.withdrawn(stream, filter);
+                if let Some(error) = error {
+                    self.fail_requests(stream, error);
+                }
+            } else if let Some(error) = error {
                 self.lose_filter(stream, filter, error);
             } else {
                 let identified = self.takes_identifiers();

@@ -117,6 +117,11 @@ impl Inner {
     /// The server does not have `filter` for `stream`. If answers were to come by it, none will.
     pub(super) fn lose_filter(&mut self, stream: StreamId, filter: &str, error: SubscribeError) {
         self.inbox.drop_filter(stream, filter, &mut self.wakers);
+        self.fail_requests(stream, error);
+    }
+
+    /// A stream has lost its filter: it brings no responses, if it was for them.
+    pub(super) fn fail_requests(&mut self, stream: StreamId, error: SubscribeError) {
         if let Some(index) = self.requests.topics.iter().position(|topic| topic.stream == stream) {
             self.requests.topics.remove(index);
             self.requests.fail(Some(stream), &RequestError::Subscribe(error), &mut self.wakers);

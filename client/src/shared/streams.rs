@@ -1,6 +1,7 @@
 //! The streams of messages, and acknowledging.
 
 use std::collections::VecDeque;
+use std::task::{Poll, Waker};
 
 use sterna_core::packet::ReasonCode;
 use sterna_core::{AckError, Backlog, Message, MessageId};
@@ -34,7 +35,8 @@ impl Inner {
     /// What waits for the application, and whether somebody waits for messages.
     pub(crate) fn backlog(&self) -> Backlog {
         let mut backlog = self.inbox.backlog();
-        backlog.starving |= self.requests.is_waiting();
+        // Room comes with answers.
+        backlog.starving |= self.requests.is_waiting() || !self.room.is_empty();
         backlog
     }
 
@@ -64,6 +66,15 @@ impl Inner {
         stream
     }
 
+    /// Until nothing more can be read before somebody takes the messages of `stream`, a subscribe that is not answered.
+    pub(crate) fn poll_stuck(&mut self, stream: StreamId, waker: &Waker) -> Poll<()> {
+        if self.connection.is_held_back() && self.inbox.has_messages(stream) {
+            return Poll::Ready(());
+        }
+        self.inbox.register_subscriber(stream, Some(waker));
+        Poll::Pending
+    }
+
     /// Ends a stream. Its messages that were not handed over go to others, or are done with. See
     /// [`Inbox::close`].
     pub(crate) fn close_stream(&mut self, stream: StreamId, batch: &mut VecDeque<Message>, reroute: bool) {
@@ -73,6 +84,15 @@ impl Inner {
         let acknowledged = self.inbox.close(stream, batch, reroute, &mut self.wakers);
         self.settle_all(acknowledged);
         self.taken();
+    }
+
+    /// The connection has taken back the subscribe to `filter` that was `stream`'s, unless it was granted before: what came
+    /// for it, and still comes, is for nobody.
+    pub(super) fn withdrawn(&mut self, stream: StreamId, filter: &str) {
+        let unwanted = self.inbox.leave_filter(stream, filter, &mut self.wakers);
+        if unwanted && !self.connection.wants(filter) {
+            self.forget_filter(filter);
+        }
     }
 
     /// Takes every filter from `stream`; those that no other stream wants, which are to be unsubscribed.

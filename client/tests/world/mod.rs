@@ -51,6 +51,10 @@ impl Count {
     }
 }
 
+/// Gives an answer when it has read enough.
+pub type Gate = Box<dyn FnMut(&[u8]) -> Option<Vec<u8>>>;
+
+#[allow(clippy::struct_excessive_bools)] // Independent switches.
 pub struct World {
     pub broker: Broker,
     pub engine: Option<Engine>,
@@ -76,6 +80,10 @@ pub struct World {
     pub slow_store: bool,
     /// What the store is to do.
     pub commit: Option<Commit>,
+    /// What stands before the broker, and how many answers it gives until the way is free.
+    pub gate: Option<Gate>,
+    pub gate_answers: usize,
+    answered: usize,
     connection: Option<ConnectionId>,
     connections: u64,
     to_broker: BytesMut,
@@ -113,6 +121,9 @@ impl World {
             polls: 0,
             slow_store: false,
             commit: None,
+            gate: None,
+            gate_answers: 1,
+            answered: 0,
             connection: None,
             connections: 0,
             to_broker: BytesMut::new(),
@@ -212,6 +223,11 @@ impl World {
     /// The network connection at the broker.
     pub fn connection(&self) -> ConnectionId {
         self.connection.expect("connected")
+    }
+
+    /// How many bytes have arrived and were not read.
+    pub fn unread(&self) -> usize {
+        self.to_client.len()
     }
 
     /// What the broker has received of this type.
@@ -315,6 +331,8 @@ impl World {
             self.connection = Some(id);
             self.closed_by_broker = false;
             self.to_client.clear();
+            self.to_broker.clear();
+            self.answered = 0;
             self.broker.connected(to_broker(self.now), id);
             engine.handle_dialled(dial, Ok::<_, Infallible>(()));
         }
@@ -342,6 +360,15 @@ impl World {
     /// Has the broker work; whether anything moved.
     fn serve(&mut self) -> bool {
         let mut moved = false;
+        if let Some(gate) = self.gate.as_mut().filter(|_| self.answered < self.gate_answers) {
+            let Some(answer) = gate(&self.to_broker) else { return false };
+            self.to_client.extend_from_slice(&answer);
+            self.answered += 1;
+            if self.answered == self.gate_answers {
+                self.to_broker.clear();
+            }
+            return true;
+        }
         if let Some(id) = self.connection {
             let before = self.to_broker.len();
             self.broker.input(to_broker(self.now), id, &mut self.to_broker);

@@ -5,6 +5,7 @@ use alloc::boxed::Box;
 use super::Connection;
 use super::state::{Input, Phase};
 use super::timer::Timer;
+use crate::bug::Bug;
 use crate::command::Auth;
 use crate::error::{AuthError, Cause, OperationError, ProtocolError, ServerLimit};
 use crate::event::{Attempt, Event, Token};
@@ -112,9 +113,10 @@ impl Connection {
         let Some(authentication) = self.config.authentication.as_deref() else {
             return Err(AuthError::NotConfigured);
         };
+        let method = if self.has_bug(Bug::AuthMethodChanged) { "" } else { &*authentication.method };
         let mut needed = PropertiesBuf::new();
         needed
-            .push(Property::AuthenticationMethod(&authentication.method))
+            .push(Property::AuthenticationMethod(method))
             .and_then(|()| auth.data.map_or(Ok(()), |data| needed.push(Property::AuthenticationData(data))))
             .map_err(AuthError::Encode)?;
         let mut properties = needed.clone();

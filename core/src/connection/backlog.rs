@@ -1,5 +1,6 @@
 //! Room for incoming messages: what waits here and outside, when reading pauses, and what is dropped instead.
 
+use super::state::Phase;
 use super::{Connection, MESSAGE_OVERHEAD};
 use crate::event::Event;
 use crate::packet::QoS;
@@ -40,7 +41,7 @@ impl Connection {
             return Room::Take;
         }
         // Messages of QoS 0 wait as well, for the transport: a server may take nothing until it is read.
-        if !self.has_pending() && !self.backlog.starving {
+        if !self.is_awaited() {
             return Room::Pause;
         }
         let cost = size + MESSAGE_OVERHEAD;
@@ -65,8 +66,10 @@ impl Connection {
         self.statistics.dropped_messages += messages;
     }
 
+    /// Once the client has said that it has ended, it says nothing more before it is started again.
     pub(super) fn report_dropped(&mut self) {
-        if self.dropped > 0 {
+        let has_ended = self.phase == Phase::Closed && !self.is_closing();
+        if self.dropped > 0 && !has_ended {
             let messages = core::mem::take(&mut self.dropped);
             self.report(Event::Dropped { messages });
         }

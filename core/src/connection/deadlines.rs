@@ -7,7 +7,7 @@ use super::state::Phase;
 use super::timer::Timer;
 use super::{Connection, Ping};
 use crate::bug::Bug;
-use crate::error::{Cause, OperationError};
+use crate::error::Cause;
 use crate::packet::{PROTOCOL_MAXIMUM_PACKET_SIZE, Packet};
 use crate::time::Instant;
 
@@ -38,6 +38,9 @@ impl Connection {
         if self.timers.take_due(Timer::Authenticate, self.now) {
             self.authentication_timed_out();
         }
+        if self.stall_deadline().is_some_and(|at| at <= self.now) {
+            self.end_what_stalls();
+        }
         if self.write_deadline().is_some_and(|at| at <= self.now) {
             self.fail(Cause::Timeout(Timer::Write));
         }
@@ -49,6 +52,7 @@ impl Connection {
     fn drain_timed_out(&mut self) {
         match self.phase {
             Phase::Draining => self.finish(),
+            Phase::Closed => self.store_timed_out(),
             _ => self.abort(),
         }
     }
@@ -70,13 +74,12 @@ impl Connection {
         }
         // The answer may well be there, behind messages that the application does not read.
         for (token, packet_id, operation) in self.in_flight.overdue(self.attempt, self.now, timeout) {
-            self.abandon(packet_id);
-            self.given_up(operation, token, OperationError::Stalled);
+            self.stalled(token, packet_id, operation);
         }
         if let Some(oldest) = self.in_flight.oldest(self.attempt) {
             self.timers.arm(Timer::Ack, oldest + timeout);
         }
-        self.finish_if_drained();
+        self.completed();
     }
 
     /// A PINGREQ is due when nothing was sent, or nothing was received, for the interval [MQTT-3.1.2-20]; not while

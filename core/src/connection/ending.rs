@@ -195,10 +195,13 @@ impl Connection {
         self.phase = Phase::Closed;
         self.ending = None;
         self.timers.disarm_all();
+        // Nothing comes any more for which older messages would have to go.
+        self.excess = 0;
         if self.config.discard_on_close {
             self.drop_messages();
         }
         if self.waits_for_store(&cause) {
+            self.timers.arm_in(Timer::Drain, self.config.store_patience());
             return;
         }
         if self.persistence.is_some() {

@@ -69,6 +69,7 @@ impl Connection {
         let (server, redirect) = self.servers.target();
         self.act(Action::Connect { attempt, server, redirect });
         self.report(Event::Connecting { attempt });
+        self.report_dropped();
     }
 
     pub(super) fn start_again(&mut self) {
@@ -272,7 +273,7 @@ impl Connection {
     fn publishes_again(&self, qos: QoS) -> bool {
         let loss = &self.config.session_loss;
         let choice = if qos == QoS::ExactlyOnce { loss.exactly_once } else { loss.at_least_once };
-        choice == InDoubt::PublishAgain
+        choice == InDoubt::PublishAgain || self.has_bug(Bug::LossChoiceIgnored)
     }
 
     /// A waiting UNSUBSCRIBE has nothing to do in a session that has no subscriptions, unless a SUBSCRIBE before it

@@ -52,6 +52,7 @@ impl Connection {
         let ingress = self.take_packets(input);
         self.left_over = input.len();
         self.set_paused(ingress == Ingress::Paused);
+        self.watch_stall();
         self.report_dropped();
         ingress
     }

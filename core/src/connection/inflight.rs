@@ -417,6 +417,11 @@ impl InFlights {
         controls
     }
 
+    /// What was sent for operations before `end` and is not answered, in the order of the calls.
+    pub(crate) fn waiting_before(&self, attempt: Attempt, end: Token) -> Vec<(Token, u16, PacketType)> {
+        self.unanswered(|entry| entry.waits_on(attempt) && entry.token < end)
+    }
+
     /// What was sent `timeout` ago and is not answered, in the order of the calls.
     pub(crate) fn overdue(
         &self,
@@ -424,12 +429,15 @@ impl InFlights {
         now: Instant,
         timeout: Duration,
     ) -> Vec<(Token, u16, PacketType)> {
-        let late = |entry: &InFlight| entry.waits_on(attempt) && entry.sent_at + timeout <= now;
-        let overdue = self.table.iter().filter(|(_, entry)| late(entry));
-        let mut overdue: Vec<_> =
-            overdue.map(|(id, entry)| (entry.token, id, entry.stage.operation())).collect();
-        overdue.sort_unstable();
-        overdue
+        self.unanswered(|entry| entry.waits_on(attempt) && entry.sent_at + timeout <= now)
+    }
+
+    fn unanswered(&self, is_meant: impl Fn(&InFlight) -> bool) -> Vec<(Token, u16, PacketType)> {
+        let unanswered = self.table.iter().filter(|(_, entry)| is_meant(entry));
+        let mut unanswered: Vec<_> =
+            unanswered.map(|(id, entry)| (entry.token, id, entry.stage.operation())).collect();
+        unanswered.sort_unstable();
+        unanswered
     }
 
     /// Gives memory back that an idle client does not need.

@@ -12,6 +12,9 @@ const TOPIC_BYTES: usize = 1_024;
 const HEAD: usize = 4;
 
 /// First in, first out. All stand one behind the other in one buffer, so that a message costs no allocation.
+///
+/// Topics are copied: once a message was handed over, only the application may have it, and a share in it would keep its
+/// payload alive until the acknowledgement.
 #[derive(Debug, Default)]
 pub(crate) struct Line(VecDeque<u8>);
 
@@ -34,19 +37,19 @@ impl Line {
         self.0.extend(topic);
     }
 
-    /// The first one's packet identifier, and the length of its topic.
-    fn head(&self) -> Option<(u16, usize)> {
+    /// The packet identifier of the one that stands `at` this byte, and the length of its topic.
+    fn head(&self, at: usize) -> Option<(u16, usize)> {
         let number = |at: usize| Some(u16::from_be_bytes([*self.0.get(at)?, *self.0.get(at + 1)?]));
-        Some((number(0)?, usize::from(number(2)?)))
+        Some((number(at)?, usize::from(number(at + 2)?)))
     }
 
     pub(crate) fn front(&self) -> Option<u16> {
-        self.head().map(|(packet_id, _)| packet_id)
+        self.head(0).map(|(packet_id, _)| packet_id)
     }
 
     /// The topic of the first; what is longer than 1,024 bytes is cut there.
     pub(crate) fn front_topic(&self) -> Box<str> {
-        let length = self.head().map_or(0, |(_, length)| length);
+        let length = self.head(0).map_or(0, |(_, length)| length);
         let bytes: Vec<u8> = self.0.iter().skip(HEAD).take(length).copied().collect();
         let text = match String::from_utf8(bytes) {
             Ok(text) => text,
@@ -60,8 +63,21 @@ impl Line {
     }
 
     pub(crate) fn pop(&mut self) {
-        if let Some((_, length)) = self.head() {
+        if let Some((_, length)) = self.head(0) {
             self.0.drain(..HEAD + length);
+        }
+    }
+
+    /// Takes one out of its turn, at a cost that grows with those before it.
+    pub(crate) fn remove(&mut self, packet_id: u16) {
+        let mut at = 0;
+        while let Some((other, length)) = self.head(at) {
+            let end = at + HEAD + length;
+            if other == packet_id {
+                self.0.drain(at..end);
+                return;
+            }
+            at = end;
         }
     }
 
@@ -89,6 +105,22 @@ mod tests {
             line.pop();
         }
         assert!(line.is_empty() && line.front_topic().is_empty());
+    }
+
+    #[test]
+    fn one_can_leave_out_of_its_turn() {
+        let mut line = Line::default();
+        for (packet_id, topic) in [(7, "a"), (8, "b/c"), (9, "")] {
+            line.push(packet_id);
+            line.name(packet_id, topic.as_bytes());
+        }
+        line.remove(8);
+        line.remove(10);
+        assert_eq!((line.front(), &*line.front_topic()), (Some(7), "a"));
+        line.pop();
+        assert_eq!(line.front(), Some(9));
+        line.remove(9);
+        assert!(line.is_empty());
     }
 
     #[test]

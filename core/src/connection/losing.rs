@@ -66,6 +66,7 @@ impl Connection {
         self.writing_since = None;
         self.ping = None;
         self.paused = false;
+        self.held_back = None;
         self.left_over = 0;
         self.aliases.clear();
         if self.has_bug(Bug::ReceivedForgottenOnReconnect) {
@@ -78,7 +79,7 @@ impl Connection {
         }
         self.subscriptions.disconnected();
         for Unwritten { token, record, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
-            if let Some(record) = record {
+            if let Some(record) = record.filter(|_| !self.has_bug(Bug::RequeueForgotten)) {
                 self.due.waits_again(token);
                 self.queue.push(token, record);
             } else if !withdrawn {
@@ -137,7 +138,7 @@ impl Connection {
         if let Some(held) = held {
             // Not where the server itself said that it does not want us, or is not to be trusted.
             self.servers.lost(held && matches!(cause, Cause::Lost(_) | Cause::Timeout(_)));
-        } else if self.servers.failed() {
+        } else if !self.has_bug(Bug::ServerNotAdvanced) && self.servers.failed() {
             return Some(Duration::ZERO);
         }
         if !(self.session.accepted || reconnect.first) {

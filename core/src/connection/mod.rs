@@ -25,6 +25,7 @@ mod restoring;
 mod send_buffer;
 mod servers;
 mod splitting;
+mod stalling;
 mod state;
 mod status;
 mod subscriptions;
@@ -55,6 +56,7 @@ use self::received::Received;
 use self::reconnect::Backoff;
 use self::servers::Servers;
 use self::splitting::Splits;
+use self::stalling::HeldBack;
 use self::state::Phase;
 use self::subscriptions::Subscriptions;
 use self::timer::Timers;
@@ -176,6 +178,8 @@ pub struct Connection {
     /// How many messages of earlier reads wait, here and outside.
     waiting_before: usize,
     paused: bool,
+    /// Reading is held back, and operations wait.
+    held_back: Option<Box<HeldBack>>,
     /// How much input was left over for the next call.
     left_over: usize,
     dropped: u64,
@@ -266,6 +270,7 @@ impl Connection {
             excess: 0,
             waiting_before: 0,
             paused: false,
+            held_back: None,
             left_over: 0,
             dropped: 0,
             blocking: 0,
@@ -385,6 +390,9 @@ impl Connection {
     /// reserved until the acknowledgement or the end of the session, and a QoS 2 exchange is brought to its end. A
     /// subscribe that is cancelled is not made again by a reconnect. The cost grows with what is in flight.
     ///
+    /// With a store, a crash soon after this may undo it: until the batch with the removal of the message's record is
+    /// stored, which nothing waits for, the next process has the message again and sends it.
+    ///
     /// # Errors
     /// The token is not that of a publish, subscribe or unsubscribe that is under way; nothing happened.
     pub fn cancel(&mut self, now: Instant, token: Token) -> Result<(), CancelError> {
@@ -463,6 +471,11 @@ impl Connection {
     /// [`Config::drain_timeout`], or at once. Without a connection it ends at once. What is pending then completes
     /// with [`OperationError::Closed`](crate::OperationError::Closed). Called again, it can only hurry.
     ///
+    /// With a store, it ends once that has everything: then what is pending completes with
+    /// [`OperationError::Kept`](crate::OperationError::Kept). A store that does not answer within
+    /// [`Config::store_patience`] has failed; what it is at cannot be called back, so that what completes with
+    /// [`OperationError::Store`](crate::OperationError::Store) may be there after all.
+    ///
     /// # Errors
     /// The properties or the reason are not lawful; nothing happened.
     pub fn disconnect(&mut self, now: Instant, disconnect: Disconnect<'_>) -> Result<(), DisconnectError> {
@@ -532,7 +545,8 @@ impl Connection {
         let write = self.write_deadline().map(|at| (at, Timer::Write));
         let due = self.due.next(self.now).filter(|_| self.phase != Phase::Closed);
         let due = due.map(|at| (at, Timer::Operation));
-        [stored, keep_alive, write, due].into_iter().flatten().min()
+        let stall = self.stall_deadline().map(|at| (at, Timer::Stalled));
+        [stored, keep_alive, write, due, stall].into_iter().flatten().min()
     }
 
     // What several files need.

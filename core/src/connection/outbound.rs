@@ -83,7 +83,7 @@ impl Connection {
             }
             let Some(packet_id) = self.in_flight.free_id() else { return };
             let Some((token, record)) = self.queue.pop_acknowledged() else { return };
-            let stored_by = self.store_flight(token, packet_id, StoredStage::Published);
+            let stored_by = self.store_admission(token, packet_id);
             self.due.enter(token, packet_id);
             self.in_flight.admit(packet_id, token, self.now, record, stored_by);
         }

@@ -128,7 +128,9 @@ impl Connection {
         if persistence.failure.is_some() || id >= persistence.next {
             return;
         }
-        if let Err(error) = result {
+        if let Err(error) = result
+            && !self.config.has_bug(Bug::StoreFailureIgnored)
+        {
             return self.store_failed(error);
         }
         persistence.stored = persistence.stored.max(id);
@@ -141,6 +143,12 @@ impl Connection {
         self.send_replies();
         self.flush();
         self.finish_closing();
+    }
+
+    /// The client has ended, and its store does not answer: it counts as failed. What it is at cannot be called back, and
+    /// may be stored after all.
+    pub(super) fn store_timed_out(&mut self) {
+        self.store_failed(StoreError("it did not answer in time".into()));
     }
 
     fn store_failed(&mut self, error: StoreError) {
@@ -272,11 +280,17 @@ impl Connection {
             properties: packet.properties,
             payload: packet.payload,
         };
-        persistence.batch.put(Key::Message(token.0), |out| message.write(out));
+        persistence.batch.put_new(Key::Message(token.0), |out| message.write(out));
         persistence.accepted.push_back((persistence.next, token));
     }
 
-    /// A message enters the in-flight window, or moves on.
+    /// A message enters the in-flight window. If it has left it before, that is stored earlier, or in the same batch.
+    pub(super) fn store_admission(&mut self, token: Token, packet_id: u16) -> PersistId {
+        let flight = StoredFlight { packet_id, stage: StoredStage::Published };
+        self.change(|batch| batch.put_new(Key::Flight(token.0), |out| flight.write(out)))
+    }
+
+    /// A message in the in-flight window moves on.
     pub(super) fn store_flight(&mut self, token: Token, packet_id: u16, stage: StoredStage) -> PersistId {
         let flight = StoredFlight { packet_id, stage };
         self.change(|batch| batch.put(Key::Flight(token.0), |out| flight.write(out)))

@@ -29,6 +29,8 @@ enum Stage {
     Acknowledged(ReasonCode),
     /// PUBREC was sent; PUBREL must come.
     Received,
+    /// PUBREC was sent on an earlier connection, and is to be sent again in its turn.
+    ReceivedBefore,
 }
 
 impl Incoming {
@@ -38,7 +40,7 @@ impl Incoming {
             && match self.stage {
                 Stage::Held => false,
                 Stage::Acknowledged(reason) => !reason.is_error(),
-                Stage::Received => true,
+                Stage::Received | Stage::ReceivedBefore => true,
             }
     }
 }
@@ -50,9 +52,9 @@ pub(crate) enum Arrival {
     New(MessageId),
     /// Deliver it; an earlier message under its identifier was forgotten by the server.
     Anew(MessageId),
-    /// It is here already, or was delivered: do not deliver it again.
+    /// It is here already, or was delivered: do not deliver it again. Its acknowledgement may be due.
     Duplicate,
-    /// It was delivered, and its PUBREC is to be sent again [MQTT-4.3.3-10].
+    /// It was delivered, and its PUBREC is to be sent at once, again on this connection [MQTT-4.3.3-10].
     Repeat,
 }
 
@@ -135,12 +137,13 @@ impl Received {
                 let again = !core::mem::replace(&mut entry.live, true);
                 let repeat = entry.stage == Stage::Received;
                 if again {
-                    self.count(maximum)?;
-                    if !repeat {
-                        self.line_up(packet_id, exactly_once);
+                    if repeat {
+                        entry.stage = Stage::ReceivedBefore;
                     }
+                    self.count(maximum)?;
+                    self.line_up(packet_id, exactly_once);
                 }
-                return Ok(if repeat { Arrival::Repeat } else { Arrival::Duplicate });
+                return Ok(if repeat && !again { Arrival::Repeat } else { Arrival::Duplicate });
             }
             // Another message under an identifier whose first message the server has forgotten.
             self.table.remove(packet_id);
@@ -215,7 +218,11 @@ impl Received {
     /// PUBREL came: gives the reason code of its PUBCOMP.
     pub(crate) fn release(&mut self, packet_id: u16) -> Result<ReasonCode, ProtocolError> {
         match self.table.get(packet_id) {
-            Some(Incoming { stage: Stage::Received, .. }) => {
+            Some(Incoming { stage: stage @ (Stage::Received | Stage::ReceivedBefore), .. }) => {
+                if *stage == Stage::ReceivedBefore {
+                    // The server has an earlier PUBREC after all.
+                    self.pubrecs.remove(packet_id);
+                }
                 self.forget(packet_id);
                 Ok(ReasonCode::SUCCESS)
             }
@@ -230,6 +237,9 @@ impl Received {
     pub(crate) fn disconnected(&mut self) {
         for (_, entry) in self.table.iter_mut() {
             entry.live = false;
+            if entry.stage == Stage::ReceivedBefore {
+                entry.stage = Stage::Received;
+            }
         }
         self.live = 0;
         self.pubacks = Line::default();
@@ -258,6 +268,7 @@ impl Received {
         let packet_id = line.front()?;
         match self.table.get(packet_id)?.stage {
             Stage::Acknowledged(reason) => Some((packet_id, reason)),
+            Stage::ReceivedBefore => Some((packet_id, ReasonCode::SUCCESS)),
             Stage::Held | Stage::Received => None,
         }
     }
@@ -326,10 +337,43 @@ mod tests {
         assert_eq!(released(&mut received), [(PacketType::PubRec, 7)]);
         assert_eq!(received.completing(), [7]);
         received.disconnected();
-        assert_eq!(received.arrive(7, ExactlyOnce, true, None), Ok(Arrival::Repeat));
+        assert_eq!(received.arrive(7, ExactlyOnce, true, None), Ok(Arrival::Duplicate));
+        assert_eq!(released(&mut received), [(PacketType::PubRec, 7)], "again");
+        assert_eq!(received.arrive(7, ExactlyOnce, true, None), Ok(Arrival::Repeat), "on one connection");
         assert_eq!(received.release(7), Ok(ReasonCode::SUCCESS));
         assert_eq!(received.release(7), Ok(ReasonCode::PACKET_IDENTIFIER_NOT_FOUND));
         assert!(matches!(received.arrive(7, ExactlyOnce, false, None), Ok(Arrival::New(_))));
+    }
+
+    // R: SUB-06
+    #[test]
+    fn a_repeated_pubrec_waits_for_its_turn() {
+        let mut received = Received::new();
+        arrive(&mut received, 1, ExactlyOnce);
+        let second = arrive(&mut received, 2, ExactlyOnce);
+        received.acknowledge(second, ReasonCode::SUCCESS).unwrap();
+        // The first is to be delivered again, and the second is not.
+        received.close();
+        let Ok(Arrival::New(first)) = received.arrive(1, ExactlyOnce, true, None) else { panic!() };
+        assert_eq!(received.arrive(2, ExactlyOnce, true, None), Ok(Arrival::Duplicate));
+        assert_eq!(released(&mut received), [], "the first came first [MQTT-4.6.0-3]");
+        received.acknowledge(first, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubRec, 1), (PacketType::PubRec, 2)]);
+    }
+
+    // R: SUB-06
+    #[test]
+    fn a_pubrel_may_come_before_the_pubrec_that_was_sent_before() {
+        let mut received = Received::new();
+        received.restore(2);
+        let Ok(Arrival::New(first)) = received.arrive(1, ExactlyOnce, true, None) else { panic!() };
+        assert_eq!(received.arrive(2, ExactlyOnce, true, None), Ok(Arrival::Duplicate));
+        assert_eq!(received.release(2), Ok(ReasonCode::SUCCESS));
+        let Ok(Arrival::New(again)) = received.arrive(2, ExactlyOnce, false, None) else { panic!() };
+        received.acknowledge(first, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubRec, 1)]);
+        received.acknowledge(again, ReasonCode::SUCCESS).unwrap();
+        assert_eq!(released(&mut received), [(PacketType::PubRec, 2)]);
     }
 
     // R: SUB-06

@@ -104,6 +104,11 @@ impl Connection {
         self.in_flight.table.len()
     }
 
+    /// Whether this topic filter is subscribed, or to be: so it was called for, and neither refused nor taken back.
+    pub fn wants(&self, filter: &str) -> bool {
+        self.subscriptions.contains(filter)
+    }
+
     /// How many operations wait to be sent.
     pub fn queued(&self) -> usize {
         self.queue.len()

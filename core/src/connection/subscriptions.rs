@@ -29,9 +29,26 @@ struct Subscription {
     granted: bool,
     /// The SUBSCRIBE that decides over it: the latest one.
     operation: Option<Token>,
+    /// Earlier ones that are not answered either: each decides if those after it are taken back.
+    earlier: Vec<Token>,
 }
 
 impl Subscription {
+    fn asked_by(&mut self, token: Token) {
+        let before = self.operation.replace(token).filter(|before| *before != token);
+        self.earlier.extend(before);
+    }
+
+    /// This SUBSCRIBE is not waited for any more; whether it decided.
+    fn ended(&mut self, token: Token) -> bool {
+        self.earlier.retain(|other| *other != token);
+        let decides = self.operation == Some(token);
+        if decides {
+            self.operation = self.earlier.pop();
+        }
+        decides
+    }
+
     /// Whether the session lacks it, and no waiting operation brings it.
     fn is_missing(&self) -> bool {
         !self.confirmed && self.operation.is_none()
@@ -67,7 +84,7 @@ impl Subscriptions {
                 subscription.options = options;
                 subscription.properties = properties;
                 subscription.identifier = identifier;
-                subscription.operation = Some(token);
+                subscription.asked_by(token);
             } else {
                 let operation = Some(token);
                 let subscription = Subscription {
@@ -77,6 +94,7 @@ impl Subscriptions {
                     confirmed: false,
                     granted: false,
                     operation,
+                    earlier: Vec::new(),
                 };
                 self.filters.insert(filter.into(), subscription);
             }
@@ -94,12 +112,15 @@ impl Subscriptions {
     pub(crate) fn answered(&mut self, token: Token, filter: &str, granted: bool) {
         let Some(subscription) = self.filters.get_mut(filter) else { return };
         if subscription.operation != Some(token) {
+            subscription.granted |= granted && subscription.earlier.contains(&token);
+            subscription.ended(token);
             return;
         }
         if granted {
             subscription.confirmed = true;
             subscription.granted = true;
             subscription.operation = None;
+            subscription.earlier = Vec::new();
         } else {
             self.filters.remove(filter);
         }
@@ -121,9 +142,7 @@ impl Subscriptions {
     /// Nobody waits for this SUBSCRIBE any more, and it is not sent again: what it asked for stays desired.
     pub(crate) fn abandoned(&mut self, token: Token) {
         for subscription in self.filters.values_mut() {
-            if subscription.operation == Some(token) {
-                subscription.operation = None;
-            }
+            subscription.ended(token);
         }
     }
 
@@ -132,14 +151,11 @@ impl Subscriptions {
         self.filters.contains_key(filter)
     }
 
-    /// The application does not want this SUBSCRIBE any more: what was granted before stays desired.
+    /// The application does not want this SUBSCRIBE any more: what was granted before, or an earlier one still asks for,
+    /// stays desired.
     pub(crate) fn withdrawn(&mut self, token: Token) {
         self.filters.retain(|_, subscription| {
-            let decides = subscription.operation == Some(token);
-            if decides {
-                subscription.operation = None;
-            }
-            !decides || subscription.granted
+            !subscription.ended(token) || subscription.granted || subscription.operation.is_some()
         });
     }
 
@@ -147,6 +163,7 @@ impl Subscriptions {
     pub(crate) fn close(&mut self) {
         self.filters.retain(|_, subscription| {
             let waits = subscription.operation.take().is_some();
+            subscription.earlier = Vec::new();
             subscription.confirmed || !waits
         });
     }
@@ -179,7 +196,7 @@ impl Subscriptions {
             if !subscription.is_missing() {
                 continue;
             }
-            subscription.operation = Some(AGAIN);
+            subscription.asked_by(AGAIN);
             let properties = subscription.properties.as_properties().as_bytes();
             let identifier = subscription.identifier.filter(|_| identifiers);
             let group = groups.entry((properties, identifier)).or_default();
@@ -275,6 +292,33 @@ mod tests {
         subscriptions.unsubscribe(gone.as_filters());
         subscriptions.disconnected();
         assert_eq!(missing(&mut subscriptions), Vec::<String>::new());
+    }
+
+    // R: SUB-02
+    #[test]
+    fn one_of_two_subscribes_can_be_taken_back() {
+        for (answered_first, taken_back) in [(true, 2), (false, 2), (false, 1)] {
+            let mut subscriptions = Subscriptions::default();
+            for token in [1, 2] {
+                subscriptions.subscribe(Token(token), filters(&["a"]).as_filters(), Properties::EMPTY, None);
+            }
+            if answered_first {
+                subscriptions.answered(Token(1), "a", true);
+            }
+            subscriptions.withdrawn(Token(taken_back));
+            assert!(subscriptions.contains("a"), "the other one has it");
+            if !answered_first {
+                subscriptions.answered(Token(3 - taken_back), "a", true);
+            }
+            assert!(subscriptions.contains("a"));
+        }
+        let mut subscriptions = Subscriptions::default();
+        for token in [1, 2] {
+            subscriptions.subscribe(Token(token), filters(&["a"]).as_filters(), Properties::EMPTY, None);
+        }
+        subscriptions.withdrawn(Token(2));
+        subscriptions.withdrawn(Token(1));
+        assert!(!subscriptions.contains("a"), "nobody has it");
     }
 
     #[test]

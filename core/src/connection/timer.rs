@@ -30,6 +30,8 @@ pub enum Timer {
     Write,
     /// A message expires, or an operation's own deadline passes.
     Operation,
+    /// Operations wait behind messages that the application does not read, and are to wait no longer.
+    Stalled,
 }
 
 impl fmt::Display for Timer {
@@ -44,6 +46,7 @@ impl fmt::Display for Timer {
             Self::Reconnect => "reconnect",
             Self::Drain => "draining took too long",
             Self::Operation => "an operation took too long",
+            Self::Stalled => "the application does not read its messages",
             Self::AckBlocked => "a message is not acknowledged",
         })
     }

@@ -45,6 +45,12 @@ impl Connection {
         }
     }
 
+    /// Ends an operation, sent or not, that waits for what the application does not let us read. What is to be sent for
+    /// that waits for a flush.
+    pub(super) fn withdraw_stalled(&mut self, token: Token) {
+        self.withdraw(token, Reach::Sent, OperationError::Stalled);
+    }
+
     /// A message that waits makes room for another.
     pub(super) fn drop_waiting(&mut self, token: Token) {
         self.withdraw_waiting(token, OperationError::Dropped);

@@ -1,6 +1,7 @@
 //! What outlives the process: the records of a session, and how they go to a store and come back.
 
 mod batch;
+mod places;
 mod record;
 #[cfg(test)]
 mod tests;

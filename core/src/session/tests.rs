@@ -102,7 +102,77 @@ fn numbers_that_no_client_reaches_are_damage() {
     assert_eq!(session.load(Key::Flight(1), &record), damaged(Key::Flight(1)));
 }
 
+/// Carries out what a batch has, as a store does.
+fn carry_out(batch: &Batch, store: &mut BTreeMap<Key, Vec<u8>>) {
+    let mut keys = BTreeSet::new();
+    assert_eq!(batch.is_empty(), batch.iter().len() == 0);
+    assert_eq!(batch.iter().len(), batch.iter().count());
+    for op in batch.iter() {
+        let (StoreOp::Put { key, .. } | StoreOp::Delete { key }) = op;
+        assert!(keys.insert(key), "{key:?} comes twice");
+        match op {
+            StoreOp::Put { key, record } => drop(store.insert(key, record.to_vec())),
+            StoreOp::Delete { key } => drop(store.remove(&key)),
+        }
+    }
+}
+
+// R: STO-02
+#[test]
+fn a_record_that_no_store_has_leaves_no_trace_when_it_is_removed() {
+    let mut batch = Batch::new();
+    batch.put_new(Key::Message(1), |out| out.push(1));
+    batch.put(Key::Flight(1), |out| out.push(2));
+    batch.delete(Key::Message(1));
+    batch.delete(Key::Flight(1));
+    assert_eq!(batch.iter().collect::<Vec<_>>(), [StoreOp::Delete { key: Key::Flight(1) }]);
+    // Removed first, it may be in the store.
+    batch.put_new(Key::Flight(1), |out| out.push(3));
+    batch.delete(Key::Flight(1));
+    assert_eq!(batch.iter().collect::<Vec<_>>(), [StoreOp::Delete { key: Key::Flight(1) }]);
+    batch.put_new(Key::Message(1), |out| out.push(4));
+    batch.delete(Key::Message(1));
+    assert_eq!(batch.iter().len(), 1);
+}
+
 proptest! {
+    /// Whatever was replaced, and wherever one batch ends and the next begins: the store has in the end what it would have
+    /// if each change were carried out at once.
+    // R: STO-02
+    #[test]
+    fn a_batch_does_what_its_changes_do_one_by_one(
+        changes in prop::collection::vec((0..4_u8, 0..40_u16, any::<Option<u8>>(), 0..50_u8), 0..2_000),
+    ) {
+        let (mut batch, mut stored, mut model) = (Batch::new(), BTreeMap::new(), BTreeMap::new());
+        // What the batches so far, this one not included, leave.
+        let mut before: BTreeMap<Key, Vec<u8>> = BTreeMap::new();
+        for (kind, number, record, end) in changes {
+            let key = match kind {
+                0 => Key::Header,
+                1 => Key::Message(number.into()),
+                2 => Key::Flight(number.into()),
+                _ => Key::Incoming(number),
+            };
+            if let Some(byte) = record {
+                let record = vec![byte; usize::from(byte) * usize::from(number) / 10];
+                let write = |out: &mut Vec<u8>| out.extend_from_slice(&record);
+                if before.contains_key(&key) { batch.put(key, write) } else { batch.put_new(key, write) }
+                model.insert(key, record);
+            } else {
+                batch.delete(key);
+                model.remove(&key);
+            }
+            if end == 0 {
+                carry_out(&batch, &mut stored);
+                prop_assert_eq!(&stored, &model);
+                batch.clear();
+                before.clone_from(&model);
+            }
+        }
+        carry_out(&batch, &mut stored);
+        prop_assert_eq!(stored, model);
+    }
+
     // R: STO-03
     #[test]
     fn no_bytes_panic(kind in 0..4_u8, number in any::<u16>(), record in prop::collection::vec(any::<u8>(), 0..60)) {

@@ -34,6 +34,9 @@ pub(super) fn describe(mut bytes: &[u8]) -> String {
             2 => {
                 let _ = write!(text, "{:02x?}", body.get(..2).unwrap_or_default());
             }
+            14 | 15 => {
+                let _ = write!(text, "{:02x?}", body.first());
+            }
             4..=11 => {
                 let _ = write!(
                     text,

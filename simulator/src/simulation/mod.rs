@@ -17,15 +17,20 @@
 #![allow(clippy::cast_precision_loss)]
 
 mod application;
+mod authentication;
+mod choices;
 mod describe;
 mod disk;
 mod findings;
+mod flood;
 mod network;
 mod plan;
 mod process;
 mod promises;
 mod random;
 mod report;
+mod route;
+mod servers;
 mod serving;
 mod settling;
 mod setup;

@@ -103,6 +103,7 @@ impl Pipe {
 pub(super) struct Link {
     pub(super) id: u64,
     pub(super) client: usize,
+    pub(super) server: u8,
     /// From the client to the broker, and back.
     pub(super) up: Pipe,
     pub(super) down: Pipe,
@@ -116,10 +117,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(id: u64, client: usize, random: Random, network: Network) -> Self {
+    pub(super) fn new(id: u64, (client, server): (usize, u8), random: Random, network: Network) -> Self {
         Self {
             id,
             client,
+            server,
             up: Pipe::default(),
             down: Pipe::default(),
             client_is_there: true,

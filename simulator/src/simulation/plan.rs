@@ -2,8 +2,13 @@
 
 use sterna_client::{AckMode, QoS};
 
+use super::authentication::AuthenticationEvent;
+use super::choices::{Extras, Wishes};
+use super::disk::DiskEvent;
 use super::random::Random;
+use super::servers::ClusterEvent;
 use super::setup::{FILTERS, Setup, TOPICS};
+use super::{authentication, disk, servers};
 
 /// How the application publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,6 +106,16 @@ pub(super) enum Event {
         how: How,
         count: usize,
         patience: Patience,
+        extras: Extras,
+    },
+    /// Publishes requests, whose answers it awaits so long.
+    Request {
+        client: usize,
+        topic: &'static str,
+        qos: QoS,
+        count: usize,
+        timeout: u64,
+        drop_after: Option<u64>,
     },
     Subscribe {
         client: usize,
@@ -111,6 +126,7 @@ pub(super) enum Event {
         acking: Acking,
         sent: bool,
         drop_after: Option<u64>,
+        wishes: Wishes,
     },
     Unsubscribe {
         client: usize,
@@ -196,6 +212,9 @@ pub(super) enum Event {
         after: u64,
         times: u64,
     },
+    Cluster(ClusterEvent),
+    Authentication(AuthenticationEvent),
+    Disk(DiskEvent),
 }
 
 /// A run: what there is, and what happens when.
@@ -206,6 +225,8 @@ pub(super) struct Plan {
     pub(super) events: Vec<(u64, Event)>,
 }
 
+/// The part of a run that draws floods.
+const FLOOD: u64 = 0xF100D;
 const MILLISECOND: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -218,7 +239,7 @@ impl Plan {
     /// The run of `seed`.
     pub(super) fn draw(seed: u64) -> Self {
         let mut random = Random::new(seed);
-        let setup = Setup::draw(&mut random);
+        let setup = Setup::draw(&mut random, seed);
         let count = random.pick(&[10, 25, 50, 100]);
         let pace = random.pick(&[MILLISECOND, 50 * MILLISECOND, SECOND, 20 * SECOND]);
         // Which kinds of trouble this run knows: one alone shows more than all at once.
@@ -232,8 +253,40 @@ impl Plan {
             }
             events.push((at, draw_event(&mut random, &setup, troubles)));
         }
-        Self { seed, setup, events }
+        draw_extras(&mut Random::of(seed, 3_000), &setup, &mut events, at);
+        let mut plan = Self { seed, setup, events };
+        super::flood::add(&mut plan, &mut Random::of(seed, FLOOD));
+        plan
     }
+}
+
+/// What happens only in some runs, besides the rest: to several servers, to authentications and to disks.
+fn draw_extras(random: &mut Random, setup: &Setup, events: &mut Vec<(u64, Event)>, end: u64) {
+    let clients = setup.clients.len();
+    let stored: Vec<usize> = (0..clients).filter(|client| setup.clients[*client].has_store).collect();
+    let mut add = |count: u64, random: &mut Random, draw: &mut dyn FnMut(&mut Random) -> Event| {
+        for _ in 0..count {
+            events.push((random.below(end + 1), draw(random)));
+        }
+    };
+    if setup.cluster.servers > 1 {
+        let count = random.within(1, 12);
+        let mut draw =
+            |random: &mut Random| Event::Cluster(servers::draw_event(random, &setup.cluster, clients));
+        add(count, random, &mut draw);
+    }
+    if setup.exchange.is_some() {
+        let count = random.within(1, 12);
+        let mut draw =
+            |random: &mut Random| Event::Authentication(authentication::draw_event(random, clients));
+        add(count, random, &mut draw);
+    }
+    if !stored.is_empty() && random.percent(20) {
+        let count = random.within(1, 5);
+        let mut draw = |random: &mut Random| Event::Disk(disk::draw_event(random, &stored));
+        add(count, random, &mut draw);
+    }
+    events.sort_by_key(|(at, _)| *at);
 }
 
 fn draw_event(random: &mut Random, setup: &Setup, troubles: u64) -> Event {
@@ -251,7 +304,7 @@ fn draw_event(random: &mut Random, setup: &Setup, troubles: u64) -> Event {
         return event;
     }
     loop {
-        let kind = random.below(64);
+        let kind = random.below(70);
         // Each trouble has one bit, which is on or off for the whole run.
         if kind < 40 && troubles & (1 << kind) == 0 {
             if random.percent(10) {
@@ -260,7 +313,7 @@ fn draw_event(random: &mut Random, setup: &Setup, troubles: u64) -> Event {
             continue;
         }
         // Where nothing is let go of, every message is accounted for to the last.
-        if setup.crashes && matches!(kind, 32 | 33 | 40..52) {
+        if setup.crashes && matches!(kind, 32 | 33 | 40..52 | 64..) {
             continue;
         }
         return match kind {
@@ -282,6 +335,7 @@ fn draw_publish(random: &mut Random, client: usize) -> Event {
         how: random.pick(&[How::Await, How::Enqueue, How::Send]),
         count: if is_flood { random.within(10, 60) as usize } else { random.pick(&[1, 1, 1, 2, 5]) },
         patience: draw_patience(random),
+        extras: Extras::draw(random),
     }
 }
 
@@ -378,11 +432,20 @@ fn draw_use(random: &mut Random, client: usize, kind: u64) -> Event {
             acking,
             sent: random.percent(50),
             drop_after,
+            wishes: Wishes::draw(random),
         },
         47 | 48 => Event::Unsubscribe { client, filter: random.pick(&FILTERS), drop_after },
         49 | 50 => Event::EndStream { client, unsubscribe: random.percent(50) },
         51 => Event::TakeUnclaimed { client },
         52..58 => Event::Read { client, reading },
+        64.. => Event::Request {
+            client,
+            topic: random.pick(&TOPICS),
+            qos: qos(random),
+            count: random.pick(&[1, 1, 2, 5]),
+            timeout: if random.percent(50) { 60 * SECOND } else { random.span(MILLISECOND, 60 * SECOND) },
+            drop_after,
+        },
         _ => Event::Ack { client, acking },
     }
 }

@@ -4,12 +4,15 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::task::Waker;
 
-use sterna_client::{CleanStart, ClientBuilder, Engine, Instant, Runtime, State, Step, VersionPolicy, Will};
-use sterna_core::packet::{PropertiesBuf, QoS};
+use sterna_client::{
+    CleanStart, ClientBuilder, ConnectError, Engine, Instant, Runtime, State, Step, VersionPolicy,
+};
 
 use super::application::Application;
+use super::authentication::METHOD;
 use super::plan::{Acking, Death, Reading};
 use super::report::Fault;
+use super::servers::{address, name};
 use super::setup::Address;
 use super::stream::{Flag, Habits};
 use super::world::{Dial, Doom, Io, World, configure};
@@ -49,11 +52,19 @@ impl World {
         process.life += 1;
         let slot = Arc::new(Mutex::new(None));
         let bench = Bench { seed: process.random.next(), engine: slot.clone() };
-        let url = if setup.address == Address::Number { "mqtt://10.0.0.0" } else { "mqtt://broker" };
-        let mut builder = ClientBuilder::new(url, bench)
+        let cluster = &self.setup.cluster;
+        let is_number = setup.address == Address::Number;
+        let host = |server| if is_number { address(server).to_string() } else { name(server) };
+        let mut urls = cluster.list(client).map(|server| format!("mqtt://{}", host(server)));
+        let first = ClientBuilder::new(&urls.next().unwrap_or_default(), bench);
+        let mut builder = urls
+            .fold(first, |builder, url| builder.server(&url))
+            .shuffle_servers(cluster.shuffled)
+            .redirects(cluster.redirects)
             .client_id(setup.id.as_str())
             .ack(setup.ack)
             .unclaimed(setup.unclaimed)
+            .request_limit(setup.choices.request_limit)
             .configure(|config| {
                 configure(config, &setup);
                 #[cfg(feature = "planted-bugs")]
@@ -61,29 +72,31 @@ impl World {
                     config.bug = self.setup.bug;
                 }
             });
+        if let Some(actor) = &self.actors[client] {
+            builder = builder.authentication(METHOD, actor.clone());
+        }
         if setup.has_store {
             builder = builder.store(process.disk.clone());
         }
         if setup.will {
-            let (topic, payload) = ("t/0".into(), b"will".as_slice().into());
-            builder = builder.will(Will {
-                topic,
-                payload,
-                qos: QoS::AtLeastOnce,
-                retain: false,
-                properties: PropertiesBuf::new(),
-            });
+            builder = builder.will(setup.choices.will.will());
         }
         let client_handle = match builder.build() {
             Ok(handle) => handle,
+            Err(ConnectError::Store(_)) if process.disk.was_unreadable() => {
+                process.back_at = Some(self.now + process.random.span(1, 10_000_000));
+                return self.fault(Fault::StoreUnreadable);
+            }
             Err(error) => return self.findings.violated("a lawful configuration is refused", error),
         };
         process.engine = slot.lock().ok().and_then(|mut slot| slot.take());
         process.flag = Flag::raised();
         process.io = Io::None;
         process.link = None;
+        process.store_failed_at = None;
         (process.reads, process.writes, process.is_lingering) = (false, false, false);
         process.blocked_since = None;
+        process.held_since = None;
         process.application = Some(Application::new(client_handle, process.life));
         let life = process.life;
         self.trace.note(self.now, "begins life", client as u64, || life.to_string());
@@ -101,14 +114,20 @@ impl World {
         // A client that has closed takes nothing before it is started again.
         application.connect(&mut around);
         application.await_restored(&mut around);
+        let is_alone = setup.subscriptions.len() == 1;
         for (filter, qos) in setup.subscriptions {
+            let wishes = setup.choices.wishes;
             let habits = Habits {
                 filter: Some(filter),
                 mode: setup.ack,
                 reading: Reading::Eager,
                 acking: Acking::AtOnce,
+                drops: wishes.is_bounded(),
             };
-            application.subscribe(qos, habits, true, None, &mut around);
+            application.subscribe(qos, habits, wishes, true, None, &mut around);
+            if is_alone && wishes.is_bounded() {
+                around.promises.watch(client, filter);
+            }
         }
         self.processes[client].application = Some(application);
     }
@@ -119,14 +138,17 @@ impl World {
         let process = &mut self.processes[client];
         self.trace.note(now, "dies", client as u64, || format!("{death:?}"));
         process.doom = None;
-        process.engine = None;
-        process.application = None;
         if let Some((_, commit)) = process.commit.take()
             && process.random.percent(50)
         {
             // The disk had it already, and nobody was told.
             let _ = commit.run();
         }
+        // What the engine stores in its last moment is not stored.
+        process.disk = process.disk.left_behind();
+        process.engine = None;
+        process.application = None;
+        process.store_failed_at = None;
         process.io = Io::None;
         process.reconnect_at = None;
         process.close_pause = None;
@@ -144,6 +166,7 @@ impl World {
         let keeps_session = setup.clean_start == CleanStart::Never || falls_back;
         let has_store = setup.has_store;
         self.wires[client].died(has_store);
+        self.routes[client].restarted(true);
         self.promises.died(client, has_store, keeps_session);
         // What comes for subscriptions of the life before is nobody's then.
         let setup = &self.setup.clients[client];
@@ -259,7 +282,7 @@ impl World {
     fn carry_out(&mut self, client: usize, step: Step) -> bool {
         let now = self.now;
         match step {
-            Step::Resolve { .. } => self.resolve(client),
+            Step::Resolve { host, .. } => self.resolve(client, &host),
             Step::Dial { dial, target } => self.dial(client, dial, &target),
             Step::Transfer { .. } => {}
             Step::Commit(commit) => {
@@ -292,6 +315,8 @@ impl World {
                     link.client_closes(now, reset);
                 }
                 self.wires[client].lost();
+                let at = now + self.processes[client].clock_offset;
+                self.routes[client].ended(at);
             }
             Step::Finished => {
                 self.processes[client].engine = None;
@@ -310,6 +335,7 @@ impl World {
         let committed = commit.run();
         self.trace.note(now, "commits", client as u64, || format!("{committed:?}"));
         self.report.commits += 1;
+        self.look_at_disk(client);
         if !self.is_doomed(client)
             && let Some(engine) = &mut self.processes[client].engine
         {
@@ -328,6 +354,7 @@ impl World {
         let Some(mut application) = self.processes[client].application.take() else { return };
         application.closed(&mut self.surroundings(client));
         self.wires[client].closed();
+        self.routes[client].restarted(false);
         self.trace.note(self.now, "closed", client as u64, String::new);
         let has_store = self.setup.clients[client].has_store;
         let process = &mut self.processes[client];
@@ -357,14 +384,36 @@ impl World {
         self.processes[client].application = Some(application);
     }
 
+    /// Operations do not wait for ever behind messages that nobody reads. `held`: how many packets were read when reading
+    /// was held back for want of room.
+    fn check_held(&mut self, client: usize, held: Option<u64>) {
+        let now = self.now;
+        let ack_timeout = self.setup.clients[client].ack_timeout;
+        let longest = if ack_timeout == 0 { 60_000_000 } else { ack_timeout };
+        let process = &mut self.processes[client];
+        let since = process.held_since.filter(|(_, packets)| Some(*packets) == held).map(|(since, _)| since);
+        process.held_since = held.map(|packets| (since.unwrap_or(now), packets));
+        let Some((since, _)) = process.held_since else { return };
+        // It may wait for room in the queue first, and each time begins when the client looks.
+        let hangs = process.application.as_ref().and_then(|it| it.hangs(now, since, 4 * longest + 5_000_000));
+        if let Some(operation) = hangs {
+            let detail = format!("c{client}: {operation}, {}", self.situation(client));
+            self.findings.violated("an operation hangs behind unread messages", detail);
+        }
+    }
+
     /// The invariants of one client, between two steps.
     pub(super) fn check_client(&mut self, client: usize) {
         let now = self.now;
         let process = &self.processes[client];
-        let (Some(engine), Some(application)) = (&process.engine, &process.application) else { return };
         if process.is_frozen_until > now {
+            self.processes[client].held_since = None;
             return;
         }
+        self.check_store(client);
+        self.check_authentication(client);
+        let process = &self.processes[client];
+        let (Some(engine), Some(application)) = (&process.engine, &process.application) else { return };
         let is_up = matches!(process.io, Io::Up) && !process.is_lingering;
         let paused = is_up && !process.reads;
         let blocked = process.blocked_since.filter(|_| engine.unsent() > 0);
@@ -392,9 +441,16 @@ impl World {
             "a stuck write is not noticed",
             || format!("c{client}: {late} us"),
         );
+        let overdue = application.overdue(now);
+        self.findings.require(overdue.is_none(), "a request waits beyond its time", || {
+            format!("c{client}: {overdue:?}")
+        });
+        let packets = statistics.connection.packets_received;
+        let is_held = paused && unsent == 0;
         if paused {
             self.promises.paused(client);
         }
+        self.check_held(client, is_held.then_some(packets));
         if is_up {
             let (wire, mut bench) = self.wire(client);
             wire.check_time(paused, blocked.is_some(), &mut bench);

@@ -22,11 +22,17 @@ pub(super) enum Fault {
     BrokerMisbehaves,
     Disconnect,
     HandlesDropped,
-    GivesUpSubscribing,
+    ServerFails,
+    SentOn,
+    StoreFails,
+    StoreUnreadable,
+    AuthenticatesAgain,
+    AuthenticationFails,
+    AuthenticationBroken,
 }
 
 /// The kinds of trouble, in the order of [`Report::faults`].
-pub const FAULTS: [&str; 18] = [
+pub const FAULTS: [&str; 24] = [
     "client crashed between two steps",
     "connection reset",
     "connection half-open",
@@ -44,7 +50,13 @@ pub const FAULTS: [&str; 18] = [
     "broker misbehaved at a packet",
     "client disconnected by its application",
     "all handles dropped",
-    "application gave up a subscribe that its unread messages held up",
+    "server of several down, silent or sending clients on",
+    "client sent to another server",
+    "store failed",
+    "store could not be read",
+    "client authenticated anew",
+    "client said something wrong in an exchange",
+    "AUTH lost, late or out of turn",
 ];
 
 /// What one run did, or many.
@@ -66,6 +78,12 @@ pub struct Report {
     pub delivered: [u64; 3],
     /// How many of those had been there before, in the same stream.
     pub redelivered: u64,
+    /// Requests that got their answers, and those that ended otherwise.
+    pub requests: [u64; 2],
+    /// Messages that streams with a bound of their own dropped, which were counted.
+    pub dropped: u64,
+    /// Publishes that ended with their session, and those that were published again without it.
+    pub lost: [u64; 2],
     /// Things that happened.
     pub steps: u64,
     /// A hash of all of them in their order, of one run: the same seed gives the same.
@@ -79,11 +97,14 @@ impl Report {
         self.simulated += other.simulated;
         self.connections += other.connections;
         self.commits += other.commits;
+        self.dropped += other.dropped;
         self.redelivered += other.redelivered;
         self.steps += other.steps;
         self.hash ^= other.hash;
         let pairs = self.faults.iter_mut().zip(other.faults);
         let pairs = pairs.chain(self.offered.iter_mut().zip(other.offered));
+        let pairs = pairs.chain(self.requests.iter_mut().zip(other.requests));
+        let pairs = pairs.chain(self.lost.iter_mut().zip(other.lost));
         for (sum, more) in pairs.chain(self.delivered.iter_mut().zip(other.delivered)) {
             *sum += more;
         }
@@ -97,6 +118,12 @@ impl fmt::Display for Report {
         writeln!(f, "{} network connections, {} commits of stores", self.connections, self.commits)?;
         writeln!(f, "messages published by QoS: {:?}", self.offered)?;
         writeln!(f, "messages delivered by QoS: {:?}, {} of them again", self.delivered, self.redelivered)?;
+        writeln!(
+            f,
+            "requests answered and not: {:?}, dropped by full streams: {}",
+            self.requests, self.dropped
+        )?;
+        writeln!(f, "publishes lost with their session, and published again: {:?}", self.lost)?;
         for (name, count) in FAULTS.iter().zip(self.faults) {
             writeln!(f, "{count:>12} {name}")?;
         }

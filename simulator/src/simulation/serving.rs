@@ -28,6 +28,7 @@ impl World {
         let now = self.now;
         let at = Instant::from_micros(now);
         let connection = ConnectionId(id);
+        let redirect = self.links.get(&id).and_then(|link| self.redirect_of(link.server));
         let Some(link) = self.links.get_mut(&id) else { return false };
         let mut moved = link.down.advance(now);
         if !link.broker_is_there {
@@ -44,6 +45,7 @@ impl World {
             moved |= link.broker_reads();
             let before = link.broker_input.len();
             if before > 0 {
+                self.broker.options_mut().redirect = redirect;
                 self.broker.input(at, connection, &mut link.broker_input);
                 moved |= link.broker_input.len() != before;
             }

@@ -2,15 +2,13 @@
 
 use sterna_client::{QoS, State};
 
+use super::choices::Extras;
 use super::network::Link;
 use super::plan::{Death, Event, How, Patience};
-use super::report::Fault;
-use super::world::{Io, World};
+use super::world::World;
 
 /// How long it may take until all is well again: the longest pauses and time-outs in a row.
 const PATIENCE: u64 = 1_800_000_000;
-/// How long an application waits for a stream while it reads nothing else.
-const SUBSCRIBE_PATIENCE: u64 = 200_000_000;
 /// More steps than this while nothing resolves is a livelock.
 const STEPS: u32 = 200_000;
 
@@ -25,6 +23,7 @@ impl World {
         self.rest("what was asked for in quiet did not come to an end");
         if self.findings.first.is_none() {
             self.check_subscriptions();
+            self.check_drops();
             self.promises.check_end(&mut self.findings);
         }
         self.end();
@@ -37,6 +36,8 @@ impl World {
         let (now, at) = (self.now, self.broker_now());
         self.broker.clear_faults();
         self.broker_down_until = 0;
+        self.heal_cluster();
+        self.heal_authentication();
         self.setup.network = self.setup.network.healed();
         for id in std::mem::take(&mut self.deaf).into_keys() {
             self.broker.set_reading(at, crate::broker::ConnectionId(id), true);
@@ -48,7 +49,10 @@ impl World {
             }
             let process = &mut self.processes[client];
             process.doom = None;
+            process.disk.heal();
             process.is_frozen_until = 0;
+            // One that was frozen has had no time to close.
+            process.store_failed_at = process.store_failed_at.map(|_| now);
             process.is_cut_off_until = 0;
             if process.ends_at.is_some() {
                 self.kill(client, Death::Closed, Some(1));
@@ -61,6 +65,7 @@ impl World {
                 if process.needs_reconnect {
                     application.client.reconnect();
                     self.wires[client].ends_itself();
+                    self.routes[client].disturbed();
                 }
             }
             self.claim_everything(client);
@@ -70,38 +75,19 @@ impl World {
     /// Lets time pass until nothing is waited for any more.
     fn rest(&mut self, check: &'static str) {
         let end = self.now + PATIENCE;
-        let mut patience = self.now + SUBSCRIBE_PATIENCE;
         for steps in 0.. {
-            if self.now > patience {
-                patience = self.now + SUBSCRIBE_PATIENCE;
-                self.give_up_subscribing();
-            }
             self.work();
             if self.findings.first.is_some() {
                 return;
             }
             let restless = (0..self.processes.len()).find(|client| !self.is_at_rest(*client));
             let Some(client) = restless else { return };
-            let goes_on = self.now < end && steps < STEPS;
-            if goes_on {
-                let next = self.next().filter(|at| *at <= patience);
-                self.set_now(next.unwrap_or(patience + 1));
-            }
-            if !goes_on {
+            let next = self.next().filter(|_| self.now < end && steps < STEPS);
+            let Some(next) = next else {
                 let detail = self.situation(client);
                 return self.findings.violated(check, detail);
-            }
-        }
-    }
-
-    fn give_up_subscribing(&mut self) {
-        for client in 0..self.processes.len() {
-            let is_paused = matches!(self.processes[client].io, Io::Up) && !self.processes[client].reads;
-            let Some(mut application) = self.processes[client].application.take() else { continue };
-            if is_paused && application.give_up_subscribing(&mut self.surroundings(client)) {
-                self.fault(Fault::GivesUpSubscribing);
-            }
-            self.processes[client].application = Some(application);
+            };
+            self.set_now(next);
         }
     }
 
@@ -122,7 +108,7 @@ impl World {
         rests && self.broker.pending(&self.setup.clients[client].id) == 0
     }
 
-    fn situation(&self, client: usize) -> String {
+    pub(super) fn situation(&self, client: usize) -> String {
         let process = &self.processes[client];
         let Some(application) = &process.application else { return format!("c{client}: no process") };
         format!(
@@ -148,8 +134,13 @@ impl World {
                     how: How::Await,
                     count: 2,
                     patience: Patience::Endless,
+                    extras: Extras::default(),
                 });
             }
+            let (topic, timeout) = ("t/0", 30_000_000);
+            let request =
+                Event::Request { client, topic, qos: QoS::AtLeastOnce, count: 1, timeout, drop_after: None };
+            self.apply(&request);
         }
     }
 
@@ -161,13 +152,25 @@ impl World {
         for client in 0..self.processes.len() {
             // A CONNECT of an earlier process may have arrived late and begun the session that was found.
             let is_first = self.processes[client].life == 1;
-            let application = self.processes[client].application.as_ref().filter(|_| is_first);
+            let subscribes_again = self.setup.clients[client].choices.resubscribe;
+            let application =
+                self.processes[client].application.as_ref().filter(|_| is_first && subscribes_again);
             let Some(application) = application else { continue };
             let id = &self.setup.clients[client].id;
             let missing = application.filters().find(|filter| !self.broker.has_subscription(id, filter));
             if let Some(filter) = missing {
                 self.findings
                     .violated("a subscription is gone at the broker", format!("c{client}: {filter}"));
+            }
+        }
+    }
+
+    /// What bounded streams did not hand over, they counted.
+    fn check_drops(&mut self) {
+        for client in 0..self.processes.len() {
+            let Some(application) = &self.processes[client].application else { continue };
+            if let Some(dropped) = application.dropped() {
+                self.promises.check_drops(client, dropped, &mut self.findings);
             }
         }
     }
@@ -181,6 +184,7 @@ impl World {
                 application.disconnect(false, &mut self.surroundings(client));
                 self.processes[client].application = Some(application);
                 self.wires[client].ends_itself();
+                self.routes[client].disturbed();
             }
         }
         let end = self.now + 3 * longest + 10_000_000;

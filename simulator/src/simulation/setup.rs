@@ -6,7 +6,10 @@ use sterna_client::{
     AckMode, CleanStart, ProtocolVersion, QoS, QueuePolicy, TopicAliases, Unclaimed, VersionPolicy,
 };
 
+use super::authentication::Exchange;
+use super::choices::{Choices, Wishes};
 use super::random::Random;
+use super::servers::Cluster;
 use crate::broker::Options;
 
 /// Filters that clients subscribe to, and how many topics each matches.
@@ -75,6 +78,7 @@ pub(super) struct ClientSetup {
     pub(super) will: bool,
     /// Its session outlives the process.
     pub(super) has_store: bool,
+    pub(super) choices: Choices,
     /// What each life of it subscribes to at once.
     pub(super) subscriptions: Vec<(&'static str, QoS)>,
 }
@@ -85,6 +89,9 @@ pub(super) struct Setup {
     pub(super) network: Network,
     pub(super) broker: Options,
     pub(super) clients: Vec<ClientSetup>,
+    pub(super) cluster: Cluster,
+    /// What every client has to say before it is let in, and what it is told.
+    pub(super) exchange: Option<Exchange>,
     /// Processes with stores die again and again.
     pub(super) crashes: bool,
     #[cfg(feature = "planted-bugs")]
@@ -98,7 +105,7 @@ pub(super) fn micros(micros: u64) -> Duration {
 }
 
 impl Setup {
-    pub(super) fn draw(random: &mut Random) -> Self {
+    pub(super) fn draw(random: &mut Random, seed: u64) -> Self {
         let old_broker = random.percent(8);
         let count = random.pick(&[1, 2, 2, 2, 3, 3, 4]);
         let mut clients: Vec<_> =
@@ -119,15 +126,28 @@ impl Setup {
             client.session_expiry = u32::MAX;
             client.ack = AckMode::OnNext;
             client.subscriptions = vec![("t/#", QoS::ExactlyOnce)];
+            client.choices.wishes = Wishes::default();
         }
         for client in clients.iter_mut().filter(|_| has_limits) {
             // A will that the server does not take ends every attempt.
             client.will = false;
         }
+        // They do not change what else a seed draws.
+        let extras = &mut Random::of(seed, 2_000);
+        let cluster = Cluster::draw(extras);
+        let authenticates = !old_broker && extras.percent(15);
+        let exchange = authenticates.then(|| Exchange::draw(extras));
+        for client in clients.iter_mut().filter(|_| authenticates) {
+            client.version = VersionPolicy::Only(ProtocolVersion::V5);
+            client.choices.bridge = false;
+        }
+        broker.authentication = exchange.as_ref().map(Exchange::model);
         Self {
             network: Network::draw(random),
             broker,
             clients,
+            cluster,
+            exchange,
             crashes,
             #[cfg(feature = "planted-bugs")]
             bug: None,
@@ -182,6 +202,9 @@ fn draw_broker(random: &mut Random, old: bool, has_limits: bool) -> Options {
     if old {
         options.maximum_version = ProtocolVersion::V3_1_1;
     }
+    if random.percent(20) {
+        options.response_information = Some("info".into());
+    }
     if random.percent(10) {
         options.server_keep_alive = Some(random.pick(&[1, 5, 30]));
     }
@@ -226,6 +249,7 @@ impl ClientSetup {
         }
         setup.ack = random.pick(&[AckMode::OnNext, AckMode::OnNext, AckMode::Manual, AckMode::OnReceipt]);
         setup.unclaimed = random.pick(&[Unclaimed::Hold, Unclaimed::Drop]);
+        setup.choices = Choices::draw(random, version, setup.clean_start);
         let wanted = random.pick(&[0, 1, 1, 1, 2, 3]);
         for _ in 0..wanted {
             let subscription = (random.pick(&FILTERS), super::plan::qos(random));
@@ -271,6 +295,7 @@ impl ClientSetup {
             packet_events: random.percent(10),
             will: random.percent(10),
             has_store: random.percent(50),
+            choices: Choices::draw(random, VersionPolicy::Only(ProtocolVersion::V5), CleanStart::Never),
             subscriptions: Vec::new(),
         }
     }

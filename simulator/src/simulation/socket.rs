@@ -8,13 +8,16 @@ use sterna_client::{DialId, Target};
 use super::network::Link;
 use super::random::Random;
 use super::report::Fault;
+use super::servers::{self, Trouble, server_of};
 use super::setup::Address;
+use super::wire::Answer;
 use super::world::{Dial, Io, World};
 use crate::broker::ConnectionId;
 
 impl World {
-    pub(super) fn resolve(&mut self, client: usize) {
+    pub(super) fn resolve(&mut self, client: usize, host: &str) {
         let now = self.now;
+        self.heads_for(client, server_of(host));
         let refusals = self.setup.network.refusals;
         let process = &mut self.processes[client];
         let succeeds = !process.random.percent(refusals / 2);
@@ -25,8 +28,14 @@ impl World {
     pub(super) fn dial(&mut self, client: usize, id: DialId, target: &Target) {
         let now = self.now;
         let network = self.setup.network.clone();
-        let is_live = matches!(target, Target::Tcp(address) if address.ip().to_string() == "10.0.0.0");
-        let down = self.broker_down_until > now;
+        let Target::Tcp(address) = target else {
+            return self.findings.violated("a dial that is not over TCP", target.to_string());
+        };
+        let server = server_of(&address.ip().to_string());
+        self.heads_for(client, server);
+        let is_live = server < self.setup.cluster.servers && address.ip() == servers::address(server);
+        let trouble = self.trouble_of(server);
+        let down = self.broker_down_until > now || matches!(trouble, Some(Trouble::Down { .. }));
         let process = &mut self.processes[client];
         let at = now + network.delay + process.random.below(network.delay + network.jitter + 1);
         let cut_off = process.is_cut_off_until > now;
@@ -35,7 +44,7 @@ impl World {
         let succeeds = match () {
             () if !is_live || cut_off => process.random.percent(50).then_some(false),
             () if down => Some(false),
-            () if silent => None,
+            () if silent || trouble == Some(Trouble::Silent) => None,
             () => Some(!refused),
         };
         let dial = Dial { id, at, succeeds };
@@ -46,6 +55,13 @@ impl World {
         if succeeds != Some(true) {
             self.fault(Fault::DialFails);
         }
+    }
+
+    /// The client has chosen a server.
+    fn heads_for(&mut self, client: usize, server: u8) {
+        self.processes[client].server = server;
+        let at = self.now + self.processes[client].clock_offset;
+        self.routes[client].dials(server, at, &mut self.findings, client);
     }
 
     /// Carries on with what is under way in the network; whether anything moved.
@@ -60,7 +76,8 @@ impl World {
                 };
                 let process = &mut self.processes[client];
                 process.io = Io::None;
-                let addresses = (0..=dead).rev().map(|last| ([10, 0, 0, last], 1_883).into());
+                let server = process.server;
+                let addresses = (0..=dead).rev().map(|last| ([10, 0, server, last], 1_883).into());
                 let addresses = addresses.collect::<Vec<std::net::SocketAddr>>();
                 let Some(engine) = &mut process.engine else { return false };
                 engine.handle_resolved(if succeeds { Ok(addresses) } else { Err("no such name") });
@@ -91,7 +108,8 @@ impl World {
             let life = self.processes[client].life;
             let random = Random::of(self.seed, id ^ (client as u64) << 20 ^ life << 40);
             let network = self.setup.network.clone();
-            self.links.insert(id, Link::new(id, client, random, network));
+            let ends = (client, self.processes[client].server);
+            self.links.insert(id, Link::new(id, ends, random, network));
             self.processes[client].link = Some(id);
             self.broker.connected(self.broker_now(), ConnectionId(id));
             let (wire, bench) = self.wire(client);
@@ -156,9 +174,31 @@ impl World {
         if is_seen {
             let (wire, mut bench) = self.wire(client);
             wire.read(&bytes, &mut bench);
+            self.follow(client);
         }
         self.is_doomed(client);
         true
+    }
+
+    /// What the client has read may send it elsewhere.
+    fn follow(&mut self, client: usize) {
+        while let Some(answer) = self.wires[client].take_answer() {
+            match answer {
+                // The application does not take every server for the right one.
+                Answer::Accepted if self.promises.proofs[client].missteps => self.routes[client].disturbed(),
+                Answer::Accepted => {
+                    let at = self.now + self.processes[client].clock_offset;
+                    self.routes[client].accepted(at);
+                }
+                Answer::SentOn { is_certain, permanent, reference } => {
+                    self.fault(Fault::SentOn);
+                    if !is_certain {
+                        self.routes[client].disturbed();
+                    }
+                    self.routes[client].sent_on(permanent, reference);
+                }
+            }
+        }
     }
 }
 

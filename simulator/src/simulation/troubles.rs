@@ -20,6 +20,7 @@ impl World {
         self.trace.note(self.now, "event", 0, || format!("{event:?}"));
         match *event {
             Event::Publish { client, .. }
+            | Event::Request { client, .. }
             | Event::Subscribe { client, .. }
             | Event::Unsubscribe { client, .. }
             | Event::EndStream { client, .. }
@@ -32,6 +33,7 @@ impl World {
                 // The engine goes on by itself until it is finished.
                 self.promises.closed(client);
                 self.promises.loosen(client);
+                self.routes[client].disturbed();
                 if self.processes[client].application.take().is_some() {
                     self.fault(Fault::HandlesDropped);
                     self.processes[client].ends_at = Some(self.now + back_after);
@@ -44,6 +46,9 @@ impl World {
                     self.processes[client].doom = Some(Doom { steps, waits, death, back_after });
                 }
             }
+            Event::Cluster(event) => self.apply_to_cluster(event),
+            Event::Authentication(event) => self.apply_to_authentication(event),
+            Event::Disk(event) => self.break_disk(event),
             Event::Freeze { client, lasts } => {
                 self.processes[client].is_frozen_until = self.now + lasts;
                 self.fault(Fault::Freeze);
@@ -51,6 +56,7 @@ impl World {
             }
             Event::ClockJump { client, by } => {
                 self.processes[client].clock_offset += by;
+                self.promises.jumped(client);
                 self.fault(Fault::ClockJump);
                 self.jumped(client, 0);
             }
@@ -79,9 +85,11 @@ impl World {
         let mut around = self.surroundings(client);
         match *event {
             Event::Publish { .. } => application.publish(event, &mut around),
-            Event::Subscribe { filter, qos, mode, reading, acking, sent, drop_after, .. } => {
-                let habits = Habits { filter: Some(filter), mode, reading, acking };
-                application.subscribe(qos, habits, sent, drop_after, &mut around);
+            Event::Request { .. } => application.request(event, &mut around),
+            Event::Subscribe { filter, qos, mode, reading, acking, sent, drop_after, wishes, .. } => {
+                let habits =
+                    Habits { filter: Some(filter), mode, reading, acking, drops: wishes.is_bounded() };
+                application.subscribe(qos, habits, wishes, sent, drop_after, &mut around);
             }
             Event::Unsubscribe { filter, drop_after, .. } => {
                 application.unsubscribe(filter, drop_after, &mut around);
@@ -93,11 +101,13 @@ impl World {
             Event::Reconnect { .. } => {
                 application.client.reconnect();
                 self.wires[client].ends_itself();
+                self.routes[client].disturbed();
             }
             Event::Disconnect { at_once, back_after, .. } => {
                 around.promises.closed(client);
                 application.disconnect(at_once, &mut around);
                 self.wires[client].ends_itself();
+                self.routes[client].disturbed();
                 self.processes[client].reconnect_at = None;
                 self.processes[client].close_pause = Some(back_after);
                 self.fault(Fault::Disconnect);
@@ -156,7 +166,7 @@ impl World {
         self.read_ledger();
     }
 
-    fn broker_connection(&self, client: usize) -> Option<ConnectionId> {
+    pub(super) fn broker_connection(&self, client: usize) -> Option<ConnectionId> {
         self.broker.connection_of(&self.setup.clients[client].id)
     }
 

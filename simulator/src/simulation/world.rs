@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use sterna_client::{
-    Commit, Config, DialId, Engine, ProtocolVersion, QoS, ReasonCode, Reconnect, ServerClose, VersionPolicy,
-};
+use sterna_client::{Commit, Config, DialId, Engine, ProtocolVersion, QoS, State, VersionPolicy};
 
 use super::application::{Application, Surroundings};
+use super::authentication::Actor;
 use super::disk::Disk;
 use super::findings::{Findings, Violation};
 use super::network::Link;
@@ -14,6 +13,8 @@ use super::plan::{Death, Event, Misdeed, Plan};
 use super::promises::{Excuses, Promises};
 use super::random::Random;
 use super::report::{Fault, Report};
+use super::route::Route;
+use super::servers::Troubles;
 use super::setup::{ClientSetup, Setup};
 use super::stream::Flag;
 use super::trace::Trace;
@@ -81,6 +82,8 @@ pub(super) struct Process {
     pub(super) is_cut_off_until: u64,
     /// Bytes wait to be written since then.
     pub(super) blocked_since: Option<u64>,
+    /// Nothing was read since then, for want of room, with so many packets read before.
+    pub(super) held_since: Option<(u64, u64)>,
     /// The application ended the client, and wants it back then.
     pub(super) reconnect_at: Option<u64>,
     pub(super) close_pause: Option<u64>,
@@ -92,6 +95,10 @@ pub(super) struct Process {
     pub(super) commit: Option<(u64, Commit)>,
     /// An answer may be missing that nothing but a new connection brings.
     pub(super) needs_reconnect: bool,
+    /// The server that was dialled last.
+    pub(super) server: u8,
+    /// This process's store failed then.
+    pub(super) store_failed_at: Option<u64>,
 }
 
 /// See the module.
@@ -102,6 +109,9 @@ pub(super) struct World {
     pub(super) links: BTreeMap<u64, Link>,
     pub(super) processes: Vec<Process>,
     pub(super) wires: Vec<Wire>,
+    pub(super) routes: Vec<Route>,
+    pub(super) actors: Vec<Option<Actor>>,
+    pub(super) troubles: Troubles,
     pub(super) promises: Promises,
     pub(super) findings: Findings,
     pub(super) trace: Trace,
@@ -140,12 +150,20 @@ impl World {
             Excuses { limits, refusals: misdeeds().any(|misdeed| misdeed == Misdeed::RefusePublish) };
         let may_refuse = limits || misdeeds().any(|misdeed| misdeed == Misdeed::RefuseSubscribe);
         let count = setup.clients.len();
+        let falls_back = |client: &ClientSetup| matches!(client.version, VersionPolicy::Automatic { .. });
+        let route = |client: &ClientSetup| {
+            Route::new(&setup.cluster, falls_back(client), client.choices.stable_after)
+        };
+        let routes = setup.clients.iter().map(route).collect();
         let mut world = Self {
             now: 0,
             broker,
             links: BTreeMap::new(),
             processes: (0..count).map(|client| Process::new(plan.seed, client)).collect(),
             wires: setup.clients.iter().enumerate().map(|(client, setup)| Wire::new(client, setup)).collect(),
+            routes,
+            actors: (0..count).map(|_| setup.exchange.clone().map(Actor::new)).collect(),
+            troubles: vec![None; usize::from(setup.cluster.servers)],
             promises: Promises::new(&setup.clients, excuses),
             findings: Findings::default(),
             trace: Trace::new(verbose),
@@ -160,6 +178,9 @@ impl World {
             setup,
         };
         for client in 0..count {
+            if world.setup.exchange.is_some() {
+                world.wires[client].authenticates();
+            }
             world.begin_life(client);
         }
         world
@@ -180,6 +201,9 @@ impl World {
         report.offered = self.promises.offered();
         report.delivered = self.promises.delivered;
         report.redelivered = self.promises.redelivered;
+        report.requests = self.promises.requests;
+        report.dropped = self.promises.dropped;
+        report.lost = self.promises.lost;
         report.steps = self.trace.steps;
         report.hash = self.trace.hash();
         let result = self.findings.first.map_or(Ok(report), Err);
@@ -275,6 +299,7 @@ impl World {
         }
         let driven = self.is_ready(client) && self.drive(client);
         let Some(mut application) = self.processes[client].application.take() else { return driven };
+        self.check_state(client, &application);
         let ran = application.run(&mut self.surroundings(client));
         self.processes[client].application = Some(application);
         self.notice_close(client);
@@ -289,6 +314,7 @@ impl World {
             promises: &mut self.promises,
             may_refuse: self.may_refuse,
             setup: &self.setup.clients[client],
+            store_failed: self.processes[client].store_failed_at.is_some(),
         }
     }
 
@@ -297,6 +323,13 @@ impl World {
         let now = self.now + self.processes[client].clock_offset;
         let bench = Bench { now, findings: &mut self.findings, promises: &mut self.promises };
         (&mut self.wires[client], bench)
+    }
+
+    /// A client is closed by its application, by a server that does not want it, or by its store.
+    fn check_state(&mut self, client: usize, application: &Application) {
+        let is_explained =
+            self.is_ending || self.promises.has_closed(client) || application.client.state() != State::Closed;
+        self.findings.require(is_explained, "a client closed without reason", || format!("c{client}"));
     }
 
     /// The keep alive that holds for a client, in seconds.
@@ -325,6 +358,7 @@ impl Process {
             back_at: None,
             is_cut_off_until: 0,
             blocked_since: None,
+            held_since: None,
             reconnect_at: None,
             close_pause: None,
             ends_at: None,
@@ -332,6 +366,8 @@ impl Process {
             disk: Disk::default(),
             commit: None,
             needs_reconnect: false,
+            server: 0,
+            store_failed_at: None,
         }
     }
 
@@ -382,11 +418,9 @@ pub(super) fn configure(config: &mut Config, setup: &ClientSetup) {
     config.reconnect.initial = micros(setup.reconnect_initial);
     config.reconnect.maximum = micros(setup.reconnect_maximum);
     config.reconnect.first = true;
-    // A CONNECT of ours that the network held up can take over the session of the connection after it.
-    config.reconnect.retry = |close| {
-        close == ServerClose::Disconnected(ReasonCode::SESSION_TAKEN_OVER) || Reconnect::default_retry(close)
-    };
+    config.reconnect.retry = super::wire::retries;
     config.packet_events = setup.packet_events;
     config.topic_alias = setup.topic_alias;
     config.queue_policy = setup.queue_policy;
+    setup.choices.configure(config);
 }

@@ -7,9 +7,9 @@ use bytes::{Buf, BytesMut};
 
 use super::http::HttpConnect;
 use super::socks5::Socks5;
-use super::{Proxy, ProxyError, ProxyKind};
-use crate::Endpoint;
+use super::{ProxyError, ProxyKind};
 use crate::pipe::write_some;
+use crate::{Endpoint, TransportError, TransportOptions};
 
 /// A proxy that is being asked to connect us.
 pub(crate) struct ProxyHandshake {
@@ -24,11 +24,13 @@ enum State {
 }
 
 impl ProxyHandshake {
-    pub(crate) fn start(
-        proxy: &Proxy,
+    /// The hand-shake of a connection to this endpoint, if a proxy is before it. `address` is the endpoint's.
+    pub(crate) fn for_endpoint(
         endpoint: &Endpoint,
+        options: &TransportOptions,
         address: Option<IpAddr>,
-    ) -> Result<Self, ProxyError> {
+    ) -> Result<Option<Box<Self>>, TransportError> {
+        let Some(proxy) = options.proxies.select(endpoint) else { return Ok(None) };
         let mut out = BytesMut::new();
         let state = match proxy.kind {
             ProxyKind::Http => State::Http(HttpConnect::start(proxy, endpoint, &mut out)?),
@@ -36,11 +38,11 @@ impl ProxyHandshake {
                 State::Socks5(Socks5::start(proxy, endpoint, address, &mut out)?)
             }
         };
-        Ok(Self { state, out })
+        Ok(Some(Box::new(Self { state, out })))
     }
 
     /// Takes what the proxy says. Whether we are connected: what `wire` has then is the server's.
-    pub(crate) fn receive(&mut self, wire: &mut BytesMut) -> Result<bool, ProxyError> {
+    pub(crate) fn receive(&mut self, wire: &mut BytesMut) -> Result<bool, TransportError> {
         let mut input = &wire[..];
         let is_connected = match &mut self.state {
             State::Http(http) => http.receive(&mut input)?,
@@ -64,5 +66,10 @@ impl ProxyHandshake {
             }
         }
         Ok(true)
+    }
+
+    #[expect(clippy::unused_self, reason = "the other layers have an end that is none")]
+    pub(crate) fn handle_eof(&self) -> Result<(), TransportError> {
+        Err(ProxyError::Cut.into())
     }
 }

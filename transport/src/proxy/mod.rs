@@ -5,8 +5,6 @@ mod error;
 mod handshake;
 mod http;
 mod socks5;
-#[cfg(test)]
-mod tests;
 
 use std::str::FromStr;
 

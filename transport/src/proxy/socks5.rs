@@ -78,6 +78,10 @@ impl Socks5 {
             if self.answer.first().is_some_and(|&first| first != version) {
                 return Err(ProxyError::Answer("it is not SOCKS5"));
             }
+            if matches!((self.state, &self.answer[..]), (State::Reply, &[_, 0, _, kind, ..]) if ![IPV4, DOMAIN, IPV6].contains(&kind))
+            {
+                return Err(ProxyError::Answer("it has an address of an unknown kind"));
+            }
             if taken.is_empty() {
                 return Ok(false);
             }

@@ -85,14 +85,19 @@ fn decrypt_pem(section: &str, passphrase: &[u8]) -> Result<PrivateKeyDer<'static
 
 #[cfg(feature = "tls-encrypted-keys")]
 fn decrypt_der(bytes: &[u8], passphrase: &[u8]) -> Result<PrivateKeyDer<'static>, TlsConfigError> {
-    use pkcs8::pkcs5;
+    use pkcs8::{der::ErrorKind, pkcs5};
 
-    let encrypted = pkcs8::EncryptedPrivateKeyInfoRef::try_from(bytes)
-        .map_err(|error| TlsConfigError::PrivateKey(error.to_string().into()))?;
+    let encrypted = pkcs8::EncryptedPrivateKeyInfoRef::try_from(bytes).map_err(|error| match error {
+        pkcs8::Error::Asn1(error) if matches!(error.kind(), ErrorKind::OidUnknown { .. }) => {
+            TlsConfigError::KeyEncryption(error.to_string().into())
+        }
+        error => TlsConfigError::PrivateKey(error.to_string().into()),
+    })?;
     let key = encrypted.decrypt(passphrase).map_err(|error| match error {
-        pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed) => TlsConfigError::Passphrase,
-        // A wrong passphrase may give bytes whose padding is right by chance.
-        pkcs8::Error::Asn1(_) => TlsConfigError::Passphrase,
+        // A wrong passphrase may give bytes whose padding is right by chance, and that are no key.
+        pkcs8::Error::EncryptedPrivateKey(pkcs5::Error::DecryptFailed) | pkcs8::Error::Asn1(_) => {
+            TlsConfigError::Passphrase
+        }
         error => TlsConfigError::KeyEncryption(error.to_string().into()),
     })?;
     PrivateKeyDer::try_from(key.as_bytes().to_vec()).map_err(|error| TlsConfigError::PrivateKey(error.into()))

@@ -5,9 +5,9 @@ use std::io::{self, BufRead, Write};
 use bytes::{Buf, BytesMut};
 use rustls::ClientConnection;
 
-use super::{TlsError, TlsOptions};
-use crate::TransportError;
+use super::TlsError;
 use crate::pipe::{BUFFERED, write_some};
+use crate::{Endpoint, TransportError, TransportOptions};
 
 /// One TLS connection over memory.
 pub(crate) struct TlsLayer {
@@ -19,11 +19,19 @@ pub(crate) struct TlsLayer {
 }
 
 impl TlsLayer {
-    pub(crate) fn new(options: &TlsOptions, host: &str) -> Result<Self, TransportError> {
-        let mut connection = ClientConnection::new(options.client_config()?, options.name_for(host)?)
-            .map_err(|error| TlsError::new(error, true))?;
+    /// The layer of a connection to this endpoint, if that has one.
+    pub(crate) fn for_endpoint(
+        endpoint: &Endpoint,
+        options: &TransportOptions,
+    ) -> Result<Option<Box<Self>>, TransportError> {
+        if !endpoint.transport.is_encrypted() {
+            return Ok(None);
+        }
+        let (config, name) = (options.tls.client_config()?, options.tls.name_for(&endpoint.host)?);
+        let mut connection =
+            ClientConnection::new(config, name).map_err(|error| TlsError::new(error, true))?;
         connection.set_buffer_limit(Some(BUFFERED));
-        Ok(Self { connection, is_closed: false, is_failed: false })
+        Ok(Some(Box::new(Self { connection, is_closed: false, is_failed: false })))
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
@@ -99,13 +107,13 @@ impl TlsLayer {
         Ok(true)
     }
 
-    pub(crate) fn handle_eof(&self) -> Result<(), TlsError> {
+    pub(crate) fn handle_eof(&self) -> Result<(), TransportError> {
         if self.is_closed {
             Ok(())
         } else if self.connection.is_handshaking() {
-            Err(TlsError::HandshakeCut)
+            Err(TlsError::HandshakeCut.into())
         } else {
-            Err(TlsError::Truncated)
+            Err(TlsError::Truncated.into())
         }
     }
 

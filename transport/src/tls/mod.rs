@@ -4,8 +4,6 @@ mod error;
 mod identity;
 mod layer;
 mod options;
-#[cfg(test)]
-mod tests;
 mod trust;
 
 pub use error::{TlsConfigError, TlsError};

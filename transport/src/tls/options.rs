@@ -42,6 +42,7 @@ struct Inner {
 }
 
 #[derive(Clone, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 struct Settings {
     authorities: Vec<Certificates>,
     platform_roots: bool,
@@ -236,6 +237,7 @@ fn unusable_identity(error: Error) -> TlsConfigError {
 }
 
 /// That of the feature which nobody has by default, if it is there.
+#[cfg_attr(any(feature = "tls-ring", feature = "tls-aws-lc-rs"), expect(clippy::unnecessary_wraps))]
 fn default_provider() -> Option<Arc<CryptoProvider>> {
     #[cfg(feature = "tls-aws-lc-rs")]
     return Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()));

@@ -24,12 +24,16 @@ pub(super) struct Parsed {
 }
 
 pub(super) fn parse(url: &str) -> Result<Parsed, UrlError> {
+    parse_supported(url, Transport::is_supported)
+}
+
+pub(super) fn parse_supported(url: &str, is_supported: fn(Transport) -> bool) -> Result<Parsed, UrlError> {
     let (scheme, rest) = url.split_once("://").ok_or(UrlError::NoScheme)?;
     if scheme.is_empty() {
         return Err(UrlError::NoScheme);
     }
     let transport = Transport::from_scheme(scheme).ok_or_else(|| UrlError::UnknownScheme(scheme.into()))?;
-    if !transport.is_supported() {
+    if !is_supported(transport) {
         return Err(UrlError::UnsupportedScheme(scheme.into()));
     }
     let rest = rest.split_once('#').map_or(rest, |(before, _)| before);

@@ -11,6 +11,7 @@ use tungstenite::http::header::{
     CONNECTION, HOST, HeaderName, HeaderValue, LOCATION, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
     SEC_WEBSOCKET_VERSION, UPGRADE,
 };
+use tungstenite::protocol::WebSocketConfig;
 
 use super::{WebSocketError, WebSocketOptions};
 use crate::http_head::HttpHead;
@@ -61,7 +62,10 @@ impl Handshake {
     ) -> Result<(Self, Vec<u8>), WebSocketError> {
         let offered = options.offered(subprotocol.as_str())?;
         let request = request(endpoint, options, &offered)?;
-        let started = ClientHandshake::start(Memory::default(), request, None).map(MidHandshake::handshake);
+        // What it makes for the frames is dropped again: they are read without it.
+        let config = WebSocketConfig::default().read_buffer_size(1);
+        let started =
+            ClientHandshake::start(Memory::default(), request, Some(config)).map(MidHandshake::handshake);
         match started {
             Ok(Err(HandshakeError::Interrupted(mut machine))) => {
                 let request = std::mem::take(&mut machine.get_mut().get_mut().output);

@@ -3,11 +3,11 @@
 use bytes::{Buf, BytesMut};
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
+use super::WebSocketError;
 use super::frames::{FrameReader, Piece, write_frame};
 use super::handshake::Handshake;
-use super::{WebSocketError, WebSocketOptions};
 use crate::pipe::BUFFERED;
-use crate::{Endpoint, Subprotocol};
+use crate::{Endpoint, Subprotocol, TransportError, TransportOptions};
 
 /// How much of MQTT's bytes goes into one frame, so that the frame fits into the pipe's buffer.
 const FRAME_LIMIT: usize = BUFFERED - 8;
@@ -38,14 +38,19 @@ enum State {
 }
 
 impl WebSocketLayer {
-    pub(crate) fn new(
+    /// The layer of a connection to this endpoint, if that has one.
+    pub(crate) fn for_endpoint(
         endpoint: &Endpoint,
-        options: &WebSocketOptions,
+        options: &TransportOptions,
         subprotocol: Subprotocol,
-    ) -> Result<Self, WebSocketError> {
-        let (handshake, out) = Handshake::start(endpoint, options, subprotocol)?;
+    ) -> Result<Option<Box<Self>>, TransportError> {
+        if !endpoint.transport.is_websocket() {
+            return Ok(None);
+        }
+        let (handshake, out) = Handshake::start(endpoint, &options.websocket, subprotocol)?;
         let state = State::Handshaking(Box::new(handshake));
-        Ok(Self { state, reader: FrameReader::new(), out, written: 0, ping: None, close: None })
+        let reader = FrameReader::new();
+        Ok(Some(Box::new(Self { state, reader, out, written: 0, ping: None, close: None })))
     }
 
     pub(crate) fn is_handshaking(&self) -> bool {
@@ -57,7 +62,7 @@ impl WebSocketLayer {
     }
 
     /// Reads all of `input`. Also on failure, what came before it is in `plain`.
-    pub(crate) fn receive(&mut self, mut input: &[u8], plain: &mut BytesMut) -> Result<(), WebSocketError> {
+    pub(crate) fn receive(&mut self, mut input: &[u8], plain: &mut BytesMut) -> Result<(), TransportError> {
         self.open(&mut input)?;
         while let State::Open = self.state {
             match self.reader.next(&mut input) {
@@ -66,9 +71,9 @@ impl WebSocketLayer {
                 Ok(Some(Piece::Ping(payload))) => self.ping = Some(payload.into()),
                 Ok(Some(Piece::Close(payload))) => {
                     let payload = payload.to_vec();
-                    return Err(self.handle_close(&payload));
+                    return Err(self.handle_close(&payload).into());
                 }
-                Err(error) => return Err(self.fail(error)),
+                Err(error) => return Err(self.fail(error).into()),
             }
         }
         Ok(())
@@ -126,10 +131,10 @@ impl WebSocketLayer {
     }
 
     /// The connection has ended.
-    pub(crate) fn handle_eof(&self) -> Result<(), WebSocketError> {
+    pub(crate) fn handle_eof(&self) -> Result<(), TransportError> {
         match self.state {
-            State::Handshaking(_) => Err(WebSocketError::HandshakeCut),
-            State::Open => Err(WebSocketError::Cut),
+            State::Handshaking(_) => Err(WebSocketError::HandshakeCut.into()),
+            State::Open => Err(WebSocketError::Cut.into()),
             State::Closing => Ok(()),
         }
     }

@@ -8,8 +8,6 @@ mod frames;
 mod handshake;
 mod layer;
 mod options;
-#[cfg(test)]
-mod tests;
 
 pub use error::WebSocketError;
 pub(crate) use layer::WebSocketLayer;

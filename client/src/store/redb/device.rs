@@ -20,12 +20,9 @@ pub(super) fn open(path: &Path) -> Result<Device, StoreOpenError> {
     locked(OpenOptions::new().read(true).write(true).open(path)?)
 }
 
-/// A new, empty file at `path`, in place of what was there.
-pub(super) fn create(path: &Path) -> Result<Device, StoreOpenError> {
-    // What is there is removed only under the lock.
-    let device = locked(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?)?;
-    device.set_len(0)?;
-    Ok(device)
+/// The same, and makes the file if there is none. What is in it stays.
+pub(super) fn claim(path: &Path) -> Result<Device, StoreOpenError> {
+    locked(OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?)
 }
 
 fn locked(file: File) -> Result<Device, StoreOpenError> {

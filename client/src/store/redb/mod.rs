@@ -262,18 +262,23 @@ fn damaged(detail: &str) -> StoreOpenError {
 }
 
 /// Makes a store under another name first: after a crash there is a whole one or none.
+///
+/// Clients that do so at the same time cannot harm each other: the file under that name is changed and renamed only by
+/// who has its lock, and only as long as there is no store.
 fn create(path: &Path) -> Result<Device, StoreOpenError> {
     let mut name =
         path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?.to_owned();
     name.push(".new");
     let temporary = path.with_file_name(name);
-    let device = device::create(&temporary)?;
-    format(&device).map_err(|error| StoreOpenError::Io(io::Error::other(error)))?;
+    let device = device::claim(&temporary)?;
     if path.try_exists()? {
-        // Another client was quicker.
+        // Another client was quicker. What is claimed may be its very file, opened before it was renamed.
+        drop(device);
         let _ = fs::remove_file(&temporary);
         return device::open(path);
     }
+    device.set_len(0)?;
+    format(&device).map_err(|error| StoreOpenError::Io(io::Error::other(error)))?;
     fs::rename(&temporary, path)?;
     // The name is durable once its folder is. Where a folder cannot be opened, the system sees to that.
     if let Some(folder) =

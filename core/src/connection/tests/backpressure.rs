@@ -169,6 +169,19 @@ fn at_the_reserve_older_messages_of_qos_0_make_room() {
     assert_eq!(rig.connection.statistics().dropped_messages, 5);
 }
 
+// R: SUB-07
+#[test]
+fn nothing_makes_room_once_the_client_has_ended() {
+    let mut rig = Rig::connected(limited());
+    let full =
+        Backlog { messages: 100, bytes: 8 * SIZE, starving: true, expendable: Some(2 * SIZE), bounded: 0 };
+    rig.connection.handle_backlog(full);
+    assert_eq!(rig.deliver("k", QoS::AtLeastOnce, 1, false), MORE);
+    rig.connection.disconnect(rig.now, Disconnect { at_once: true, ..Disconnect::default() }).unwrap();
+    rig.closed_because();
+    assert_eq!(rig.connection.poll_excess(), 0);
+}
+
 // R: PUB-02
 #[test]
 fn pausing_ends_with_the_connection() {

@@ -174,3 +174,59 @@ fn what_ended_as_kept_cannot_be_cancelled_before_it_goes_on() {
     stored.rig.connection.cancel(stored.rig.now, token).unwrap();
     assert_eq!(stored.rig.outcomes(), [(token, Err(OperationError::Cancelled))]);
 }
+
+// R: REC-08, REC-10, STO-02
+#[test]
+fn a_store_that_hangs_does_not_hold_the_end_up_for_ever() {
+    for (drain_timeout, just_in_time) in [(seconds(10), 9_999_999), (Duration::ZERO, 999_999)] {
+        let mut stored = Stored::connected(Config { drain_timeout, ..persistent() });
+        let kept = stored.rig.publish("kept", QoS::AtLeastOnce);
+        stored.store();
+        stored.rig.sent();
+        stored.rig.lose();
+        stored.rig.events();
+        let unknown = stored.rig.publish("unknown", QoS::ExactlyOnce);
+        stored.take();
+        let waiting = stored.rig.publish("waiting", QoS::AtLeastOnce);
+        stored.rig.connection.disconnect(stored.rig.now, Disconnect::default()).unwrap();
+        stored.rig.connection.handle_timeout(stored.rig.now);
+        stored.rig.advance(Duration::from_micros(just_in_time));
+        stored.rig.connection.handle_timeout(stored.rig.now);
+        assert_eq!((stored.rig.events(), stored.rig.connection.state()), (vec![], State::Disconnecting));
+        stored.rig.next_deadline(Duration::from_micros(1));
+        let events = stored.rig.events();
+        let [.., Event::Closed { cause: Cause::Store(error) }] = &events[..] else { panic!("{events:?}") };
+        let ended = |token, error| Event::Published { token, result: Err(error) };
+        let not_stored = OperationError::Store(error.clone());
+        assert_eq!(
+            events[..3],
+            [
+                ended(kept, OperationError::Kept),
+                ended(unknown, not_stored.clone()),
+                ended(waiting, not_stored)
+            ]
+        );
+        assert_eq!(stored.rig.connection.poll_timeout(), None);
+        // What it answers then is of no interest any more, and it is asked nothing.
+        let (id, _) = stored.batches.pop().unwrap();
+        stored.rig.connection.handle_persisted(stored.rig.now, id, Ok(()));
+        stored.take();
+        assert_eq!((stored.rig.events(), stored.batches.len()), (vec![], 0));
+        stored.rig.connection.connect(stored.rig.now);
+        assert!(matches!(stored.rig.events()[..], [Event::Closed { cause: Cause::Store(_) }]));
+    }
+}
+
+// R: REC-09, SUB-06
+#[test]
+fn nothing_follows_closed_until_the_client_is_started_again() {
+    let mut rig = Rig::connected(config());
+    rig.connection.disconnect(rig.now, at_once()).unwrap();
+    rig.closed_because();
+    // The driver was asked to before the end.
+    rig.connection.handle_dropped(3);
+    assert_eq!((rig.events(), rig.connection.statistics().dropped_messages), (vec![], 3));
+    rig.connection.connect(rig.now);
+    let events = rig.events();
+    assert!(matches!(events[..], [Event::Connecting { .. }, Event::Dropped { messages: 3 }]), "{events:?}");
+}

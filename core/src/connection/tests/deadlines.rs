@@ -226,6 +226,7 @@ fn operations_whose_answer_cannot_be_read_end_stalled() {
     }
     rig.ack(PacketType::PubAck, 1, ReasonCode::SUCCESS);
     rig.suback(2, &[0]);
+    rig.unsuback(3, &[0]);
     assert_eq!((rig.events(), rig.connection.in_flight()), (vec![], 0));
 }
 
@@ -243,22 +244,6 @@ fn an_answer_that_waits_for_our_own_replies_to_leave_is_the_connections_fault() 
     rig.next_deadline(seconds(60));
     assert_eq!(rig.closed_because(), Cause::Timeout(Timer::Ack));
     assert_eq!(rig.outcomes(), [], "the next connection sends it again");
-}
-
-// R: REC-03, REC-08
-#[test]
-fn a_stalled_subscribe_stays_desired() {
-    let limits = Config { incoming_limit: 1, incoming_bytes: 1, incoming_reserve: 400, ..config() };
-    let mut rig = Rig::connected(Config { keep_alive: 0, ..limits });
-    rig.subscribe(&["s"]);
-    rig.sent();
-    while rig.deliver("t", QoS::ExactlyOnce, rig.connection.statistics().packets_received as u16, false)
-        != Ingress::Paused
-    {}
-    rig.next_deadline(seconds(60));
-    rig.messages();
-    rig.reconnect(true);
-    assert!(rig.sent().contains(&"Subscribe 2 s".to_string()));
 }
 
 // R: REC-10

@@ -22,6 +22,8 @@ struct Walk {
     closing: bool,
     /// CONNACK has come.
     up: bool,
+    /// What it has said last.
+    last: Option<Event>,
 }
 
 impl Walk {
@@ -37,8 +39,8 @@ impl Walk {
             Phase::Connected | Phase::Draining | Phase::Flushing | Phase::Closing | Phase::Waiting
         );
         let sent = if up { vec!["Connect".to_owned()] } else { vec![] };
-        let mut walk =
-            Self { rig, pending: BTreeSet::new(), sent, open: phase.has_transport(), closing: false, up };
+        let open = phase.has_transport();
+        let mut walk = Self { rig, pending: BTreeSet::new(), sent, open, closing: false, up, last: None };
         let rig = &mut walk.rig;
         match phase {
             Phase::Idle | Phase::Handshaking | Phase::Connected => {}
@@ -80,6 +82,10 @@ impl Walk {
         let sent = self.rig.sent();
         self.sent.extend(sent.iter().map(|packet| packet.split(' ').next().unwrap_or_default().to_owned()));
         for event in self.rig.events() {
+            let has_ended = matches!(self.last, Some(Event::Closed { .. }));
+            let starts = matches!(event, Event::Connecting { .. });
+            assert!(!has_ended || starts, "{event:?} after the end: {context:?}");
+            self.last = Some(event.clone());
             match event {
                 Event::Published { token, .. }
                 | Event::Subscribed { token, .. }
@@ -198,6 +204,7 @@ const CALLS: &[(&str, Call)] = &[
             ..Backlog::default()
         });
     }),
+    ("messages were dropped", |walk| walk.rig.connection.handle_dropped(3)),
     ("CONNACK", |walk| input(walk, b"\x20\x13\x00\x00\x10\x15\x00\x0dSCRAM-SHA-256")),
     ("CONNACK without a method", |walk| input(walk, b"\x20\x03\x00\x00\x00")),
     ("CONNACK that refuses", |walk| input(walk, b"\x20\x03\x00\x88\x00")),

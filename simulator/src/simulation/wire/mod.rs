@@ -1,10 +1,14 @@
 //! Whether what a client sends is lawful, judged at its socket: by the bytes that it wrote and those that it had read
 //! by then. Nothing here is taken from the client's own memory.
 
+mod authentication;
+mod connect;
 mod received;
 mod sent;
 
-use std::collections::{BTreeMap, VecDeque};
+pub(super) use received::retries;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::BytesMut;
 use sterna_core::packet::{
@@ -14,6 +18,18 @@ use sterna_core::packet::{
 use super::findings::Findings;
 use super::promises::Promises;
 use super::setup::ClientSetup;
+
+/// What the server says to CONNECT, or at any time, that decides where the client goes next.
+#[derive(Debug)]
+pub(super) enum Answer {
+    Accepted,
+    /// `is_certain`: the client has looked at it.
+    SentOn {
+        is_certain: bool,
+        permanent: bool,
+        reference: String,
+    },
+}
 
 /// Where a connection is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +106,8 @@ struct Connection {
     last_read: u64,
     /// The client held reading back at some time.
     was_paused: bool,
+    /// Its application ends it.
+    is_ending: bool,
     /// The client held reading back, or waited to write, when it was last looked at.
     is_held: bool,
     keep_alive: u64,
@@ -108,16 +126,20 @@ struct Connection {
     /// PUBACKs and PUBRECs that are owed, in their order.
     pubacks: VecDeque<u16>,
     pubrecs: VecDeque<u16>,
+    /// The QoS 2 messages that came and were not completed.
+    arrived: BTreeSet<u16>,
     /// How often PUBREC may be sent at once, PUBCOMP, and PUBREL for unknown identifiers.
     repeats: BTreeMap<u16, u32>,
     pubcomps: BTreeMap<u16, u32>,
     strays: BTreeMap<u16, u32>,
+    exchange: authentication::Exchanging,
 }
 
 /// See the module. One for each client, over all its connections and processes.
 #[derive(Debug)]
 pub(super) struct Wire {
     client: usize,
+    setup: ClientSetup,
     in_flight_limit: usize,
     exactly_once_limit: usize,
     connect_timeout: u64,
@@ -136,6 +158,9 @@ pub(super) struct Wire {
     has_store: bool,
     /// A connection ended, or a process, with answers that were read from the socket and perhaps not looked at.
     forgot_answers: bool,
+    /// The authentication method of every CONNECT.
+    method: Option<&'static str>,
+    answers: VecDeque<Answer>,
 }
 
 /// Everything that a judgement touches besides the wire itself.
@@ -149,6 +174,7 @@ impl Wire {
     pub(super) fn new(client: usize, setup: &ClientSetup) -> Self {
         Self {
             client,
+            setup: setup.clone(),
             in_flight_limit: usize::from(setup.in_flight_limit),
             exactly_once_limit: usize::from(setup.exactly_once_limit),
             connect_timeout: setup.connect_timeout,
@@ -164,7 +190,19 @@ impl Wire {
             has_session: false,
             has_store: setup.has_store,
             forgot_answers: false,
+            method: None,
+            answers: VecDeque::new(),
         }
+    }
+
+    /// Every CONNECT begins an exchange.
+    pub(super) fn authenticates(&mut self) {
+        self.method = Some(super::authentication::METHOD);
+    }
+
+    /// What the last bytes that were read say of where the client goes.
+    pub(super) fn take_answer(&mut self) -> Option<Answer> {
+        self.answers.pop_front()
     }
 
     /// A new network connection.
@@ -181,6 +219,7 @@ impl Wire {
             last_written: now,
             last_read: now,
             was_paused: false,
+            is_ending: false,
             is_held: false,
             keep_alive: 0,
             receive_maximum: u16::MAX,
@@ -195,9 +234,11 @@ impl Wire {
             releases: VecDeque::new(),
             pubacks: VecDeque::new(),
             pubrecs: VecDeque::new(),
+            arrived: BTreeSet::new(),
             repeats: BTreeMap::new(),
             pubcomps: BTreeMap::new(),
             strays: BTreeMap::new(),
+            exchange: authentication::Exchanging::default(),
         });
     }
 
@@ -218,6 +259,9 @@ impl Wire {
     /// The application ends the connection: what is read from now on may not be looked at.
     pub(super) fn ends_itself(&mut self) {
         self.forgot_answers = true;
+        if let Some(connection) = &mut self.connection {
+            connection.is_ending = true;
+        }
     }
 
     /// The client closed: what its application had acknowledged out of its turn counts as received in its next life.
@@ -339,6 +383,9 @@ impl Wire {
             }
         }
         if ack_timeout > 0 && !was_paused && !bench.promises.has_closed(self.client) {
+            if self.is_authentication_late(now) {
+                self.unlawful(bench, "a re-authentication is waited for too long", String::new());
+            }
             let late = |sending: &&Sending| {
                 // A PUBREL may still wait to be written.
                 let is_sent = !matches!(sending.stage, Stage::Released { sent: false, .. });

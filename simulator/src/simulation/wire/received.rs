@@ -2,11 +2,13 @@
 
 use std::collections::VecDeque;
 
+use sterna_client::{Reconnect, ServerClose};
 use sterna_core::packet::{
-    Ack, ConnAck, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, ProtocolVersion, Publish, QoS, ReasonCode,
+    Ack, ConnAck, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, ProtocolVersion, Publish, QoS, ReasonCode,
 };
 
-use super::{Bench, Incoming, Phase, Stage, Wire, is_error, number_of};
+use super::super::promises::Loss;
+use super::{Answer, Bench, Incoming, Phase, Stage, Wire, is_error, number_of};
 
 /// What a server says to a client that broke the protocol.
 const BLAME: [ReasonCode; 9] = [
@@ -21,10 +23,18 @@ const BLAME: [ReasonCode; 9] = [
     ReasonCode::KEEP_ALIVE_TIMEOUT,
 ];
 
+/// Whether clients try again after this.
+pub(in super::super) fn retries(close: ServerClose) -> bool {
+    // A CONNECT of ours that the network held up can take over the session of the connection after it. Nothing in the
+    // server's DISCONNECT tells it from another client of this name, with which a client that comes back at once would
+    // fight for ever: so it ends by default (REC-02), and an application that knows better says so as here.
+    close == ServerClose::Disconnected(ReasonCode::SESSION_TAKEN_OVER) || Reconnect::default_retry(close)
+}
+
 impl Wire {
     pub(super) fn received(&mut self, packet: &Packet<'_>, bench: &mut Bench<'_>) {
         match packet {
-            Packet::ConnAck(connack) if !is_error(connack.reason) => self.received_connack(connack),
+            Packet::ConnAck(connack) if !is_error(connack.reason) => self.received_connack(connack, bench),
             Packet::Publish(publish) if publish.qos != QoS::AtMostOnce => self.received_publish(publish),
             Packet::PubAck(ack) => self.complete(ack.packet_id, |stage| stage == Stage::Published),
             Packet::PubRec(ack) => self.received_pubrec(ack, bench),
@@ -36,13 +46,22 @@ impl Wire {
             Packet::PubRel(ack) => {
                 if let Some(connection) = &mut self.connection {
                     *connection.pubcomps.entry(ack.packet_id).or_default() += 1;
+                    // The server may have an earlier PUBREC after all.
+                    connection.arrived.remove(&ack.packet_id);
+                    connection.pubrecs.retain(|other| *other != ack.packet_id);
                 }
                 let is_received = |incoming: &Incoming| incoming.is_received || incoming.is_unsure;
                 if self.incoming.get(&ack.packet_id).is_some_and(is_received) {
                     self.incoming.remove(&ack.packet_id);
                 }
             }
+            Packet::Auth(auth) => self.received_auth(auth, bench),
+            Packet::ConnAck(refused) => {
+                self.ended_by_server(ServerClose::Refused(refused.reason), refused.properties, bench);
+            }
             Packet::Disconnect(disconnect) => {
+                let close = ServerClose::Disconnected(disconnect.reason);
+                self.ended_by_server(close, disconnect.properties, bench);
                 // Silence is judged by the times of the bytes, since a delay can look like it to the server.
                 let is_blame = BLAME[..8].contains(&disconnect.reason);
                 let detail = || format!("{disconnect:?}");
@@ -52,9 +71,26 @@ impl Wire {
         }
     }
 
-    fn received_connack(&mut self, connack: &ConnAck<'_>) {
+    /// The server does not want the client, perhaps because another does.
+    fn ended_by_server(&mut self, close: ServerClose, properties: Properties<'_>, bench: &mut Bench<'_>) {
+        let (ServerClose::Refused(reason) | ServerClose::Disconnected(reason)) = close;
+        if !retries(close) {
+            bench.promises.closed(self.client);
+        }
+        let (Some(connection), Some(reference)) = (&self.connection, properties.server_reference()) else {
+            return;
+        };
+        let permanent = reason == ReasonCode::SERVER_MOVED;
+        if permanent || reason == ReasonCode::USE_ANOTHER_SERVER {
+            let is_certain = !connection.was_paused && connection.phase != Phase::Over;
+            self.answers.push_back(Answer::SentOn { is_certain, permanent, reference: reference.to_owned() });
+        }
+    }
+
+    fn received_connack(&mut self, connack: &ConnAck<'_>, bench: &mut Bench<'_>) {
         let Some(connection) = &mut self.connection else { return };
         let properties = connack.properties;
+        self.answers.push_back(Answer::Accepted);
         connection.phase = Phase::Open;
         connection.receive_maximum = properties.receive_maximum().unwrap_or(u16::MAX);
         connection.packet_limit = properties.maximum_packet_size().unwrap_or(PROTOCOL_MAXIMUM_PACKET_SIZE);
@@ -70,8 +106,20 @@ impl Wire {
             if is_silent { !connection.clean_start && self.has_session } else { connack.session_present };
         self.has_session = !connection.clean_start;
         if !connection.resumed {
+            let looks = !connection.is_ending;
             // A store forgets them later than the client does.
             let sending = std::mem::take(&mut self.sending);
+            for sending in sending.values().filter(|_| looks) {
+                let loss = match sending.stage {
+                    Stage::Published => Loss::InDoubt,
+                    Stage::Released { .. } if self.forgot_answers => Loss::Either,
+                    Stage::Released { .. } => Loss::Received,
+                    Stage::Controlled => continue,
+                };
+                if let Some(number) = sending.number {
+                    bench.promises.session_lost(number, loss);
+                }
+            }
             self.completed.retain(|_, _| self.has_store);
             self.completed.extend(sending.into_iter().filter(|_| self.has_store));
             self.incoming.clear();
@@ -104,17 +152,17 @@ impl Wire {
         incoming.is_duplicate = publish.duplicate;
         if incoming.number != number || incoming.qos != publish.qos {
             *incoming = arrived;
+            connection.arrived.remove(&id);
         }
         if publish.qos == QoS::AtLeastOnce {
             connection.pubacks.push_back(id);
             return;
         }
-        // The PUBREC of a message that comes again may have been on its way before, in its turn: it may leave at once.
-        if incoming.is_received || incoming.is_unsure || publish.duplicate {
-            *connection.repeats.entry(id).or_default() += 1;
-        }
-        if !incoming.is_received {
+        // Whatever was sent on earlier connections, PUBRECs leave in the order of this one's PUBLISHes.
+        if connection.arrived.insert(id) {
             connection.pubrecs.push_back(id);
+        } else {
+            *connection.repeats.entry(id).or_default() += 1;
         }
     }
 

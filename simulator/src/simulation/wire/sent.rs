@@ -1,6 +1,6 @@
 //! The rules for what a client sends.
 
-use sterna_core::packet::{Ack, Connect, Packet, ProtocolVersion, Publish, QoS};
+use sterna_core::packet::{Ack, Packet, ProtocolVersion, Publish, QoS, Subscribe};
 
 use super::{Bench, Phase, Sending, Stage, Wire, is_error, number_of};
 
@@ -24,6 +24,7 @@ impl Wire {
                 connection.clean_start = connect.clean_start;
                 connection.keep_alive = u64::from(connect.keep_alive) * 1_000_000;
                 self.sent_connect(connect, bench);
+                self.sent_method(connect, bench);
             }
             Packet::Disconnect(_) => connection.phase = Phase::Over,
             Packet::Publish(publish) => self.sent_publish(publish, bench),
@@ -37,17 +38,11 @@ impl Wire {
                     None => self.unlawful(bench, "PUBCOMP without PUBREL", ack.packet_id.to_string()),
                 }
             }
-            Packet::Subscribe(subscribe) => self.sent_control(subscribe.packet_id, bench),
+            Packet::Auth(auth) => self.sent_auth(auth, bench),
+            Packet::Subscribe(subscribe) => self.sent_subscribe(subscribe, bench),
             Packet::Unsubscribe(unsubscribe) => self.sent_control(unsubscribe.packet_id, bench),
             _ => {}
         }
-    }
-
-    fn sent_connect(&self, connect: &Connect<'_>, bench: &mut Bench<'_>) {
-        let expected = format!("c{}", self.client);
-        self.require(connect.client_id == expected, bench, "CONNECT has another client identifier", || {
-            connect.client_id.to_owned()
-        });
     }
 
     fn sent_publish(&mut self, publish: &Publish<'_>, bench: &mut Bench<'_>) {
@@ -96,6 +91,9 @@ impl Wire {
                 self.unlawful(bench, "a packet identifier in use is used again [MQTT-2.2.1-3]", detail);
             }
             None => {
+                if let Some(number) = number {
+                    bench.promises.published_anew(number, publish.duplicate, bench.findings);
+                }
                 let is_lawful = !publish.duplicate || connection.resumed;
                 self.require(is_lawful, bench, "DUP in a new session [MQTT-3.3.1-1]", || id.to_string());
                 self.sequence += 1;
@@ -144,6 +142,7 @@ impl Wire {
         if let (Some(number), Some(topic)) = (number_of(publish.payload), topic) {
             let is_right = bench.promises.topic_of(number).is_none_or(|expected| expected == topic);
             self.require(is_right, bench, "a message goes to another topic", || format!("{number}: {topic}"));
+            bench.promises.check_type(number, publish.properties.content_type(), true, bench.findings);
         }
     }
 
@@ -163,6 +162,22 @@ impl Wire {
         let is_bound = connection.version != ProtocolVersion::V5;
         let lawful = !is_bound || exactly_once <= self.exactly_once_limit;
         self.require(lawful, bench, "above the limit on QoS 2", || exactly_once.to_string());
+    }
+
+    fn sent_subscribe(&mut self, subscribe: &Subscribe<'_>, bench: &mut Bench<'_>) {
+        let batch = self.setup.choices.subscribe_batch;
+        let fits = batch == 0 || subscribe.filters.len() <= batch;
+        self.require(fits, bench, "SUBSCRIBE has more filters than were allowed", || {
+            format!("{subscribe:?}")
+        });
+        let identifier = subscribe.properties.subscription_identifiers().next();
+        for wanted in subscribe.filters.iter() {
+            let is_asked = bench.promises.is_asked(self.client, wanted.filter, wanted.options, identifier);
+            self.require(is_asked, bench, "SUBSCRIBE asks for what nobody wants", || {
+                format!("{wanted:?} with {identifier:?}")
+            });
+        }
+        self.sent_control(subscribe.packet_id, bench);
     }
 
     fn sent_control(&mut self, id: u16, bench: &mut Bench<'_>) {
@@ -251,6 +266,9 @@ impl Wire {
         let (number, qos, duplicate) = (incoming.number, incoming.qos, incoming.is_duplicate);
         if is_error(ack.reason) {
             self.incoming.remove(&id);
+            if let Some(connection) = &mut self.connection {
+                connection.arrived.remove(&id);
+            }
         }
         if let Some(number) = number.filter(|_| is_first) {
             bench.promises.acknowledged(self.client, (number, qos, duplicate), ack.reason, bench.findings);

@@ -1,5 +1,6 @@
 //! Damage, foreign files and loss of power.
 
+mod creating;
 mod damage;
 mod disk;
 mod power;

@@ -1,11 +1,21 @@
 //! What the application was promised, and what became of it: the reference that a run is held against. It knows
 //! nothing of packets, only of messages by their numbers.
 
+mod asking;
+mod dropping;
+mod losses;
+mod requests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use sterna_client::{
-    OperationError, ProtocolVersion, PublishError, QoS, QueuePolicy, ReasonCode, VersionPolicy,
+    OperationError, ProtocolVersion, PublishError, QoS, QueuePolicy, ReasonCode, SessionLoss, VersionPolicy,
 };
+
+use super::authentication::Proof;
+use asking::Asked;
+use dropping::Drops;
+pub(super) use losses::Loss;
 
 use super::findings::Findings;
 use super::setup::ClientSetup;
@@ -25,6 +35,22 @@ pub(super) enum Standing {
     Void,
 }
 
+/// What an application knows of a message when it hands it in.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
+pub(super) struct Terms {
+    /// It may be given up: it has a deadline, expires or is cancelled.
+    pub(super) may_end: bool,
+    /// Of QoS 0, it waits for another connection.
+    pub(super) requeues: bool,
+    /// It leaves at its own time.
+    pub(super) has_no_order: bool,
+    /// Its number is its Content Type.
+    pub(super) is_typed: bool,
+    /// The request that it answers.
+    pub(super) answers: Option<u32>,
+}
+
 #[derive(Debug, Clone)]
 struct Promise {
     publisher: usize,
@@ -36,8 +62,9 @@ struct Promise {
     session: u64,
     /// The publisher's sessions that had ended when it was handed in.
     sessions_before: u64,
-    /// It may be given up: it has a deadline, expires or is cancelled.
-    may_end: bool,
+    terms: Terms,
+    /// The server lost the session while it was in flight.
+    loss: Option<Loss>,
 }
 
 /// What concerns one client.
@@ -52,6 +79,8 @@ struct Account {
     has_amnesia: bool,
     /// The client closed, or was refused for good: what waited has ended.
     has_closed: bool,
+    /// The store of its present process has failed.
+    store_failed: bool,
     /// Some of its messages have an end of their own.
     gives_up: bool,
     /// It speaks MQTT 3.1.
@@ -77,6 +106,14 @@ struct Account {
     latest: BTreeMap<(u64, QoS), u64>,
     done: BTreeSet<u32>,
     refused: BTreeSet<u32>,
+    /// What it was told to do about them.
+    session_loss: SessionLoss,
+    keeps_nothing: bool,
+    has_no_store: bool,
+    /// Its clock jumped.
+    has_jumped: bool,
+    asked: Vec<Asked>,
+    drops: Drops,
 }
 
 /// When the broker queued a message for a session, first and last, and how often.
@@ -103,9 +140,17 @@ pub(super) struct Promises {
     accounts: Vec<Account>,
     excuses: Excuses,
     sequence: u64,
+    /// What is known of each client's authentications.
+    pub(super) proofs: Vec<Proof>,
     /// Messages that the application got, by QoS.
     pub(super) delivered: [u64; 3],
     pub(super) redelivered: u64,
+    /// Requests that were answered, and those that ended otherwise.
+    pub(super) requests: [u64; 2],
+    /// Publishes that ended with their session, and those that were published again.
+    pub(super) lost: [u64; 2],
+    /// What the watched streams dropped.
+    pub(super) dropped: u64,
 }
 
 impl Promises {
@@ -115,6 +160,9 @@ impl Promises {
         let account = |setup: &ClientSetup| Account {
             may_drop: drops(setup),
             is_deaf: setup.version == VersionPolicy::Only(ProtocolVersion::V3_1),
+            session_loss: setup.choices.session_loss,
+            keeps_nothing: setup.choices.discard_on_close,
+            has_no_store: !setup.has_store,
             ..Account::default()
         };
         Self {
@@ -122,14 +170,18 @@ impl Promises {
             accounts: clients.iter().map(account).collect(),
             excuses,
             sequence: 0,
+            proofs: vec![Proof::default(); clients.len()],
             delivered: [0; 3],
             redelivered: 0,
+            requests: [0; 2],
+            lost: [0; 2],
+            dropped: 0,
         }
     }
 
     /// The application hands a message in; its number.
-    pub(super) fn offer(&mut self, publisher: usize, topic: &'static str, qos: QoS, may_end: bool) -> u32 {
-        self.accounts[publisher].gives_up |= may_end;
+    pub(super) fn offer(&mut self, publisher: usize, topic: &'static str, qos: QoS, terms: Terms) -> u32 {
+        self.accounts[publisher].gives_up |= terms.may_end;
         let sessions_before = self.accounts[publisher].sessions_known;
         let (standing, taken, session) = (Standing::Offered, 0, 0);
         self.messages.push(Promise {
@@ -140,7 +192,8 @@ impl Promises {
             taken,
             session,
             sessions_before,
-            may_end,
+            terms,
+            loss: None,
         });
         self.messages.len() as u32 - 1
     }
@@ -159,7 +212,9 @@ impl Promises {
 
     /// Whether the application may have given this message up.
     pub(super) fn may_end(&self, number: Option<u32>) -> bool {
-        number.and_then(|number| self.messages.get(number as usize)).is_some_and(|message| message.may_end)
+        number
+            .and_then(|number| self.messages.get(number as usize))
+            .is_some_and(|message| message.terms.may_end)
     }
 
     pub(super) fn topic_of(&self, number: u32) -> Option<&'static str> {
@@ -184,7 +239,9 @@ impl Promises {
         let message = &mut self.messages[number as usize];
         let account = &self.accounts[message.publisher];
         let (qos, taken) = (message.qos, message.taken);
+        let was_stored = message.standing == Standing::Stored;
         message.standing = Standing::Resolved;
+        self.lost[0] += u64::from(matches!(result, Err(PublishError::Failed(OperationError::SessionLost))));
         let lost_session = account.sessions_ended > message.sessions_before;
         let is_explained = match result {
             Ok(_) => {
@@ -192,7 +249,7 @@ impl Promises {
                 findings.require(holds, "acknowledged, but the broker never took it over", || {
                     format!("message {number}, {message:?}")
                 });
-                true
+                losses::may_succeed(message.loss, account.session_loss)
             }
             Err(PublishError::Rejected(_)) => {
                 message.standing = Standing::Void;
@@ -201,19 +258,22 @@ impl Promises {
             Err(PublishError::Failed(error)) => match error {
                 OperationError::Refused(_) => self.excuses.refusals,
                 OperationError::Limit(_) | OperationError::UnsupportedByVersion => self.excuses.limits,
-                OperationError::Lost => qos == QoS::AtMostOnce,
-                OperationError::SessionLost => qos == QoS::ExactlyOnce && lost_session,
+                OperationError::Lost => qos == QoS::AtMostOnce && !message.terms.requeues,
+                OperationError::SessionLost => {
+                    lost_session && losses::may_fail(qos, message.loss, account.session_loss)
+                }
                 OperationError::Cancelled | OperationError::DeadlinePassed | OperationError::Expired => {
-                    message.may_end
+                    message.terms.may_end
                 }
                 OperationError::Dropped => account.may_drop,
                 OperationError::Stalled => account.was_paused,
                 // The next process sends it.
                 OperationError::Kept => {
                     message.standing = Standing::Stored;
-                    account.has_closed
+                    account.has_closed && !account.keeps_nothing
                 }
                 OperationError::Closed => account.has_closed,
+                OperationError::Store(_) => account.store_failed && !was_stored,
                 _ => false,
             },
             Err(_) => false,
@@ -255,7 +315,7 @@ impl Promises {
             findings.require(is_lawful, "published twice", || format!("message {number}, {qos:?}"));
             return;
         }
-        if account.loses_order {
+        if account.loses_order || message.terms.has_no_order {
             return;
         }
         let last = &mut account.last_taken[usize::from(qos != QoS::AtMostOnce)];
@@ -297,6 +357,7 @@ impl Promises {
         let handed = account.handed.entry((stream, number, qos)).or_default();
         *handed += 1;
         self.redelivered += u64::from(*handed > 1);
+        account.drops.handed(number);
         let earlier = account.from_earlier_lives.get(&number).copied().unwrap_or(0);
         // A refusal may be lost, and the message comes again.
         let is_bound = qos != QoS::AtLeastOnce && !account.refused.contains(&number);
@@ -334,6 +395,7 @@ impl Promises {
         reason: ReasonCode,
         findings: &mut Findings,
     ) {
+        let is_answer = self.is_answer(number);
         let account = &mut self.accounts[client];
         if reason.is_error() {
             let holds = account.refused.contains(&number);
@@ -343,10 +405,15 @@ impl Promises {
         // A session may have begun without the client's knowing: then a copy of its first messages looks like a copy of
         // those of the session before, which had the same identifiers.
         let is_ambiguous = duplicate && account.sessions_ended > 0;
-        let holds = account.is_loose || is_ambiguous || account.done.contains(&number);
+        // Who asked is done with the answer when it is there.
+        let holds = account.is_loose || is_ambiguous || is_answer || account.done.contains(&number);
         findings.require(holds, "acknowledged before the application was done with it", || {
             format!("c{client}: message {number} of {qos:?}")
         });
+        let is_first = qos == QoS::AtLeastOnce || account.has_no_store;
+        if let Some(message) = self.messages.get(number as usize).filter(|_| is_first) {
+            account.drops.acknowledged(number, message.topic);
+        }
         if qos == QoS::ExactlyOnce {
             *account.acknowledged.entry(number).or_default() += 1;
         }
@@ -374,6 +441,7 @@ impl Promises {
     pub(super) fn reroute(&mut self, client: usize) {
         self.accounts[client].is_loose = true;
         self.accounts[client].has_rerouted = true;
+        self.accounts[client].drops.spoil();
     }
 
     pub(super) fn paused(&mut self, client: usize) {
@@ -395,6 +463,10 @@ impl Promises {
         self.accounts[client].was_paused
     }
 
+    pub(super) fn store_failed(&mut self, client: usize) {
+        self.accounts[client].store_failed = true;
+    }
+
     pub(super) fn closed(&mut self, client: usize) {
         self.accounts[client].has_closed = true;
     }
@@ -404,8 +476,14 @@ impl Promises {
         let account = &mut self.accounts[client];
         account.handed.clear();
         account.latest.clear();
+        account.asked.clear();
+        account.drops = Drops::default();
         account.is_loose &= has_store;
         account.has_rerouted = false;
+        account.store_failed = false;
+        let keeps_nothing = account.has_closed && account.keeps_nothing;
+        // Nothing of an earlier process ends in the next one.
+        account.has_closed &= !has_store;
         account.has_amnesia |= keeps_session && !has_store;
         if has_store {
             account.from_earlier_lives = account.acknowledged.clone();
@@ -413,8 +491,10 @@ impl Promises {
             account.done.clear();
         }
         for message in self.messages.iter_mut().filter(|message| message.publisher == client) {
-            let survives =
-                message.standing == Standing::Resolved || (has_store && message.standing == Standing::Stored);
+            let is_kept = has_store && !keeps_nothing && message.standing == Standing::Stored;
+            let survives = message.standing == Standing::Resolved || is_kept;
+            // How far it was may be forgotten.
+            message.loss = None;
             if !survives {
                 message.standing = Standing::Void;
             }
@@ -426,14 +506,15 @@ impl Promises {
         for (number, message) in self.messages.iter().enumerate() {
             let account = &self.accounts[message.publisher];
             let is_owed = matches!(message.standing, Standing::Accepted | Standing::Stored);
-            let may_fail = message.may_end
+            let may_fail = message.terms.may_end
                 || account.may_drop
                 || account.has_closed
                 || account.has_amnesia
                 || account.was_paused
                 || self.excuses.limits
                 || self.excuses.refusals
-                || (message.qos == QoS::ExactlyOnce && account.sessions_ended > message.sessions_before);
+                || (losses::may_fail(message.qos, None, account.session_loss)
+                    && account.sessions_ended > message.sessions_before);
             if is_owed && message.qos != QoS::AtMostOnce && !may_fail {
                 findings.require(message.taken > 0, "an accepted message was lost", || {
                     format!("{number}: {message:?}")

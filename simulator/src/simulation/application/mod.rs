@@ -1,18 +1,22 @@
 //! The application of one client: its operations and streams, each polled only when its waker said so.
 
+mod publishing;
+mod requests;
+
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use sterna_client::{
-    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, PropertiesBuf, Property,
-    Publishing, QoS, State, SubscribeError, Subscribing, Unclaimed, Unsubscribing,
+    AckMode, Client, Connecting, Delivery, Disconnecting, Enqueuing, Message, Property, Publishing, QoS,
+    Reauthenticating, Requesting, State, SubscribeError, Subscribing, Unsubscribing,
 };
 
+use super::choices::{Wishes, properties};
 use super::findings::Findings;
-use super::plan::{Acking, Event, How, Patience, Reading};
+use super::plan::{Acking, Reading};
 use super::promises::{Promises, Standing};
 use super::setup::ClientSetup;
 use super::stream::{Flag, Habits, NEVER, Source, Stream};
@@ -21,10 +25,13 @@ enum Operation {
     Publish(Publishing<'static>),
     Enqueue(Enqueuing<'static>),
     Deliver(Delivery),
+    /// And how long it may take.
+    Request(Box<Requesting<'static>>, u64),
     Subscribe(Subscribing, Habits),
     Unsubscribe(Unsubscribing),
     Connect(Connecting),
     Disconnect(Disconnecting),
+    Authenticate(Reauthenticating),
 }
 
 struct Task {
@@ -52,6 +59,8 @@ pub(super) struct Surroundings<'a> {
     /// A subscription may be refused in this run.
     pub(super) may_refuse: bool,
     pub(super) setup: &'a ClientSetup,
+    /// The client knows that its store has failed.
+    pub(super) store_failed: bool,
 }
 
 /// See the module. It ends with its process.
@@ -60,6 +69,8 @@ pub(super) struct Application {
     tasks: Vec<Task>,
     streams: Vec<Stream>,
     next_key: u64,
+    /// The topics that aliases were given to by hand.
+    aliases: BTreeMap<u16, &'static str>,
     /// Messages that the application still has of streams that it let go of.
     orphans: Vec<(u64, Message)>,
     /// The client closed, and every stream ends.
@@ -77,6 +88,7 @@ impl Application {
             tasks: Vec::new(),
             streams: Vec::new(),
             next_key: life << 32,
+            aliases: BTreeMap::new(),
             orphans: Vec::new(),
             has_closed: false,
             is_ending: false,
@@ -142,6 +154,17 @@ impl Application {
         self.poll_task(self.tasks.len() - 1, around);
     }
 
+    /// A re-authentication begins.
+    pub(super) fn start_again(
+        &mut self,
+        again: Reauthenticating,
+        drop_after: Option<u64>,
+        around: &mut Surroundings<'_>,
+    ) {
+        self.start(Operation::Authenticate(again), None, drop_after, around.now);
+        self.poll_task(self.tasks.len() - 1, around);
+    }
+
     /// What an earlier process left in the store is awaited like everything else.
     pub(super) fn await_restored(&mut self, around: &mut Surroundings<'_>) {
         for pending in self.client.pending() {
@@ -159,60 +182,32 @@ impl Application {
         self.poll_task(self.tasks.len() - 1, around);
     }
 
-    pub(super) fn publish(&mut self, event: &Event, around: &mut Surroundings<'_>) {
-        let Event::Publish { topic, qos, retain, size, how, count, patience, .. } = *event else { return };
-        let drop_after = match patience {
-            Patience::DropAfter(after) | Patience::CancelAfter(after) => Some(after),
-            _ => None,
-        };
-        let may_end = !matches!(patience, Patience::Endless | Patience::DropAfter(_));
-        for _ in 0..count {
-            let number = around.promises.offer(around.client, topic, qos, may_end);
-            let payload = format!("{number:08x}{:size$}", "").into_bytes();
-            let mut publishing = self.client.publish(topic, payload).qos(qos).retain(retain);
-            match patience {
-                Patience::Deadline(after) => publishing = publishing.deadline(Duration::from_micros(after)),
-                Patience::Expiry(seconds) if around.setup.is_v5() => {
-                    let mut properties = PropertiesBuf::new();
-                    if properties.push(Property::MessageExpiryInterval(seconds)).is_ok() {
-                        publishing = publishing.properties(properties);
-                    }
-                }
-                _ => {}
-            }
-            let operation = match how {
-                How::Await => Operation::Publish(publishing),
-                How::Enqueue => Operation::Enqueue(publishing.enqueue()),
-                How::Send => {
-                    let Ok(delivery) = publishing.send() else {
-                        around.promises.stand(number, Standing::Void);
-                        continue;
-                    };
-                    around.promises.stand(number, Standing::Accepted);
-                    Operation::Deliver(delivery)
-                }
-            };
-            self.start(operation, Some(number), drop_after, around.now);
-            // The order of the calls is that of the numbers.
-            let last = self.tasks.len() - 1;
-            self.tasks[last].cancels = matches!(patience, Patience::CancelAfter(_));
-            self.poll_task(last, around);
-        }
-    }
-
     pub(super) fn subscribe(
         &mut self,
         qos: QoS,
-        habits: Habits,
+        mut habits: Habits,
+        wishes: Wishes,
         sent: bool,
         drop_after: Option<u64>,
         around: &mut Surroundings<'_>,
     ) {
         let Some(filter) = habits.filter else { return };
+        let wishes = wishes.lawful(filter, around.setup.is_v5());
+        let mode = habits.mode;
+        if wishes.is_bounded() {
+            // What may be dropped is never owed.
+            habits.mode = AckMode::OnReceipt;
+        }
         if habits.mode == AckMode::OnReceipt {
             around.promises.loosen(around.client);
         }
-        let subscribing = self.client.subscribe(filter).qos(qos).ack(habits.mode);
+        around.promises.asks(around.client, filter, wishes.options(qos), wishes.identifier);
+        let mut subscribing = self.client.subscribe(filter).qos(qos).ack(mode).on_full(wishes.on_full);
+        subscribing = subscribing.no_local(wishes.no_local).retain_handling(wishes.retain_handling);
+        subscribing = subscribing.retain_as_published(wishes.retain_as_published);
+        if let Some(identifier) = wishes.identifier {
+            subscribing = subscribing.properties(properties(&[Property::SubscriptionIdentifier(identifier)]));
+        }
         if sent {
             if let Ok(subscription) = subscribing.send() {
                 self.open(Source::Subscription(subscription), habits, false);
@@ -241,6 +236,7 @@ impl Application {
             last: None,
             owed: Vec::new(),
             acknowledged: 0,
+            asked: Vec::new(),
             is_granted: false,
             may_end: may_end || self.is_ending,
         });
@@ -250,7 +246,8 @@ impl Application {
         if mode == AckMode::OnReceipt {
             around.promises.loosen(around.client);
         }
-        let habits = Habits { filter: None, mode, reading: Reading::Eager, acking: Acking::AtOnce };
+        let habits =
+            Habits { filter: None, mode, reading: Reading::Eager, acking: Acking::AtOnce, drops: false };
         self.open(Source::Unclaimed(self.client.messages()), habits, false);
     }
 
@@ -327,6 +324,7 @@ impl Application {
         around.promises.closed(around.client);
         around.promises.reroute(around.client);
         self.has_closed = true;
+        self.aliases.clear();
         self.streams.clear();
     }
 
@@ -334,6 +332,14 @@ impl Application {
     pub(super) fn filters(&self) -> impl Iterator<Item = &'static str> {
         let live = self.streams.iter().filter(|stream| !stream.may_end);
         live.filter_map(|stream| stream.habits.filter)
+    }
+
+    /// How many messages its first subscription has dropped.
+    pub(super) fn dropped(&self) -> Option<u64> {
+        self.streams.iter().find_map(|stream| match &stream.source {
+            Source::Subscription(subscription) => Some(subscription.dropped()),
+            Source::Unclaimed(_) => None,
+        })
     }
 
     /// Does what wakers and clocks ask for; whether there was anything.
@@ -382,16 +388,14 @@ impl Application {
         any
     }
 
-    /// The application loses its patience with subscribes: the messages in a stream that it does not have yet may fill
-    /// what is read, with the answer behind them. Whether there was one.
-    pub(super) fn give_up_subscribing(&mut self, around: &mut Surroundings<'_>) -> bool {
-        let is_subscribe = |task: &Task| matches!(task.operation, Operation::Subscribe(..));
-        let mut any = false;
-        while let Some(index) = self.tasks.iter().position(is_subscribe) {
-            self.give_up(index, around);
-            any = true;
-        }
-        any
+    /// The oldest operation that the client must have ended by now, if all that it waited for was read after `since`,
+    /// and it may wait no longer than `patience`.
+    pub(super) fn hangs(&self, now: u64, since: u64, patience: u64) -> Option<&'static str> {
+        let is_late = |task: &&Task| {
+            matches!(task.operation, Operation::Subscribe(..) | Operation::Unsubscribe(_))
+                && task.since.max(since) + patience < now
+        };
+        self.tasks.iter().find(is_late).map(|task| task.operation.name())
     }
 
     /// Drops a future before it is ready.
@@ -444,6 +448,10 @@ impl Application {
                     Err(error) => around.promises.resolved::<()>(number, &Err(error), around.findings),
                 }
             }
+            Operation::Request(future, _) => {
+                let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
+                self.answered(index, result, around);
+            }
             Operation::Subscribe(future, habits) => {
                 let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
                 let (habits, may_end) = (*habits, task.may_end);
@@ -464,6 +472,10 @@ impl Application {
             Operation::Disconnect(future) => {
                 let Poll::Ready(_) = Pin::new(future).poll(&mut cx) else { return false };
             }
+            Operation::Authenticate(future) => {
+                let Poll::Ready(result) = Pin::new(future).poll(&mut cx) else { return false };
+                super::authentication::judge(&result, around);
+            }
         }
         self.tasks.remove(index);
         true
@@ -478,17 +490,25 @@ impl Application {
             around.promises.loosen(around.client);
         }
         loop {
+            let stream = &mut self.streams[index];
             match stream.habits.reading {
                 Reading::Eager if stream.flag.is_raised() => {}
                 Reading::Every(_) if stream.flag.is_raised() && stream.next_read <= around.now => {}
                 _ => return (any, false),
             }
             any = true;
-            match stream.read(around) {
+            let read = stream.read(around);
+            for request in std::mem::take(&mut stream.asked) {
+                self.respond(&request, around);
+            }
+            let stream = &mut self.streams[index];
+            match read {
                 Poll::Ready(true) | Poll::Pending => {}
                 Poll::Ready(false) => {
                     let filter = stream.habits.filter;
                     let is_explained = self.has_closed
+                        || around.store_failed
+                        || around.promises.has_closed(around.client)
                         || around.may_refuse
                         || stream.may_end
                         || around.promises.was_paused(around.client);
@@ -507,15 +527,11 @@ impl Application {
 
 fn check_subscribe_error(error: &SubscribeError, has_closed: bool, around: &mut Surroundings<'_>) {
     use sterna_client::OperationError;
-    if matches!(error, SubscribeError::Failed(OperationError::Stalled))
-        && around.setup.unclaimed == Unclaimed::Drop
-    {
-        // What came for it is nobody's then, and acknowledged.
-        around.promises.loosen(around.client);
-    }
+    let is_stalled = matches!(error, SubscribeError::Failed(OperationError::Stalled));
     let is_explained = has_closed
         || around.may_refuse
-        || matches!(error, SubscribeError::Failed(OperationError::Closed | OperationError::Stalled))
+        || is_stalled && around.promises.was_paused(around.client)
+        || matches!(error, SubscribeError::Failed(OperationError::Closed))
         || matches!(error, SubscribeError::Rejected(_));
     around.findings.require(is_explained, "a subscribe failed without reason", || {
         format!("c{}: {error}", around.client)
@@ -528,10 +544,12 @@ impl Operation {
             Self::Publish(_) => "publish",
             Self::Enqueue(_) => "enqueue",
             Self::Deliver(_) => "delivery",
+            Self::Request(..) => "request",
             Self::Subscribe(..) => "subscribe",
             Self::Unsubscribe(_) => "unsubscribe",
             Self::Connect(_) => "connect",
             Self::Disconnect(_) => "disconnect",
+            Self::Authenticate(_) => "re-authentication",
         }
     }
 }

@@ -1,5 +1,8 @@
 //! What a client is configured with: options of CONNECT, limits, time-outs and the reconnect policy.
 
+mod choices;
+mod reconnect;
+
 use alloc::boxed::Box;
 use core::fmt;
 use core::time::Duration;
@@ -9,203 +12,15 @@ use crate::command::ConnectOverrides;
 use crate::error::ConfigError;
 use crate::packet::{
     EncodeError, PROTOCOL_MAXIMUM_PACKET_SIZE, PropertiesBuf, Property, PropertyId, PropertyOwner,
-    ProtocolVersion, QoS, ReasonCode,
+    ProtocolVersion, QoS,
 };
 use crate::topic;
 
-/// Which protocol version to speak.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VersionPolicy {
-    /// 5.0, and once 3.1.1 when the server's CONNACK refuses that version; the answer is kept for the server.
-    Automatic {
-        /// Also fall back when the server closes the connection without any CONNACK.
-        on_close: bool,
-    },
-    /// This version and no other.
-    Only(ProtocolVersion),
-}
-
-/// The client identifier.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ClientId {
-    /// `sterna` and 17 alphanumerics, drawn from [`Config::seed`].
-    Random,
-    /// This one. Empty: the server assigns one (5.0), or the session is anonymous (3.1.1); then the session
-    /// cannot be persistent.
-    Given(Box<str>),
-}
-
-/// When CONNECT asks the server to forget an earlier session (Clean Start; Clean Session in 3.x).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CleanStart {
-    /// On the first connection of this client; later connections resume. On 3.x, where a clean session ends
-    /// with its connection, this is the same as [`CleanStart::Always`].
-    FirstConnection,
-    /// On every connection.
-    Always,
-    /// Never: the session is persistent. On 3.x this is Clean Session 0.
-    Never,
-}
-
-/// Which outgoing messages have a topic alias (5.0). Whatever is chosen, an alias is never above the server's Topic
-/// Alias Maximum [MQTT-3.2.2-17], and each connection starts without any: messages that wait keep their topic.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TopicAliases {
-    /// Those with [`Publish::topic_alias`](crate::Publish::topic_alias) only.
-    Manual,
-    /// Also those whose topic has an alias already.
-    Use,
-    /// All: a topic without an alias is given the lowest vacant one, and if there is none, the one that was used
-    /// least recently.
-    Assign,
-}
-
-/// What happens to a publish for which the queue has no room. Only messages that were not sent are ever dropped, with
-/// [`OperationError::Dropped`](crate::OperationError::Dropped); what is in flight, SUBSCRIBE and UNSUBSCRIBE never are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum QueuePolicy {
-    /// It waits in the client until there is room; the state machine itself answers
-    /// [`Full`](crate::PublishError::Full).
-    Wait,
-    /// It is refused with [`Full`](crate::PublishError::Full).
-    Reject,
-    /// The messages that have waited longest are dropped until there is room, for SUBSCRIBE and UNSUBSCRIBE too.
-    DropOldest,
-    /// It is dropped itself.
-    DropNewest,
-    /// Of the messages that wait, each topic has only one, at the bound and below it: a newer one takes the place of the
-    /// older, which is dropped. Beyond the bound, one for another topic is refused with
-    /// [`Full`](crate::PublishError::Full).
-    LatestPerTopic,
-}
-
-/// What becomes of messages in flight when the server has lost the session; see [`SessionLoss`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum InDoubt {
-    /// It is published again as a new message: the server may have taken it before, and then it comes twice.
-    PublishAgain,
-    /// It ends with [`SessionLost`](crate::OperationError::SessionLost): the server may have taken it, or not.
-    Fail,
-}
-
-/// What becomes of a message whose PUBREC has come when the server has lost the session.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AfterPubRec {
-    /// It ends with success: the server had taken it.
-    Succeed,
-    /// It ends with [`SessionLost`](crate::OperationError::SessionLost).
-    Fail,
-}
-
-/// What becomes of messages in flight when the server has lost the session. What was never sent is simply sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SessionLoss {
-    /// QoS 1 without its PUBACK. Default: published again.
-    pub at_least_once: InDoubt,
-    /// QoS 2 without its PUBREC. Default: it fails.
-    pub exactly_once: InDoubt,
-    /// QoS 2 with its PUBREC. Default: success.
-    pub after_pubrec: AfterPubRec,
-}
-
-impl Default for SessionLoss {
-    fn default() -> Self {
-        Self {
-            at_least_once: InDoubt::PublishAgain,
-            exactly_once: InDoubt::Fail,
-            after_pubrec: AfterPubRec::Succeed,
-        }
-    }
-}
-
-/// When an incoming QoS 1 or 2 message is acknowledged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Acknowledge {
-    /// As soon as [`poll_message`](crate::Connection::poll_message) hands it over.
-    WhenPolled,
-    /// When [`acknowledge`](crate::Connection::acknowledge) is called.
-    Explicit,
-}
-
-/// What the server said when it ended or refused a connection; see [`Reconnect::retry`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ServerClose {
-    /// A CONNACK with this reason code.
-    Refused(ReasonCode),
-    /// A DISCONNECT with this reason code (5.0).
-    Disconnected(ReasonCode),
-}
-
-/// How lost connections are made again: exponential back-off with full jitter.
-///
-/// The pause before retry `n` (counted from 0 since the last stable connection) is drawn evenly from zero to
-/// `initial` × 2ⁿ, at most `maximum`, and is never shorter than `minimum`.
-#[derive(Debug, Clone, Copy)]
-pub struct Reconnect {
-    /// The shortest pause. Default 100 ms.
-    pub minimum: Duration,
-    /// The upper end of the first pause. Default 1 s.
-    pub initial: Duration,
-    /// The upper end of every pause. Default 60 s.
-    pub maximum: Duration,
-    /// How long a connection must hold before the back-off starts from `initial` again. Default 10 s.
-    pub stable_after: Duration,
-    /// How many attempts in a row may fail (of several servers: how many rounds): 0 turns reconnecting off, `None`
-    /// (default) never gives up.
-    pub attempts: Option<u32>,
-    /// How long to go on trying after a loss; `None` (default) never gives up.
-    pub total: Option<Duration>,
-    /// Whether the very first connection is retried as well. Default no: its first failure closes the client.
-    pub first: bool,
-    /// Whether to try again after the server refused or ended the connection; default [`Reconnect::default_retry`].
-    pub retry: fn(ServerClose) -> bool,
-}
-
-impl Reconnect {
-    /// No reconnecting: the first loss closes the client.
-    pub fn off() -> Self {
-        Self { attempts: Some(0), ..Self::default() }
-    }
-
-    /// Retries what time may heal (server busy, unavailable, over quota, shutting down, …) and stops at what it
-    /// will not: bad credentials, not authorized, banned, unsupported version, invalid client identifier, an
-    /// unlawful will, and, while connected, session taken over, not authorized, administrative action.
-    pub fn default_retry(close: ServerClose) -> bool {
-        match close {
-            ServerClose::Refused(reason) => matches!(
-                reason,
-                ReasonCode::UNSPECIFIED_ERROR
-                    | ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR
-                    | ReasonCode::SERVER_UNAVAILABLE
-                    | ReasonCode::SERVER_BUSY
-                    | ReasonCode::QUOTA_EXCEEDED
-                    | ReasonCode::USE_ANOTHER_SERVER
-                    | ReasonCode::CONNECTION_RATE_EXCEEDED
-            ),
-            ServerClose::Disconnected(reason) => !matches!(
-                reason,
-                ReasonCode::SESSION_TAKEN_OVER
-                    | ReasonCode::NOT_AUTHORIZED
-                    | ReasonCode::ADMINISTRATIVE_ACTION
-            ),
-        }
-    }
-}
-
-impl Default for Reconnect {
-    fn default() -> Self {
-        Self {
-            minimum: Duration::from_millis(100),
-            initial: Duration::from_secs(1),
-            maximum: Duration::from_secs(60),
-            stable_after: Duration::from_secs(10),
-            attempts: None,
-            total: None,
-            first: false,
-            retry: Self::default_retry,
-        }
-    }
-}
+pub use self::choices::{
+    Acknowledge, AfterPubRec, CleanStart, ClientId, InDoubt, QueuePolicy, SessionLoss, TopicAliases,
+    VersionPolicy,
+};
+pub use self::reconnect::{Reconnect, ServerClose};
 
 /// The message that the server publishes when this client goes without a DISCONNECT.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -336,11 +151,14 @@ pub struct Config {
     /// From a PINGREQ to its PINGRESP. Default 10 s.
     pub ping_timeout: Duration,
     /// How long a sent operation may go unanswered before the connection is closed and made again, the only
-    /// lawful resend [MQTT-4.4.0-1]. A re-authentication may take as long in all. Default 60 s; zero is off.
+    /// lawful resend [MQTT-4.4.0-1]. A re-authentication may take as long in all. While messages that the application
+    /// does not take fill [`incoming_reserve`](Self::incoming_reserve), the answer cannot be read: then the operation ends
+    /// with `Stalled` instead. Default 60 s; zero is off, and for `Stalled` 60 s.
     pub ack_timeout: Duration,
     /// How long waiting bytes may make no progress. Default 30 s; zero is off.
     pub write_timeout: Duration,
-    /// How long a graceful disconnect waits for what is pending. Default 10 s.
+    /// How long a graceful disconnect waits for what is pending, and then once more for DISCONNECT to leave. However a
+    /// client ends, it waits as long for its store, and at least a second: see [`Config::store_patience`]. Default 10 s.
     pub drain_timeout: Duration,
     /// The reconnect policy.
     pub reconnect: Reconnect,
@@ -356,7 +174,8 @@ pub struct Config {
     pub exactly_once_limit: u16,
     /// Bound on operations waiting to be sent. Default 65,536.
     pub queue_limit: usize,
-    /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB.
+    /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB. Records that wait for a
+    /// slow store take up to twice as much besides, and those that it is writing as much again.
     pub queue_bytes: usize,
     /// What happens beyond these two bounds. Default: the client waits.
     pub queue_policy: QueuePolicy,
@@ -440,6 +259,12 @@ impl Config {
             #[cfg(feature = "planted-bugs")]
             bug: None,
         }
+    }
+
+    /// How long a client that has ended waits for its store to have everything, and then to let go:
+    /// [`drain_timeout`](Self::drain_timeout), and at least a second.
+    pub fn store_patience(&self) -> Duration {
+        self.drain_timeout.max(Duration::from_secs(1))
     }
 
     /// Whether this fault was planted: never, outside of the tests that show that faults are found.
