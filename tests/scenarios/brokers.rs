@@ -13,6 +13,7 @@ use crate::cell::{Cell, Kind, Runtime, Transport};
 use crate::runtimes::Task;
 use crate::support::folder::SocketPath;
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
+use crate::support::other_brokers::OtherBroker;
 
 /// What a scenario runs on: it makes brokers, clients and tasks.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +114,10 @@ impl Setup {
                 Broker { setup: self, server }
             }
             Kind::TestBroker => self.start_test_broker(options, security).await,
+            Kind::Other(make) => {
+                let server = Server::Other(blocking(move || OtherBroker::start(make)).await);
+                Broker { setup: self, server }
+            }
         }
     }
 
@@ -159,6 +164,10 @@ impl Security {
     }
 }
 
+/// Their scenarios are those that need a broker and nothing from it but MQTT.
+const UNCONTROLLED: &str =
+    "a broker of another make is only started: the scenario is to be listed as not for it";
+
 #[derive(Debug)]
 enum Server {
     /// `None` while another thread has it.
@@ -167,6 +176,7 @@ enum Server {
         broker: TestBroker,
         _socket: Option<SocketPath>,
     },
+    Other(OtherBroker),
 }
 
 /// A running broker.
@@ -181,6 +191,8 @@ impl Broker {
         match &self.server {
             Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").url(),
             Server::Test { broker, .. } => broker.url(),
+            Server::Other(broker) if self.setup.cell.transport.is_websocket() => broker.websocket_url(),
+            Server::Other(broker) => broker.url(),
         }
     }
 
@@ -201,6 +213,7 @@ impl Broker {
         match &self.server {
             Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").address(),
             Server::Test { broker, .. } => broker.address(),
+            Server::Other(broker) => broker.address(),
         }
     }
 
@@ -211,7 +224,7 @@ impl Broker {
     pub(crate) fn model(&self) -> &TestBroker {
         match &self.server {
             Server::Test { broker, .. } => broker,
-            Server::Mosquitto(_) => panic!("only the test broker can be scripted"),
+            Server::Mosquitto(_) | Server::Other(_) => panic!("only the test broker can be scripted"),
         }
     }
 
@@ -232,6 +245,7 @@ impl Broker {
                 };
                 broker.take_down(sessions).await;
             }
+            Server::Other(_) => panic!("{UNCONTROLLED}"),
         }
     }
 
@@ -240,6 +254,7 @@ impl Broker {
         match &mut self.server {
             Server::Mosquitto(_) => self.with_mosquitto(Mosquitto::start).await,
             Server::Test { broker, .. } => broker.bring_up().await.expect("the address is free"),
+            Server::Other(_) => panic!("{UNCONTROLLED}"),
         }
     }
 
@@ -253,6 +268,7 @@ impl Broker {
             Server::Test { broker, .. } => {
                 broker.wait_for(client_id, sterna::protocol::packet::PacketType::Disconnect, 1).await;
             }
+            Server::Other(_) => panic!("{UNCONTROLLED}"),
         }
     }
 

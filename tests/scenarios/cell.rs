@@ -4,6 +4,8 @@ use std::fmt;
 
 use sterna::ProtocolVersion;
 
+use crate::support::other_brokers::Make;
+
 /// What drives the client, and runs the scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Runtime {
@@ -28,6 +30,7 @@ pub(crate) enum Transport {
 pub(crate) enum Kind {
     Mosquitto,
     TestBroker,
+    Other(Make),
 }
 
 /// One cell.
@@ -56,6 +59,26 @@ impl Cell {
             .flat_map(|place| KINDS.map(|kind| (place, kind)))
             .map(|(((runtime, transport), version), kind)| Self { runtime, transport, version, kind })
             .filter(|cell| cell.version != ProtocolVersion::V3_1 || cell.transport == Transport::Tcp)
+    }
+
+    /// The cells of brokers of other makes: what each of them speaks.
+    pub(crate) fn others() -> impl Iterator<Item = Self> {
+        let places = Make::ALL
+            .into_iter()
+            .flat_map(|make| [Transport::Tcp, Transport::WebSocket].map(move |transport| (make, transport)));
+        places
+            .flat_map(|place| VERSIONS.map(|version| (place, version)))
+            .filter(|((make, transport), version)| match (transport, version) {
+                (Transport::WebSocket, ProtocolVersion::V3_1_1) => make.speaks_websocket(),
+                (Transport::Tcp, version) => make.speaks(*version),
+                _ => false,
+            })
+            .map(|((make, transport), version)| Self {
+                runtime: Runtime::Tokio,
+                transport,
+                version,
+                kind: Kind::Other(make),
+            })
     }
 }
 
@@ -111,6 +134,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Mosquitto => "mosquitto",
             Self::TestBroker => "test_broker",
+            Self::Other(make) => make.name(),
         })
     }
 }

@@ -7,7 +7,8 @@
 //!
 //! Without more, all scenarios run on tokio over TCP, those that are for another transport over that, and a few (the smoke
 //! tests) in every cell. With `STERNA_MATRIX=1` in the environment all of them run everywhere, and a table tells how many
-//! passed in each cell. Arguments are those of any test: parts of the names, such as `tokio::tcp::v5` or `delivery::`.
+//! passed in each cell. With brokers of other makes installed (`./test --brokers`) they run on those instead, but for what
+//! `differences.rs` lists. Arguments are those of any test: parts of the names, such as `tokio::tcp::v5` or `delivery::`.
 
 /// Lists the scenarios of a file: `SCOPE => name, name; …`, where a [`Scope`](cell::Scope) says where they can run.
 macro_rules! scenarios {
@@ -29,6 +30,7 @@ mod cancel;
 mod cell;
 mod cuts;
 mod delivery;
+mod differences;
 mod encryption;
 mod hostile;
 mod life;
@@ -61,6 +63,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::brokers::Setup;
 use crate::cell::{Cell, Scope};
+use crate::support::other_brokers::Make;
 use crate::table::Table;
 
 /// How long one scenario may take, on a busy machine: far more than any needs.
@@ -73,6 +76,13 @@ struct Scenario {
     name: &'static str,
     scope: Scope,
     run: fn(Setup) -> Pin<Box<dyn Future<Output = ()>>>,
+}
+
+impl Scenario {
+    /// `file::name`.
+    fn path(&self) -> &'static str {
+        self.name.split_once("::").map_or(self.name, |(_, path)| path)
+    }
 }
 
 const SCENARIOS: &[&[Scenario]] = &[
@@ -104,7 +114,9 @@ fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let everything = std::env::var_os("STERNA_MATRIX").is_some_and(|value| value == "1");
     let table = Arc::new(Table::default());
-    let trials = Cell::all().flat_map(|cell| {
+    let others = Make::are_installed();
+    let cells: Vec<Cell> = if others { Cell::others().collect() } else { Cell::all().collect() };
+    let trials = cells.into_iter().flat_map(|cell| {
         let table = &table;
         SCENARIOS
             .iter()
@@ -112,18 +124,18 @@ fn main() -> ExitCode {
             .flatten()
             .filter(move |scenario| scenario.scope.allows(cell))
             .filter(move |scenario| everything || scenario.scope.is_usual(cell))
+            .filter(move |scenario| differences::suits(cell, scenario.path()))
             .map(move |scenario| trial(cell, *scenario, Arc::clone(table)))
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
-    if everything {
+    if everything || others {
         println!("{table}");
     }
     conclusion.exit_code()
 }
 
 fn trial(cell: Cell, scenario: Scenario, table: Arc<Table>) -> Trial {
-    let name = scenario.name.split_once("::").map_or(scenario.name, |(_, name)| name);
-    Trial::test(format!("{cell}::{name}"), move || {
+    Trial::test(format!("{cell}::{}", scenario.path()), move || {
         let entry = table.begin(cell);
         run(cell, (scenario.run)(Setup { cell }));
         entry.passed();

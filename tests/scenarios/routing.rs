@@ -77,7 +77,7 @@ async fn overlapping_filters(setup: Setup) {
 // R: SUB-05
 async fn overlapping_subscriptions_with_identifiers(setup: Setup) {
     let broker = match setup.cell.kind {
-        Kind::Mosquitto => setup.broker().await,
+        Kind::Mosquitto | Kind::Other(_) => setup.broker().await,
         Kind::TestBroker => {
             setup.test_broker(Options { overlapping_copies: true, ..Options::default() }).await
         }

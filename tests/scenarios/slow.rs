@@ -95,7 +95,7 @@ async fn publishing_in_the_receive_loop(setup: Setup) {
 async fn many_retained_messages_before_the_suback(setup: Setup) {
     const COUNT: usize = 20_000;
     let broker = match setup.cell.kind {
-        Kind::Mosquitto => setup.broker().await,
+        Kind::Mosquitto | Kind::Other(_) => setup.broker().await,
         Kind::TestBroker => {
             setup.test_broker(Options { retained_before_suback: true, ..Options::default() }).await
         }
@@ -274,7 +274,7 @@ async fn operations_behind_a_flood_beyond_the_reserve_end(setup: Setup) {
 // R: SUB-07
 async fn a_subscribe_whose_own_messages_fill_the_reserve(setup: Setup) {
     let broker = match setup.cell.kind {
-        Kind::Mosquitto => setup.broker().await,
+        Kind::Mosquitto | Kind::Other(_) => setup.broker().await,
         Kind::TestBroker => {
             setup.test_broker(Options { retained_before_suback: true, ..Options::default() }).await
         }

@@ -58,12 +58,9 @@ impl Entry<'_> {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let columns: Vec<Column> = Cell::all().fold(Vec::new(), |mut columns, cell| {
-            if !columns.contains(&(cell.version, cell.kind)) {
-                columns.push((cell.version, cell.kind));
-            }
-            columns
-        });
+        let mut columns: Vec<Column> = lines.values().flatten().map(|(column, _)| *column).collect();
+        columns.sort_unstable();
+        columns.dedup();
         write!(f, "| Runtime | Transport |")?;
         for (version, kind) in &columns {
             write!(f, " {}, {kind} |", version_name(*version))?;

@@ -1,0 +1,70 @@
+//! What the processes do: have clients, and say when nothing is left to do.
+
+use std::io::{BufRead, Write};
+use std::time::Duration;
+
+use sterna::Client;
+
+use crate::process::URL;
+
+/// Whose idle clients are watched.
+pub(crate) const ADAPTERS: &[&str] = &["tokio"];
+
+/// How long a client may take to give its buffers back once nothing moves any more: it looks once a second.
+const QUIET: Duration = Duration::from_secs(3);
+/// How many connect at a time: a listener's queue is short.
+const AT_ONCE: usize = 64;
+
+pub(crate) fn live(role: &str) {
+    let url = std::env::var(URL).expect("a URL");
+    let mut words = role.split(' ');
+    match (words.next(), words.next(), words.next()) {
+        (Some("idle"), Some("tokio"), None) => runtime().block_on(idle(&url)),
+        (Some("resident"), Some(_), Some(clients)) => {
+            runtime().block_on(resident(&url, clients.parse().expect("a number")));
+        }
+        _ => panic!("no such role: {role}"),
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
+}
+
+async fn idle(url: &str) {
+    let client = sterna::tokio::connect(url).await.expect("connected");
+    client.publish("a", "x").await.expect("published");
+    tokio::time::sleep(QUIET).await;
+    say("idle");
+    std::future::pending::<()>().await;
+}
+
+async fn resident(url: &str, clients: usize) {
+    // What the first one needs, the runtime's threads and such, is not each one's.
+    let mut all = vec![sterna::tokio::connect(url).await.expect("connected")];
+    all.reserve(clients);
+    tokio::time::sleep(QUIET).await;
+    say("begun");
+    std::io::stdin().lock().read_line(&mut String::new()).expect("told to go on");
+    while all.len() <= clients {
+        let count = AT_ONCE.min(clients + 1 - all.len());
+        let connecting: Vec<_> = (0..count)
+            .map(|_| {
+                let url = url.to_owned();
+                tokio::spawn(async move { sterna::tokio::connect(&url).await })
+            })
+            .collect();
+        for client in connecting {
+            let client: Client = client.await.expect("no panic").expect("connected");
+            all.push(client);
+        }
+    }
+    tokio::time::sleep(QUIET).await;
+    say("idle");
+    std::future::pending::<()>().await;
+}
+
+fn say(word: &str) {
+    let mut output = std::io::stdout().lock();
+    writeln!(output, "{word}").and_then(|()| output.flush()).expect("somebody listens");
+}

@@ -1,0 +1,90 @@
+//! What clients cost that do nothing: memory, wake-ups and processor time, measured from outside, in processes of
+//! their own.
+//!
+//! `STERNA_CLIENTS=n` and `STERNA_IDLE_SECONDS=n` change how many clients there are, and for how long they are watched.
+
+mod client;
+mod process;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use sterna_simulator::TestBroker;
+
+use crate::process::Process;
+
+/// Clients in one process, and for how many seconds an idle one is watched.
+const CLIENTS: u64 = 5_000;
+const IDLE_SECONDS: u64 = 5;
+/// What one idle client may have resident, in bytes.
+const RESIDENT: u64 = 8 * 1_024;
+
+fn main() {
+    if let Some(role) = std::env::var_os(process::ROLE) {
+        return client::live(&role.to_string_lossy());
+    }
+    let mut arguments = Arguments::from_args();
+    // They measure: one at a time.
+    arguments.test_threads = Some(1);
+    let idle = client::ADAPTERS
+        .iter()
+        .map(|adapter| Trial::test(format!("idle::{adapter}"), || idle(adapter)))
+        .collect::<Vec<_>>();
+    let resident = Trial::test("resident::tcp", || resident("tcp"));
+    libtest_mimic::run(&arguments, idle.into_iter().chain([resident]).collect()).exit();
+}
+
+/// A connected client makes no system call between its deadlines: nothing that waits in the kernel wakes up.
+// R: LESSONS 17
+fn idle(adapter: &str) -> Result<(), Failed> {
+    let seconds = process::number("STERNA_IDLE_SECONDS").unwrap_or(IDLE_SECONDS);
+    let broker = Broker::start();
+    let mut process = Process::start(&format!("idle {adapter}"), &broker.url);
+    process.line("idle");
+    let before = process.usage_at_rest();
+    std::thread::sleep(std::time::Duration::from_secs(seconds));
+    let after = process.usage();
+    println!(
+        "{adapter}: in {seconds} s {} context switches and {} ticks of the processor",
+        after.switches - before.switches,
+        after.ticks - before.ticks
+    );
+    if after.switches != before.switches || after.ticks != before.ticks {
+        return Err(format!("an idle client of {adapter} was at work").into());
+    }
+    Ok(())
+}
+
+/// What one of many idle clients has resident.
+fn resident(transport: &str) -> Result<(), Failed> {
+    let clients = process::number("STERNA_CLIENTS").unwrap_or(CLIENTS);
+    let broker = Broker::start();
+    let mut process = Process::start(&format!("resident {transport} {clients}"), &broker.url);
+    process.line("begun");
+    let before = process.usage();
+    process.go_on();
+    process.line("idle");
+    let each = (process.usage().resident - before.resident) / clients;
+    println!("{transport}: {clients} idle clients have {each} bytes resident each");
+    if each > RESIDENT {
+        return Err(format!("{each} bytes are more than {RESIDENT}").into());
+    }
+    Ok(())
+}
+
+/// A test broker on threads of its own.
+struct Broker {
+    url: String,
+    _serves: TestBroker,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Broker {
+    fn start() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime can be made");
+        let broker = runtime.block_on(TestBroker::start()).expect("a free port");
+        Self { url: broker.url(), _serves: broker, _runtime: runtime }
+    }
+}
