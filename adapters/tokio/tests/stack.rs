@@ -58,7 +58,7 @@ async fn a_connection_that_cannot_be_made_says_why() {
     assert_eq!(lost.kind, LostKind::Dial);
     assert!(lost.detail.contains(&address.to_string()), "{error}");
 
-    let error = soon(sterna_tokio::connect("mqtts://127.0.0.1")).await.unwrap_err();
+    let error = soon(sterna_tokio::connect("http://127.0.0.1")).await.unwrap_err();
     assert!(matches!(error, ConnectError::Url(_)), "{error}");
     // A name that can have no address [RFC 6761].
     let error = soon(sterna_tokio::connect("mqtt://sterna.invalid")).await.unwrap_err();

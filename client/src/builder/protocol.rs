@@ -40,7 +40,7 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
     }
 
     /// Enhanced authentication by `method` (5.0): `authenticator` takes the client's steps, for each connection and for
-    /// [`Client::reauthenticate`]. There is no falling back to 3.1.1 then. Default: none.
+    /// [`Client::reauthenticate`](crate::Client::reauthenticate). There is no falling back to 3.1.1 then. Default: none.
     pub fn authentication(
         mut self,
         method: impl Into<Box<str>>,

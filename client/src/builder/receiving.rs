@@ -30,7 +30,7 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         self
     }
 
-    /// Report every packet to [`Client::events`]. Default: off.
+    /// Report every packet to [`Client::events`](crate::Client::events). Default: off.
     pub fn packet_events(mut self, packet_events: bool) -> Self {
         self.config.packet_events = packet_events;
         self

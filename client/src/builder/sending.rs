@@ -60,13 +60,13 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         self
     }
 
-    /// How many [`requests`](Client::request) may wait for their answers; more fail. Default: 1,024.
+    /// How many [`requests`](crate::Client::request) may wait for their answers; more fail. Default: 1,024.
     pub fn request_limit(mut self, requests: usize) -> Self {
         self.request_limit = requests;
         self
     }
 
-    /// Where the answers to [`requests`](Client::request) come to, unless the server gives Response Information: the
+    /// Where the answers to [`requests`](crate::Client::request) come to, unless the server gives Response Information: the
     /// client identifier is put behind it as the last level. Default: `sterna/response`.
     pub fn response_prefix(mut self, prefix: impl Into<Box<str>>) -> Self {
         self.response_prefix = prefix.into();

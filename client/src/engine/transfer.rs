@@ -16,8 +16,7 @@ impl Drive {
     pub(super) fn read(&mut self, reader: &mut impl io::Read) -> bool {
         // What came before the end counts, also if writing found that out; but not what a broken pipe would read.
         let is_gone = matches!(self.link, Link::Gone { .. });
-        let is_there = matches!(self.link, Link::Opening { .. } | Link::Up { .. } | Link::Lingering { .. });
-        if !(is_gone || is_there) || self.farewell.is_some() {
+        if !(is_gone || self.is_there()) || self.farewell.is_some() {
             return false;
         }
         let result = match &mut self.pipe {
@@ -36,6 +35,11 @@ impl Drive {
             Err(error) => self.handle_lost(LostKind::Io, error.to_string()),
         }
         !is_gone
+    }
+
+    /// Whether there is a socket of the present attempt.
+    fn is_there(&self) -> bool {
+        matches!(self.link, Link::Opening { .. } | Link::Up { .. } | Link::Lingering { .. })
     }
 
     /// Has what was read go through the pipe.
@@ -85,7 +89,7 @@ impl Drive {
     }
 
     pub(super) fn write(&mut self, writer: &mut impl io::Write) -> bool {
-        if matches!(self.link, Link::Gone { .. }) && self.farewell.is_none() {
+        if !self.is_there() && self.farewell.is_none() {
             return false;
         }
         let mut wire = Counted { writer, count: 0 };
@@ -108,6 +112,11 @@ impl Drive {
             Ok(()) => {}
             Err(TransportError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
             Err(TransportError::Io(error)) if error.kind() == ErrorKind::Interrupted => moved = true,
+            // What it had to say cannot be said.
+            Err(_) if self.farewell.is_some() => {
+                self.farewell = None;
+                moved = true;
+            }
             Err(error) => {
                 self.handle_broken(&error);
                 moved = true;

@@ -116,13 +116,14 @@ impl World {
         application.await_restored(&mut around);
         let is_alone = setup.subscriptions.len() == 1;
         for (filter, qos) in setup.subscriptions {
+            let wishes = setup.choices.wishes;
             let habits = Habits {
                 filter: Some(filter),
                 mode: setup.ack,
                 reading: Reading::Eager,
                 acking: Acking::AtOnce,
+                drops: wishes.is_bounded(),
             };
-            let wishes = setup.choices.wishes;
             application.subscribe(qos, habits, wishes, true, None, &mut around);
             if is_alone && wishes.is_bounded() {
                 around.promises.watch(client, filter);

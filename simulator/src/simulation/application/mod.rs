@@ -246,7 +246,8 @@ impl Application {
         if mode == AckMode::OnReceipt {
             around.promises.loosen(around.client);
         }
-        let habits = Habits { filter: None, mode, reading: Reading::Eager, acking: Acking::AtOnce };
+        let habits =
+            Habits { filter: None, mode, reading: Reading::Eager, acking: Acking::AtOnce, drops: false };
         self.open(Source::Unclaimed(self.client.messages()), habits, false);
     }
 
