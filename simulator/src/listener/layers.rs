@@ -5,44 +5,40 @@ use std::io;
 use super::socket::Place;
 use super::stream::AnyStream;
 
+#[cfg(feature = "websocket")]
+pub(super) use super::websocket::WebSocket;
+#[cfg(feature = "tls")]
+pub(super) use tokio_rustls::TlsAcceptor;
+
+/// A layer that this build lacks.
+#[cfg(not(feature = "websocket"))]
+pub(super) type WebSocket = std::convert::Infallible;
+/// A layer that this build lacks.
+#[cfg(not(feature = "tls"))]
+pub(super) type TlsAcceptor = std::convert::Infallible;
+
 #[derive(Default)]
 pub(super) struct Layers {
-    #[cfg(feature = "tls")]
-    pub(super) tls: Option<tokio_rustls::TlsAcceptor>,
-    #[cfg(feature = "websocket")]
-    pub(super) websocket: Option<super::websocket::WebSocket>,
+    pub(super) tls: Option<TlsAcceptor>,
+    pub(super) websocket: Option<WebSocket>,
 }
 
 impl std::fmt::Debug for Layers {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Layers")
-            .field("tls", &self.has_tls())
-            .field("websocket", &self.has_websocket())
+            .field("tls", &self.tls.is_some())
+            .field("websocket", &self.websocket.is_some())
             .finish()
     }
 }
 
 impl Layers {
-    fn has_tls(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        return false;
-    }
-
-    fn has_websocket(&self) -> bool {
-        #[cfg(feature = "websocket")]
-        return self.websocket.is_some();
-        #[cfg(not(feature = "websocket"))]
-        return false;
-    }
-
     pub(super) fn is_plain(&self) -> bool {
-        !self.has_tls() && !self.has_websocket()
+        self.tls.is_none() && self.websocket.is_none()
     }
 
     pub(super) fn url(&self, place: &Place) -> String {
-        let scheme = match (place, self.has_websocket(), self.has_tls()) {
+        let scheme = match (place, self.websocket.is_some(), self.tls.is_some()) {
             #[cfg(unix)]
             (Place::Unix(_), ..) => "unix",
             (_, false, false) => "mqtt",
@@ -50,29 +46,34 @@ impl Layers {
             (_, true, false) => "ws",
             (_, true, true) => "wss",
         };
-        let path = if self.has_websocket() { "/mqtt" } else { "" };
+        let path = if self.websocket.is_some() { "/mqtt" } else { "" };
         format!("{scheme}://{place}{path}")
     }
 
     /// Takes the server's part in the hand-shakes.
     #[cfg_attr(
         not(any(feature = "tls", feature = "websocket")),
-        allow(unused_mut, clippy::unused_async, reason = "there is no hand-shake without a layer")
+        expect(clippy::unused_async, reason = "without a layer there is nothing to wait for")
     )]
-    pub(super) async fn open(&self, mut stream: AnyStream) -> io::Result<AnyStream> {
-        #[cfg(feature = "tls")]
-        if let Some(acceptor) = &self.tls {
-            stream = Box::new(acceptor.accept(stream).await?);
-        }
-        #[cfg(feature = "websocket")]
-        if let Some(websocket) = &self.websocket {
-            stream = Box::new(websocket.accept(stream).await?);
-        }
-        Ok(stream)
+    pub(super) async fn open(&self, stream: AnyStream) -> io::Result<AnyStream> {
+        let stream = match &self.tls {
+            None => stream,
+            #[cfg(feature = "tls")]
+            Some(acceptor) => Box::new(acceptor.accept(stream).await?),
+            #[cfg(not(feature = "tls"))]
+            Some(never) => match *never {},
+        };
+        Ok(match &self.websocket {
+            None => stream,
+            #[cfg(feature = "websocket")]
+            Some(websocket) => Box::new(websocket.accept(stream).await?),
+            #[cfg(not(feature = "websocket"))]
+            Some(never) => match *never {},
+        })
     }
 
     #[cfg(feature = "websocket")]
     pub(super) fn upgrades(&self) -> Vec<super::Upgrade> {
-        self.websocket.as_ref().map(super::websocket::WebSocket::upgrades).unwrap_or_default()
+        self.websocket.as_ref().map(WebSocket::upgrades).unwrap_or_default()
     }
 }
