@@ -10,10 +10,10 @@ use sterna_simulator::broker::{Credentials, Options, Sessions};
 use sterna_simulator::{Identity, TestBroker, TestCertificates};
 
 use crate::cell::{Cell, Kind, Runtime, Transport};
+use crate::other_brokers::OtherBroker;
 use crate::runtimes::Task;
 use crate::support::folder::SocketPath;
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
-use crate::support::other_brokers::OtherBroker;
 
 /// What a scenario runs on: it makes brokers, clients and tasks.
 #[derive(Debug, Clone, Copy)]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use sterna::ProtocolVersion;
 
-use crate::support::other_brokers::Make;
+use crate::other_brokers::Make;
 
 /// What drives the client, and runs the scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,7 +1,7 @@
 //! What brokers of other makes are not asked, and why. docs/brokers.md says what that means for users.
 
 use crate::cell::{Cell, Kind};
-use crate::support::other_brokers::Make;
+use crate::other_brokers::Make;
 
 /// They need more of a broker than MQTT: to stop and start it, to read its log, or passwords.
 const CONTROLLED: &[&str] = &[

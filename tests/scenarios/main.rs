@@ -35,6 +35,7 @@ mod encryption;
 mod hostile;
 mod life;
 mod operations;
+mod other_brokers;
 mod outage;
 mod points;
 mod properties;
@@ -63,7 +64,7 @@ use libtest_mimic::{Arguments, Trial};
 
 use crate::brokers::Setup;
 use crate::cell::{Cell, Scope};
-use crate::support::other_brokers::Make;
+use crate::other_brokers::Make;
 use crate::table::Table;
 
 /// How long one scenario may take, on a busy machine: far more than any needs.

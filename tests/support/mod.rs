@@ -4,5 +4,4 @@
 pub(crate) mod folder;
 pub(crate) mod mosquitto;
 pub(crate) mod network;
-pub(crate) mod other_brokers;
 pub(crate) mod program;
