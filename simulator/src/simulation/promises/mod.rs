@@ -79,7 +79,7 @@ struct Account {
     has_amnesia: bool,
     /// The client closed, or was refused for good: what waited has ended.
     has_closed: bool,
-    /// The store of its present process has failed.
+    /// The store of its present process has failed, or must seem to have.
     store_failed: bool,
     /// Some of its messages have an end of their own.
     gives_up: bool,
