@@ -103,7 +103,7 @@ fn a_wrong_command_line_is_told_before_anything_is_sent() {
         &["pub", &url, "-t", "a", "-m", "x", "--will-payload", "y"],
         &["pub", &url, "-t", "a", "-m", "x", "--will-topic", "+"],
         &["pub", &with_topic, "-t", "a", "-m", "x"],
-        &["pub", "-L", "mqtts://localhost/a", "-m", "x"],
+        &["pub", "-L", "http://localhost/a", "-m", "x"],
         &["pub", "localhost", "-t", "a", "-m", "x"],
         &["pub", "-h", "mqtt://localhost", "-t", "a", "-m", "x"],
         &["pub", "-p", "0", "-t", "a", "-m", "x"],
