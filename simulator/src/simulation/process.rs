@@ -247,6 +247,7 @@ impl World {
                 (process.reads, process.writes) = (read, write);
                 if !read && matches!(process.io, Io::Up) && !process.is_lingering {
                     self.promises.paused(client);
+                    self.wires[client].paused();
                 }
                 if self.transfer(client) {
                     (moved, restless) = (true, 0);

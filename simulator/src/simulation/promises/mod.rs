@@ -85,6 +85,8 @@ struct Account {
     gives_up: bool,
     /// It speaks MQTT 3.1.
     is_deaf: bool,
+    /// A server that closes at a CONNECT is taken for one that does not speak 5.0.
+    falls_back: bool,
     /// Its queue drops messages.
     may_drop: bool,
     /// The application let go of streams, or has some that are acknowledged unread.
@@ -160,6 +162,7 @@ impl Promises {
         let account = |setup: &ClientSetup| Account {
             may_drop: drops(setup),
             is_deaf: setup.version == VersionPolicy::Only(ProtocolVersion::V3_1),
+            falls_back: setup.version == VersionPolicy::Automatic { on_close: true },
             session_loss: setup.choices.session_loss,
             keeps_nothing: setup.choices.discard_on_close,
             has_no_store: !setup.has_store,
@@ -257,7 +260,8 @@ impl Promises {
             }
             Err(PublishError::Failed(error)) => match error {
                 OperationError::Refused(_) => self.excuses.refusals,
-                OperationError::Limit(_) | OperationError::UnsupportedByVersion => self.excuses.limits,
+                OperationError::Limit(_) => self.excuses.limits,
+                OperationError::UnsupportedByVersion => self.excuses.limits || account.falls_back,
                 OperationError::Lost => qos == QoS::AtMostOnce && !message.terms.requeues,
                 OperationError::SessionLost => {
                     lost_session && losses::may_fail(qos, message.loss, account.session_loss)
