@@ -123,7 +123,6 @@ impl World {
                 mode: setup.ack,
                 reading: Reading::Eager,
                 acking: Acking::AtOnce,
-                drops: wishes.is_bounded(),
             };
             application.subscribe(qos, habits, wishes, true, None, &mut around);
             if is_alone && wishes.is_bounded() {

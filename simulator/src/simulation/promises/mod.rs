@@ -91,6 +91,8 @@ struct Account {
     may_drop: bool,
     /// The application let go of streams, or has some that are acknowledged unread.
     is_loose: bool,
+    /// It had a stream that drops what there is no room for.
+    drops_messages: bool,
     /// Streams were dropped, and what they had was given to others out of its turn.
     has_rerouted: bool,
     /// Reading was held back.
@@ -434,6 +436,17 @@ impl Promises {
     /// From now on messages may be acknowledged that the application has not seen.
     pub(super) fn loosen(&mut self, client: usize) {
         self.accounts[client].is_loose = true;
+    }
+
+    /// A stream of this client's drops what there is no room for, and acknowledges it. If that is lost with its connection
+    /// the message comes again, behind what was handed over meanwhile.
+    pub(super) fn drops(&mut self, client: usize) {
+        self.accounts[client].drops_messages = true;
+    }
+
+    /// See [`drops`](Self::drops).
+    pub(super) fn drops_messages(&self, client: usize) -> bool {
+        self.accounts[client].drops_messages
     }
 
     /// The broker will not take every message of this publisher in its turn.
