@@ -122,7 +122,6 @@ impl World {
                 mode: setup.ack,
                 reading: Reading::Eager,
                 acking: Acking::AtOnce,
-                drops: wishes.is_bounded(),
             };
             application.subscribe(qos, habits, wishes, true, None, &mut around);
             if is_alone && wishes.is_bounded() {
@@ -247,6 +246,7 @@ impl World {
                 (process.reads, process.writes) = (read, write);
                 if !read && matches!(process.io, Io::Up) && !process.is_lingering {
                     self.promises.paused(client);
+                    self.wires[client].paused();
                 }
                 if self.transfer(client) {
                     (moved, restless) = (true, 0);

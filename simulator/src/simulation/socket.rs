@@ -184,8 +184,8 @@ impl World {
     fn follow(&mut self, client: usize) {
         while let Some(answer) = self.wires[client].take_answer() {
             match answer {
-                // The application does not take every server for the right one.
-                Answer::Accepted if self.promises.proofs[client].missteps => {
+                // The application does not take every server for the right one, and may be asked too late to say so.
+                Answer::Accepted if self.setup.exchange.is_some() => {
                     self.routes[client].perhaps_accepted();
                 }
                 Answer::Accepted => {

@@ -51,8 +51,6 @@ pub(super) struct Habits {
     pub(super) mode: AckMode,
     pub(super) reading: Reading,
     pub(super) acking: Acking,
-    /// What there is no room for is dropped.
-    pub(super) drops: bool,
 }
 
 /// Where its messages come from.
@@ -127,10 +125,8 @@ impl Stream {
             }
             return Poll::Ready(true);
         };
-        // What was dropped has been acknowledged. If that was lost with its connection it comes again, behind what was
-        // handed over meanwhile.
-        let was_dropped = self.habits.drops && message.duplicate();
-        let in_order = self.habits.filter.is_some() && !message.retain() && !was_dropped;
+        let is_copy = message.duplicate() && around.promises.drops_messages(around.client);
+        let in_order = self.habits.filter.is_some() && !message.retain() && !is_copy;
         let what = (message.qos(), message.topic());
         around.promises.handed(around.client, (self.key, in_order), number, what, around.findings);
         let content_type = message.properties().content_type();

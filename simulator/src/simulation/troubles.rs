@@ -91,8 +91,7 @@ impl World {
             Event::Publish { .. } => application.publish(event, &mut around),
             Event::Request { .. } => application.request(event, &mut around),
             Event::Subscribe { filter, qos, mode, reading, acking, sent, drop_after, wishes, .. } => {
-                let habits =
-                    Habits { filter: Some(filter), mode, reading, acking, drops: wishes.is_bounded() };
+                let habits = Habits { filter: Some(filter), mode, reading, acking };
                 application.subscribe(qos, habits, wishes, sent, drop_after, &mut around);
             }
             Event::Unsubscribe { filter, drop_after, .. } => {

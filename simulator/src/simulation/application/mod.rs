@@ -197,6 +197,7 @@ impl Application {
         if wishes.is_bounded() {
             // What may be dropped is never owed.
             habits.mode = AckMode::OnReceipt;
+            around.promises.drops(around.client);
         }
         if habits.mode == AckMode::OnReceipt {
             around.promises.loosen(around.client);
@@ -246,8 +247,7 @@ impl Application {
         if mode == AckMode::OnReceipt {
             around.promises.loosen(around.client);
         }
-        let habits =
-            Habits { filter: None, mode, reading: Reading::Eager, acking: Acking::AtOnce, drops: false };
+        let habits = Habits { filter: None, mode, reading: Reading::Eager, acking: Acking::AtOnce };
         self.open(Source::Unclaimed(self.client.messages()), habits, false);
     }
 

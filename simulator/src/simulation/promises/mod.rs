@@ -85,10 +85,14 @@ struct Account {
     gives_up: bool,
     /// It speaks MQTT 3.1.
     is_deaf: bool,
+    /// A server that closes at a CONNECT is taken for one that does not speak 5.0.
+    falls_back: bool,
     /// Its queue drops messages.
     may_drop: bool,
     /// The application let go of streams, or has some that are acknowledged unread.
     is_loose: bool,
+    /// It had a stream that drops what there is no room for.
+    drops_messages: bool,
     /// Streams were dropped, and what they had was given to others out of its turn.
     has_rerouted: bool,
     /// Reading was held back.
@@ -160,6 +164,7 @@ impl Promises {
         let account = |setup: &ClientSetup| Account {
             may_drop: drops(setup),
             is_deaf: setup.version == VersionPolicy::Only(ProtocolVersion::V3_1),
+            falls_back: setup.version == VersionPolicy::Automatic { on_close: true },
             session_loss: setup.choices.session_loss,
             keeps_nothing: setup.choices.discard_on_close,
             has_no_store: !setup.has_store,
@@ -257,7 +262,8 @@ impl Promises {
             }
             Err(PublishError::Failed(error)) => match error {
                 OperationError::Refused(_) => self.excuses.refusals,
-                OperationError::Limit(_) | OperationError::UnsupportedByVersion => self.excuses.limits,
+                OperationError::Limit(_) => self.excuses.limits,
+                OperationError::UnsupportedByVersion => self.excuses.limits || account.falls_back,
                 OperationError::Lost => qos == QoS::AtMostOnce && !message.terms.requeues,
                 OperationError::SessionLost => {
                     lost_session && losses::may_fail(qos, message.loss, account.session_loss)
@@ -430,6 +436,17 @@ impl Promises {
     /// From now on messages may be acknowledged that the application has not seen.
     pub(super) fn loosen(&mut self, client: usize) {
         self.accounts[client].is_loose = true;
+    }
+
+    /// A stream of this client's drops what there is no room for, and acknowledges it. If that is lost with its connection
+    /// the message comes again, behind what was handed over meanwhile.
+    pub(super) fn drops(&mut self, client: usize) {
+        self.accounts[client].drops_messages = true;
+    }
+
+    /// See [`drops`](Self::drops).
+    pub(super) fn drops_messages(&self, client: usize) -> bool {
+        self.accounts[client].drops_messages
     }
 
     /// The broker will not take every message of this publisher in its turn.

@@ -256,6 +256,13 @@ impl Wire {
         self.sending.values().any(|sending| sending.stage == Stage::Controlled)
     }
 
+    /// The client holds reading back, though it may be for no time at all.
+    pub(super) fn paused(&mut self) {
+        if let Some(connection) = self.connection.as_mut().filter(|it| it.phase == Phase::Open) {
+            connection.was_paused = true;
+        }
+    }
+
     /// The application ends the connection: what is read from now on may not be looked at.
     pub(super) fn ends_itself(&mut self) {
         self.forgot_answers = true;
