@@ -110,7 +110,7 @@ impl<'a> Publishing<'a> {
     }
 
     /// QoS 0: queue it again if the connection is lost before the transport has taken it, instead of ending with
-    /// [`OperationError::Lost`]. Default: no.
+    /// [`OperationError::Lost`]. Until it has, it counts against the queue's bounds. Default: no.
     pub fn requeue(mut self, requeue: bool) -> Self {
         self.requeue = requeue;
         self

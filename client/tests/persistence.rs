@@ -204,6 +204,29 @@ fn a_store_that_fails_ends_the_client() {
     }
 }
 
+// R: STO-01, REC-08
+#[test]
+fn a_client_whose_store_failed_stays_closed_and_does_not_ask_it_again() {
+    let store = Watched::default();
+    let (mut world, client) = World::connected(V5, Options::default(), with(&store));
+    store.asked().fail = true;
+    let failing = client.publish("a", "x").qos(QoS::AtLeastOnce).send().unwrap();
+    world.finish(failing).unwrap_err();
+    world.settle();
+    assert_eq!((client.state(), store.asked().closes), (State::Closed, 1));
+    // Were it asked, nothing would come back for a while.
+    world.slow_store = true;
+    client.reconnect();
+    world.settle();
+    assert_eq!((client.state(), store.asked().closes), (State::Closed, 1));
+    assert!(matches!(world.finish(client.connect()), Err(ConnectError::Closed(Cause::Store(_)))));
+    assert!(!world.store(), "it has let go already");
+    client.reconnect();
+    drop(client);
+    world.settle();
+    assert!(world.engine.is_none(), "it has finished");
+}
+
 // R: REC-10, REC-08, STO-01
 #[test]
 fn disconnecting_waits_for_the_store_and_keeps_what_is_not_acknowledged() {

@@ -102,6 +102,14 @@ impl Storage {
         }
     }
 
+    /// A store that has failed and let go is asked for nothing any more: a client that was to be started again all the
+    /// same says at once that it has closed.
+    pub(super) fn stays_released(&self, inner: &mut Inner) {
+        if self.released && self.store.is_some() && inner.has_lost_store() {
+            inner.announce_closed();
+        }
+    }
+
     /// When to [`watch`](Self::watch) again.
     pub(super) fn deadline(&self) -> Option<Instant> {
         self.release_by

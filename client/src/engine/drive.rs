@@ -189,6 +189,9 @@ impl Drive {
             self.unflushed = false;
             return Step::Close;
         }
+        if let Some(storage) = &self.storage {
+            storage.stays_released(inner);
+        }
         let finished = matches!(self.link, Link::None) && inner.is_finished();
         if let Some(commit) = self.storage.as_mut().and_then(|storage| storage.next(inner, finished)) {
             return Step::Commit(commit);

@@ -172,7 +172,8 @@ pub struct Config {
     /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes: Mosquitto 2.0
     /// acknowledges more than 20 and loses them. Default 20; not zero.
     pub exactly_once_limit: u16,
-    /// Bound on operations waiting to be sent. Default 65,536.
+    /// Bound on operations waiting to be sent, among them QoS 0 that is to be
+    /// [queued again](crate::Publish::requeue), until the transport has taken it. Default 65,536.
     pub queue_limit: usize,
     /// Bound on the bytes of operations waiting to be sent or to be acknowledged. Default 64 MiB. Records that wait for a
     /// slow store take up to twice as much besides, and those that it is writing as much again.

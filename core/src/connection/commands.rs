@@ -73,7 +73,7 @@ impl Connection {
             self.queue.index_topics();
             let Some((older, size)) = self.queue.latest(topic) else { return };
             // None is dropped in vain.
-            if self.queue.len() <= self.config.queue_limit
+            if self.queue.occupied() <= self.config.queue_limit
                 && self.queue.bytes() - size < self.config.queue_bytes
             {
                 self.drop_waiting(older);
@@ -88,7 +88,7 @@ impl Connection {
             return true;
         }
         let kept = self.queue.bytes() - self.queue.waiting_bytes();
-        let enough = self.queue.control.len() < self.config.queue_limit && kept < self.config.queue_bytes;
+        let enough = self.queue.undroppable() < self.config.queue_limit && kept < self.config.queue_bytes;
         if self.config.queue_policy != QueuePolicy::DropOldest || !enough {
             return false;
         }

@@ -48,7 +48,8 @@ impl Connection {
         if self.is_closing() {
             return self.restart_when_closed(true);
         }
-        if let Some(error) = self.store_failure() {
+        // While a connection is being closed for it, the end is still to come.
+        if let Some(error) = self.store_failure().filter(|_| self.phase == Phase::Closed) {
             let cause = Cause::Store(error.clone());
             return self.report(Event::Closed { cause });
         }

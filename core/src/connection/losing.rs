@@ -79,6 +79,9 @@ impl Connection {
         }
         self.subscriptions.disconnected();
         for Unwritten { token, record, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
+            if record.is_some() {
+                self.queue.settled();
+            }
             if let Some(record) = record.filter(|_| !self.has_bug(Bug::RequeueForgotten)) {
                 self.due.waits_again(token);
                 self.queue.push(token, record);

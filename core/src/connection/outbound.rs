@@ -213,6 +213,9 @@ impl Connection {
     /// A QoS 0 message was encoded: it completes when the transport has taken it.
     pub(super) fn await_written(&mut self, token: Token, record: Option<Record>) {
         self.due.sent(token, None);
+        if record.is_some() {
+            self.queue.may_return();
+        }
         self.unwritten.push_back(Unwritten { end: self.enqueued, token, record, withdrawn: false });
     }
 
@@ -354,6 +357,7 @@ impl Connection {
         while self.unwritten.front().is_some_and(|message| message.end <= self.written) {
             let Some(Unwritten { token, record, withdrawn, .. }) = self.unwritten.pop_front() else { break };
             if let Some(record) = record {
+                self.queue.settled();
                 self.queue.release(record);
             }
             if !withdrawn {

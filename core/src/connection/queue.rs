@@ -122,6 +122,8 @@ pub(crate) struct Queue {
     latest: Option<Box<Latest>>,
     /// Bytes of all that waits here or is in flight.
     bytes: usize,
+    /// Messages of QoS 0 that the transport has not taken, and that wait here again if their connection is lost.
+    returning: usize,
     spare: Vec<Vec<u8>>,
 }
 
@@ -132,6 +134,26 @@ impl Queue {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// What counts against the bound on operations: all that waits here, and what may come back.
+    pub(crate) fn occupied(&self) -> usize {
+        self.len() + self.returning
+    }
+
+    /// How much of that cannot be dropped for something newer.
+    pub(crate) fn undroppable(&self) -> usize {
+        self.control.len() + self.returning
+    }
+
+    /// A message that is encoded may come back.
+    pub(crate) fn may_return(&mut self) {
+        self.returning += 1;
+    }
+
+    /// It has come back, or never will.
+    pub(crate) fn settled(&mut self) {
+        self.returning -= 1;
     }
 
     pub(crate) fn bytes(&self) -> usize {

@@ -96,6 +96,7 @@ impl Connection {
             return false;
         }
         if let Some(record) = self.unwritten[at].record.take() {
+            self.queue.settled();
             self.queue.release(record);
         }
         self.publish_failed(token, error);

@@ -370,6 +370,12 @@ impl World {
     }
 
     pub(super) fn connect_again(&mut self, client: usize) {
+        let is_closed = |application: &Application| application.client.state() == State::Closed;
+        if self.processes[client].application.as_ref().is_some_and(is_closed) {
+            // The application may have connected it meanwhile, and it closed once more.
+            self.wires[client].closed();
+            self.routes[client].restarted(false);
+        }
         self.set_up(client);
         if self.is_settling {
             self.claim_everything(client);

@@ -121,6 +121,13 @@ impl Route {
         self.is_disturbed = false;
     }
 
+    /// CONNACK accepts, and the application may not.
+    pub(super) fn perhaps_accepted(&mut self) {
+        self.disturbed();
+        // Nor is it known whether this connection holds, from which on hops are counted anew.
+        self.hops = self.hops.filter(|hops| *hops == 0);
+    }
+
     /// The client read that it is to go elsewhere.
     pub(super) fn sent_on(&mut self, permanent: bool, reference: String) {
         self.has_moved |= permanent && self.redirects > 0;

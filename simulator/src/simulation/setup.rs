@@ -123,6 +123,8 @@ impl Setup {
         for client in clients.iter_mut().filter(|_| crashes) {
             client.has_store = true;
             client.clean_start = CleanStart::Never;
+            // As for every client that may be told of a session which it does not know.
+            client.choices.strict_session = false;
             client.session_expiry = u32::MAX;
             client.ack = AckMode::OnNext;
             client.subscriptions = vec![("t/#", QoS::ExactlyOnce)];

@@ -185,7 +185,9 @@ impl World {
         while let Some(answer) = self.wires[client].take_answer() {
             match answer {
                 // The application does not take every server for the right one.
-                Answer::Accepted if self.promises.proofs[client].missteps => self.routes[client].disturbed(),
+                Answer::Accepted if self.promises.proofs[client].missteps => {
+                    self.routes[client].perhaps_accepted();
+                }
                 Answer::Accepted => {
                     let at = self.now + self.processes[client].clock_offset;
                     self.routes[client].accepted(at);

@@ -69,6 +69,10 @@ impl World {
         let lasts = lasts.max(self.processes[client].is_frozen_until.saturating_sub(self.now));
         let now = self.now + lasts + self.processes[client].clock_offset;
         self.wires[client].jumped(now);
+        if self.processes[client].commit.is_some() && self.promises.has_closed(client) {
+            // To a client that closes, its store has taken as long, which may be more than it waits for that.
+            self.promises.store_failed(client);
+        }
         if let Some(since) = &mut self.processes[client].blocked_since {
             *since = self.now + lasts;
         }

@@ -46,6 +46,23 @@ fn a_store_that_fails_while_the_connection_is_being_closed_ends_the_client() {
     }
 }
 
+// R: REC-08, REC-09, STO-02
+#[test]
+fn a_client_whose_store_failed_says_only_when_it_has_closed_that_it_has() {
+    let mut stored = Stored::connected(persistent());
+    stored.rig.publish("a", QoS::AtLeastOnce);
+    let error = fail_store(&mut stored);
+    stored.rig.events();
+    for restart in [Connection::connect, Connection::reconnect] {
+        restart(&mut stored.rig.connection, stored.rig.now);
+        assert_eq!(stored.rig.events(), [], "the network connection is still there");
+    }
+    assert_eq!(stored.rig.closed_because(), Cause::Store(error.clone()));
+    stored.rig.connection.reconnect(stored.rig.now);
+    assert_eq!(stored.rig.events(), [Event::Closed { cause: Cause::Store(error) }], "and once for each call");
+    assert_eq!(stored.rig.actions(), []);
+}
+
 // R: REC-08, STO-02
 #[test]
 fn a_client_that_was_to_start_again_once_closed_can_be_stopped_before() {

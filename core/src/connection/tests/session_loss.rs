@@ -1,7 +1,8 @@
 //! What becomes of messages when the server has lost the session, and of QoS 0 that was not written.
 
 use super::*;
-use crate::config::{AfterPubRec, InDoubt, SessionLoss};
+use crate::config::{AfterPubRec, InDoubt, QueuePolicy, SessionLoss};
+use crate::error::PublishError;
 
 type Outcomes = Vec<(Token, Result<u8, OperationError>)>;
 
@@ -65,6 +66,32 @@ fn qos_0_that_was_not_written_is_queued_again_on_request() {
     assert_eq!(rig.sent(), ["Publish 0 q0 half", "Publish 0 q0 none", "Publish 0 q0 later"]);
     assert_eq!(rig.outcomes(), [(half, Ok(0)), (none, Ok(0)), (later, Ok(0))]);
     assert_eq!(rig.connection.queue.bytes(), 0);
+}
+
+// R: REC-05, REC-07
+#[test]
+fn qos_0_that_may_be_queued_again_counts_against_the_bound_of_the_queue() {
+    for queue_policy in [QueuePolicy::Wait, QueuePolicy::DropOldest] {
+        let mut rig = Rig::connected(Config { queue_limit: 3, queue_policy, ..config() });
+        for topic in ["a", "b"] {
+            requeued(&mut rig, topic);
+        }
+        rig.sent();
+        assert_eq!(rig.outcomes().len(), 2);
+        let tokens = ["a", "b", "c"].map(|topic| requeued(&mut rig, topic));
+        let full = rig.connection.publish(rig.now, Publish::new("d", "x").requeue(true));
+        assert_eq!(full, Err(PublishError::Full), "what was encoded cannot be dropped");
+        rig.connection.cancel(rig.now, tokens[1]).unwrap();
+        requeued(&mut rig, "d");
+        assert!(!rig.connection.has_room());
+        rig.lose();
+        assert_eq!(rig.connection.queued(), 3);
+        assert!(!rig.connection.has_room());
+        rig.next_deadline(seconds(60));
+        rig.accept(false, Properties::EMPTY);
+        assert_eq!(rig.sent(), ["Publish 0 q0 a", "Publish 0 q0 c", "Publish 0 q0 d"]);
+        assert!(rig.connection.has_room());
+    }
 }
 
 // R: REC-05, PUB-05

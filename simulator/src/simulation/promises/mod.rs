@@ -79,9 +79,9 @@ struct Account {
     has_amnesia: bool,
     /// The client closed, or was refused for good: what waited has ended.
     has_closed: bool,
-    /// The store of its present process has failed.
+    /// The store of its present process has failed, or must seem to have.
     store_failed: bool,
-    /// Some of its messages have an end of their own.
+    /// Some of its messages have an end of their own, or ended with an earlier process: their identifiers stay reserved.
     gives_up: bool,
     /// It speaks MQTT 3.1.
     is_deaf: bool,
@@ -482,6 +482,9 @@ impl Promises {
         account.has_rerouted = false;
         account.store_failed = false;
         let keeps_nothing = account.has_closed && account.keeps_nothing;
+        // What was sent and then discarded is not sent again, and the store keeps its identifier from being used: its
+        // answer may have been lost with the connection.
+        account.gives_up |= keeps_nothing && has_store;
         // Nothing of an earlier process ends in the next one.
         account.has_closed &= !has_store;
         account.has_amnesia |= keeps_session && !has_store;
