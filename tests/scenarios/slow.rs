@@ -8,21 +8,26 @@ use sterna::{AckMode, Event, OnFull, OperationError, PublishError, QoS, Subscrib
 use sterna_simulator::broker::Options;
 
 use crate::brokers::{Broker, Setup};
-use crate::cell::{ANYWHERE, Kind};
+use crate::cell::{ANYWHERE, Kind, Scope, Transport};
 use crate::tools::{event, next, number, text};
 
 scenarios! {
     ANYWHERE =>
         a_slow_consumer_holds_nothing_up,
         publishing_in_the_receive_loop,
-        many_retained_messages_before_the_suback,
         a_stream_that_keeps_the_latest,
         an_unread_stream_beside_one_that_is_awaited,
         a_message_that_is_never_acknowledged,
         an_unread_flood_holds_no_operation_up,
         operations_behind_a_flood_beyond_the_reserve_end,
         a_subscribe_whose_own_messages_fill_the_reserve;
+    ON_PATIENT => many_retained_messages_before_the_suback;
 }
+
+/// Not Mosquitto on a Unix socket: while that is full, which is soon, Mosquitto 2.0.11 leaves out a retained message that a
+/// further subscription asks for.
+const ON_PATIENT: Scope =
+    Scope::only(|cell| cell.kind != Kind::Mosquitto || cell.transport != Transport::Unix);
 
 /// The stream is full and reading pauses; keep alive and publishing go on, and nothing is lost.
 // R: SUB-07
