@@ -80,6 +80,10 @@ impl Wire {
         let (Some(connection), Some(reference)) = (&self.connection, properties.server_reference()) else {
             return;
         };
+        // Where CONNACK was lost on the way DISCONNECT is out of turn, and means nothing.
+        if matches!(close, ServerClose::Disconnected(_)) && connection.phase == Phase::Connecting {
+            return;
+        }
         let permanent = reason == ReasonCode::SERVER_MOVED;
         if permanent || reason == ReasonCode::USE_ANOTHER_SERVER {
             let is_certain = !connection.was_paused && connection.phase != Phase::Over;
