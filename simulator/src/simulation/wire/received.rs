@@ -80,6 +80,10 @@ impl Wire {
         let (Some(connection), Some(reference)) = (&self.connection, properties.server_reference()) else {
             return;
         };
+        // Where CONNACK was lost on the way DISCONNECT is out of turn, and means nothing.
+        if matches!(close, ServerClose::Disconnected(_)) && connection.phase == Phase::Connecting {
+            return;
+        }
         let permanent = reason == ReasonCode::SERVER_MOVED;
         if permanent || reason == ReasonCode::USE_ANOTHER_SERVER {
             let is_certain = !connection.was_paused && connection.phase != Phase::Over;
@@ -120,8 +124,12 @@ impl Wire {
                     bench.promises.session_lost(number, loss);
                 }
             }
-            self.completed.retain(|_, _| self.has_store);
-            self.completed.extend(sending.into_iter().filter(|_| self.has_store));
+            // An application that distrusts the server has this CONNACK thrown away: the client forgets nothing.
+            let may_distrust = bench.promises.proofs[self.client].missteps;
+            self.forgot_answers |= may_distrust;
+            let is_kept = self.has_store || may_distrust;
+            self.completed.retain(|_, _| is_kept);
+            self.completed.extend(sending.into_iter().filter(|_| is_kept));
             self.incoming.clear();
             return;
         }
