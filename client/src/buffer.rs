@@ -4,7 +4,8 @@ use std::io::{self, Read};
 
 use bytes::BytesMut;
 
-const SMALLEST: usize = 2 << 10;
+/// Enough for a CONNACK: a client that has nothing else to read touches no more memory.
+const SMALLEST: usize = 512;
 const LARGEST: usize = 256 << 10;
 /// So many reads in a row that need a quarter make it smaller.
 const SMALL_READS: u32 = 16;
