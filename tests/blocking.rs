@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// With a thread for the client, and without.
 fn builders(url: &str) -> [ClientBuilder<Runtime, Blocking>; 2] {
     let reconnect = Reconnect { initial: Duration::from_millis(50), ..Reconnect::default() };
-    let builder = || sterna::blocking::builder(url).reconnect(reconnect.clone());
+    let builder = || sterna::blocking::builder(url).reconnect(reconnect);
     [builder(), builder().on_this_thread()]
 }
 
