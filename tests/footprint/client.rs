@@ -1,6 +1,7 @@
 //! What the processes do: have clients, and say when nothing is left to do.
 
 use std::io::{BufRead, Write};
+use std::thread;
 use std::time::Duration;
 
 use sterna::Client;
@@ -8,7 +9,7 @@ use sterna::Client;
 use crate::process::URL;
 
 /// Whose idle clients are watched.
-pub(crate) const ADAPTERS: &[&str] = &["tokio"];
+pub(crate) const ADAPTERS: &[&str] = &["tokio", "smol", "async_std", "blocking"];
 
 /// How long a client may take to give its buffers back once nothing moves any more: it looks once a second.
 const QUIET: Duration = Duration::from_secs(3);
@@ -19,7 +20,29 @@ pub(crate) fn live(role: &str) {
     let url = std::env::var(URL).expect("a URL");
     let mut words = role.split(' ');
     match (words.next(), words.next(), words.next()) {
-        (Some("idle"), Some("tokio"), None) => runtime().block_on(idle(&url)),
+        (Some("idle"), Some("tokio"), None) => runtime().block_on(async {
+            let client = sterna::tokio::connect(&url).await.expect("connected");
+            publish(&client).await;
+            // The client's task needs this thread.
+            tokio::time::sleep(QUIET).await;
+            say("idle");
+            std::future::pending::<()>().await;
+        }),
+        (Some("idle"), Some("smol"), None) => {
+            let client = smol::block_on(sterna::smol::connect(&url)).expect("connected");
+            smol::block_on(publish(&client));
+            idle();
+        }
+        (Some("idle"), Some("async_std"), None) => {
+            let client = async_std::task::block_on(sterna::async_std::connect(&url)).expect("connected");
+            async_std::task::block_on(publish(&client));
+            idle();
+        }
+        (Some("idle"), Some("blocking"), None) => {
+            let client = sterna::blocking::connect(&url).expect("connected");
+            client.publish("a", "x").wait().expect("published");
+            idle();
+        }
         (Some("resident"), Some(_), Some(clients)) => {
             runtime().block_on(resident(&url, clients.parse().expect("a number")));
         }
@@ -31,12 +54,17 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be made")
 }
 
-async fn idle(url: &str) {
-    let client = sterna::tokio::connect(url).await.expect("connected");
+async fn publish(client: &Client) {
     client.publish("a", "x").await.expect("published");
-    tokio::time::sleep(QUIET).await;
+}
+
+/// Leaves everything to the client's own thread, or its runtime's.
+fn idle() {
+    thread::sleep(QUIET);
     say("idle");
-    std::future::pending::<()>().await;
+    loop {
+        thread::park();
+    }
 }
 
 async fn resident(url: &str, clients: usize) {
