@@ -121,6 +121,8 @@ struct Connection {
     read: BytesMut,
     /// Resent last, by its sequence.
     last_resent: u64,
+    /// The last place that was given on this connection to what the server does not know of.
+    last_new: u64,
     /// PUBRELs that a resumed session has to begin with, in their order.
     releases: VecDeque<u16>,
     /// PUBACKs and PUBRECs that are owed, in their order.
@@ -231,6 +233,7 @@ impl Wire {
             written: BytesMut::new(),
             read: BytesMut::new(),
             last_resent: 0,
+            last_new: 0,
             releases: VecDeque::new(),
             pubacks: VecDeque::new(),
             pubrecs: VecDeque::new(),

@@ -97,13 +97,20 @@ impl Wire {
                 let is_lawful = !publish.duplicate || connection.resumed;
                 self.require(is_lawful, bench, "DUP in a new session [MQTT-3.3.1-1]", || id.to_string());
                 self.sequence += 1;
-                // Its acknowledgement was read and thrown away unseen, or not stored: it keeps its place.
-                let earlier = completed.filter(|known| publish.duplicate && known.number == number);
+                let Some(connection) = &mut self.connection else { return };
+                // Its acknowledgement was read and thrown away unseen, or not stored: it keeps its place. Unless one that
+                // came after it has a new place already: then the session was lost, and this one only happens to have
+                // the identifier that it had before.
+                let earlier = completed.filter(|known| {
+                    publish.duplicate && known.number == number && known.sequence > connection.last_new
+                });
+                let sequence = earlier.map_or(self.sequence, |known| known.sequence);
+                connection.last_new = connection.last_new.max(sequence);
                 let sending = Sending {
                     stage: Stage::Published,
                     number,
                     qos: publish.qos,
-                    sequence: earlier.map_or(self.sequence, |known| known.sequence),
+                    sequence,
                     connection: on,
                     sent_at: now,
                     counts: true,
