@@ -118,7 +118,7 @@ mod tests {
             buffer.clear();
         }
         assert_eq!(buffer.size, LARGEST);
-        for _ in 0..SMALL_READS * 7 {
+        for _ in 0..SMALL_READS * (LARGEST / SMALLEST).ilog2() {
             read(&mut buffer, 10);
             buffer.clear();
         }
