@@ -20,6 +20,9 @@ impl Inner {
         // Before one owner's word is counted.
         self.connection.check_acknowledgement(reason)?;
         let Some(reason) = self.inbox.settle(id, reason) else { return Ok(()) };
+        // Another owner may have said more to a server of 5.0: an older one can only be told that it was taken.
+        let lawful = self.connection.check_acknowledgement(reason).is_ok();
+        let reason = if lawful { reason } else { ReasonCode::SUCCESS };
         let result = self.connection.acknowledge(self.now, id, reason);
         self.touch();
         result
