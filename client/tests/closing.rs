@@ -4,7 +4,9 @@ mod world;
 
 use std::time::Duration;
 
-use sterna_client::{AckError, AckMode, Client, ClientBuilder, ProtocolVersion, QoS, State, VersionPolicy};
+use sterna_client::{
+    AckError, AckMode, Client, ClientBuilder, ProtocolVersion, QoS, ReasonCode, State, VersionPolicy,
+};
 use sterna_core::packet::PacketType;
 use sterna_simulator::broker::Options;
 use world::{Bench, World, poll};
@@ -144,4 +146,29 @@ fn falling_back_without_a_session_leaves_nothing_unclaimed() {
     world.finish(client.publish("a", "y").qos(QoS::AtLeastOnce)).unwrap();
     world.settle();
     assert_eq!((client.statistics().backlog, client.statistics().unclaimed, world.acked()), (0, 1, 1));
+}
+
+/// One owner of a message answered while the server could be told a reason, and the other one no more.
+// R: SUB-06, CON-02
+#[test]
+fn a_reason_from_before_falling_back_does_not_hold_the_acknowledgement_up() {
+    for reason in [ReasonCode::NO_MATCHING_SUBSCRIBERS, ReasonCode::QUOTA_EXCEEDED] {
+        let by_hand = |builder| by_hand(builder).version(VersionPolicy::Automatic { on_close: false });
+        let (mut world, client) = World::connected(V5, Options::default(), by_hand);
+        let mut all = world.finish(client.subscribe("#").qos(QoS::AtLeastOnce)).unwrap();
+        let mut one = world.finish(client.subscribe("a").qos(QoS::AtLeastOnce)).unwrap();
+        world.finish(client.publish("a", "x").qos(QoS::AtLeastOnce)).unwrap();
+        let (first, second) = (world.finish(all.next()).unwrap(), world.finish(one.next()).unwrap());
+        first.ack_with(reason).unwrap();
+        world.settle();
+        assert_eq!(world.acked(), 0, "the other one still has it");
+
+        world.broker.options_mut().maximum_version = ProtocolVersion::V3_1_1;
+        world.cut();
+        world.pass(Duration::from_secs(60));
+        assert_eq!(client.server().unwrap().version, ProtocolVersion::V3_1_1);
+        second.ack().unwrap();
+        world.settle();
+        assert_eq!(world.acked(), 1);
+    }
 }
