@@ -14,6 +14,8 @@ use crate::process::Process;
 /// Clients in one process, and for how many seconds an idle one is watched.
 const CLIENTS: u64 = 5_000;
 const IDLE_SECONDS: u64 = 5;
+/// What a process has open besides its sockets.
+const OTHER_FILES: u64 = 100;
 /// What one idle client may have resident, in bytes.
 const RESIDENT: u64 = 8 * 1_024;
 
@@ -55,7 +57,9 @@ fn idle(adapter: &str) -> Result<(), Failed> {
 
 /// What one of many idle clients has resident.
 fn resident(transport: &str) -> Result<(), Failed> {
-    let clients = process::number("STERNA_CLIENTS").unwrap_or(CLIENTS);
+    // Each has a socket, and the broker has as many; where that is not allowed fewer are measured.
+    let most = process::raise_file_limit().saturating_sub(OTHER_FILES);
+    let clients = process::number("STERNA_CLIENTS").unwrap_or(CLIENTS).min(most);
     let broker = Broker::start();
     let mut process = Process::start(&format!("resident {transport} {clients}"), &broker.url);
     process.line("begun");

@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 /// The environment variables by which it knows what it is to do, and where.
 pub(crate) const ROLE: &str = "STERNA_FOOTPRINT_ROLE";
 pub(crate) const URL: &str = "STERNA_FOOTPRINT_URL";
@@ -95,6 +97,14 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Allows this process, and those that it starts, as many open files as the system lets it have; how many these are.
+pub(crate) fn raise_file_limit() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    let allowed = if setrlimit(Resource::Nofile, raised).is_ok() { limit.maximum } else { limit.current };
+    allowed.unwrap_or(u64::MAX)
 }
 
 /// The number that follows `name` at the beginning of a line.
