@@ -51,6 +51,11 @@ impl Setup {
         differences::highest_qos(self.cell)
     }
 
+    /// The shortest keep alive that the broker can hold.
+    pub(crate) fn short_keep_alive(self) -> Duration {
+        differences::short_keep_alive(self.cell)
+    }
+
     /// Starts a task on the runtime.
     pub(crate) fn spawn<T: Send + 'static>(self, work: impl Future<Output = T> + Send + 'static) -> Task<T> {
         self.cell.runtime.spawn(work)

@@ -2,6 +2,8 @@
 //! not asked of them for that. `declared.rs` checks that the differences are still there; docs/brokers.md says what they mean
 //! for users.
 
+use std::time::Duration;
+
 use sterna::QoS;
 
 use crate::cell::{Cell, Kind};
@@ -83,6 +85,15 @@ pub(crate) fn highest_qos(cell: Cell) -> QoS {
         Kind::Other(Make::Nats | Make::RabbitMq) => QoS::AtLeastOnce,
         _ => QoS::ExactlyOnce,
     }
+}
+
+/// The shortest keep alive with which a connection holds.
+pub(crate) fn short_keep_alive(cell: Cell) -> Duration {
+    Duration::from_secs(match cell.kind {
+        // It closes after one and a half of it in whole seconds: after one second if it is one, when the ping is due.
+        Kind::Other(Make::Nats) => 2,
+        _ => 1,
+    })
 }
 
 /// With which quality of service the broker delivers a message to a subscription with a wildcard. The lower of both, says

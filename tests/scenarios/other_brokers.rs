@@ -233,6 +233,8 @@ impl OtherBroker {
         }
     }
 
+    /// It refuses filters of QoS 1 once all those of a session may have 65,535 messages unacknowledged, 1,024 each if it is
+    /// not told otherwise.
     fn nats(&self) -> Command {
         let config = self.write(
             "nats.conf",
@@ -240,7 +242,7 @@ impl OtherBroker {
                 "server_name: sterna\n\
                  listen: \"127.0.0.1:{}\"\n\
                  jetstream {{ store_dir: \"{}\" }}\n\
-                 mqtt {{ host: \"127.0.0.1\", port: {} }}\n\
+                 mqtt {{ host: \"127.0.0.1\", port: {}, max_ack_pending: 100 }}\n\
                  websocket {{ host: \"127.0.0.1\", port: {}, no_tls: true }}\n",
                 self.ports.others[0].number,
                 self.directory.join("data").display(),

@@ -38,7 +38,7 @@ async fn a_slow_consumer_holds_nothing_up(setup: Setup) {
         .builder("slow")
         .incoming_limit(32, 64 << 10)
         .receive_maximum(u16::MAX)
-        .keep_alive(Duration::from_secs(1))
+        .keep_alive(setup.short_keep_alive())
         .packet_events(true);
     let slow = slow.connect().await.expect("connected");
     let mut stream = slow.subscribe("fast").qos(QoS::AtLeastOnce).await.expect("granted");
