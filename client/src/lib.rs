@@ -40,6 +40,7 @@ pub mod sockets;
 mod store;
 mod stream;
 mod subscription;
+mod trace;
 mod unsubscribe;
 
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
