@@ -4,19 +4,18 @@
 //! answered in the same way, for ever, and reach their subscribers each time: so they end with the connection.
 
 use super::Connection;
-use super::inflight::Stage;
 use crate::error::OperationError;
 
 impl Connection {
     /// PUBACK has come for this identifier: if it is that of a QoS 2 PUBLISH, all of those that were sent on this
-    /// connection and are not answered end.
+    /// connection and are not answered end. Their identifiers stay reserved, as the server may know them after all.
     pub(super) fn end_downgraded(&mut self, packet_id: u16) {
         for packet_id in self.in_flight.downgraded(packet_id, self.attempt) {
-            let Some(entry) = self.in_flight.remove(packet_id, self.attempt) else { continue };
-            self.forget_stage(entry.token, &entry.stage);
-            if let Stage::Published(record) = entry.stage {
-                self.queue.release(record);
-                self.publish_failed(entry.token, OperationError::Downgraded);
+            let Some(entry) = self.in_flight.table.get(packet_id) else { continue };
+            let (token, is_awaited) = (entry.token, !entry.abandoned);
+            self.abandon(packet_id);
+            if is_awaited {
+                self.publish_failed(token, OperationError::Downgraded);
             }
         }
     }

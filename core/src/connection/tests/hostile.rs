@@ -113,6 +113,17 @@ fn a_server_that_answers_qos_2_with_puback_does_so_once() {
     rig.ack(PacketType::PubComp, 4, ReasonCode::SUCCESS);
     assert_eq!(rig.outcomes(), [(one, Ok(0)), (four, Ok(0))]);
     assert_eq!(rig.connection.queue.bytes(), 0);
+    // Their identifiers are not used again in this session, and take no place in the window.
+    for packet_id in 5..100 {
+        let token = rig.publish("t", QoS::ExactlyOnce);
+        assert_eq!(rig.sent(), [format!("Publish {packet_id} q2 t")]);
+        rig.ack(PacketType::PubAck, packet_id, ReasonCode::SUCCESS);
+        assert_eq!(rig.outcomes(), [(token, downgraded())]);
+        rig.closed_because();
+        rig.next_deadline(seconds(60));
+        rig.accept(true, Properties::EMPTY);
+        assert_eq!(rig.sent(), [""; 0]);
+    }
 }
 
 // R: SUB-02
