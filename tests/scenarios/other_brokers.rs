@@ -308,7 +308,11 @@ impl OtherBroker {
         }
     }
 
+    /// Whether a client gets in, and whether there is a listener for WebSockets, which may begin later.
     fn accepts(&self) -> bool {
+        if self.make.speaks_websocket() && TcpStream::connect(self.websocket_address()).is_err() {
+            return false;
+        }
         let Ok(mut stream) = TcpStream::connect(self.address()) else {
             return false;
         };
