@@ -15,7 +15,7 @@ use socket2::{Domain, Socket, Type};
 use sterna::ProtocolVersion;
 
 /// How long a broker may take to start: a Java or Erlang machine on a busy computer.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// Where `./test --brokers` has put those that come from npm and `PyPI`.
 const INSTALLED: &str = "STERNA_BROKERS";
 /// CONNECT of MQTT 3.1.1, client identifier `probe`, Clean Session.
