@@ -256,7 +256,9 @@ async fn an_unread_flood_holds_no_operation_up(setup: Setup) {
 async fn operations_behind_a_flood_beyond_the_reserve_end(setup: Setup) {
     let broker = setup.broker().await;
     let client = broker.builder("reader").incoming_limit(1, 1 << 20).incoming_reserve(1 << 10);
-    let client = client.ack_timeout(Duration::from_millis(200)).connect().await.expect("connected");
+    // Some brokers take their time to answer, and an answer that comes later than this ends the connection.
+    let patience = if matches!(setup.cell.kind, Kind::Other(_)) { 3_000 } else { 200 };
+    let client = client.ack_timeout(Duration::from_millis(patience)).connect().await.expect("connected");
     let mut unread = client.subscribe("flood").qos(QoS::AtLeastOnce).await.expect("granted");
     flood(&broker, "flood").await;
     let stalled = OperationError::Stalled;
