@@ -54,7 +54,7 @@ impl Publish {
     pub(crate) fn new(publish: &sterna_core::Publish<'_>) -> Self {
         let (payload, shared) = match &publish.payload {
             Data::Slice(slice) => (Hex::copy(slice), false),
-            Data::Bytes(bytes) => (Hex(bytes.clone()), true),
+            Data::Bytes(bytes) => (Hex::keep(bytes), true),
         };
         Self {
             topic: publish.topic.into(),
@@ -127,7 +127,7 @@ impl Message {
     pub(crate) fn new(message: &sterna_core::Message) -> Self {
         Self {
             topic: message.topic().into(),
-            payload: Hex(message.payload_bytes()),
+            payload: Hex::keep(&message.payload_bytes()),
             qos: message.qos() as u8,
             retain: message.retain(),
             duplicate: message.duplicate(),

@@ -9,6 +9,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 use sterna_core::packet::{Properties, PropertiesBuf};
 
+/// Less than this is copied rather than shared.
+const SMALL: usize = 64 << 10;
+
 /// Bytes, which a recording has as hexadecimal digits.
 #[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct Hex(pub Bytes);
@@ -17,6 +20,11 @@ impl Hex {
     /// A copy of `bytes`.
     pub fn copy(bytes: &[u8]) -> Self {
         Self(Bytes::copy_from_slice(bytes))
+    }
+
+    /// What may be a small part of something large is copied out of it.
+    pub(crate) fn keep(bytes: &Bytes) -> Self {
+        if bytes.len() < SMALL { Self::copy(bytes) } else { Self(bytes.clone()) }
     }
 }
 
@@ -63,6 +71,11 @@ impl PropertyList {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// How many bytes they take.
+    pub(crate) fn size(&self) -> usize {
+        self.0.as_properties().as_bytes().len()
     }
 }
 
