@@ -367,7 +367,10 @@ impl Recorded {
 
     /// See [`Connection::poll_transmit`].
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Transmit) -> bool {
-        let Some(tap) = self.tap.as_deref_mut() else { return self.connection.poll_transmit(now, out) };
+        if self.tap().is_none() {
+            return self.connection.poll_transmit(now, out);
+        }
+        let Some(tap) = self.tap.as_deref_mut() else { return false };
         let attempt = Some(self.connection.attempt());
         // Bytes of an earlier network connection are discarded.
         let before = if tap.attempt == attempt { out.remaining() } else { 0 };

@@ -76,6 +76,23 @@ impl<R: std::io::BufRead> Reader<R> {
     }
 }
 
+impl<R: std::io::BufRead> Reader<R> {
+    /// Replays up to the line with this number, from 1 for the header, and gives the state after it; at the end of the
+    /// recording if that is before.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay), but for what is behind that line.
+    pub fn replay_until(mut self, line: u64) -> Result<Context, ReplayError> {
+        let mut replay = Replay::new(self.header())?;
+        while replay.line() < line
+            && let Some(entry) = self.next()
+        {
+            replay.step(&entry?)?;
+        }
+        Ok(replay.context())
+    }
+}
+
 /// A replay entry by entry, for a look at the state between two of them.
 ///
 /// ```
