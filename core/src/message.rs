@@ -14,6 +14,13 @@ pub struct MessageId {
     pub(crate) packet_id: u16,
 }
 
+impl MessageId {
+    /// The packet identifier that the server delivered it with first.
+    pub fn packet_id(self) -> u16 {
+        self.packet_id
+    }
+}
+
 /// A PUBLISH that the server sent: one reference-counted packet and offsets into it.
 ///
 /// Cloning is cheap. A kept message keeps its packet's bytes alive, and perhaps its neighbours in the same read
