@@ -55,11 +55,11 @@ pub(crate) struct RespondArguments {
     /// End after this many requests
     #[arg(short = 'C', long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    #[command(flatten)]
+    connect: ConnectArguments,
     /// The command that answers a request, and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,
-    #[command(flatten)]
-    connect: ConnectArguments,
 }
 
 /// How an answer is made.
@@ -157,7 +157,7 @@ impl Responder {
 
     async fn try_respond(&self, client: &Client, request: &Message) -> Result<(), String> {
         // Whether it can be answered is known before any work is done.
-        self.address(client, request, Vec::new())?;
+        drop(self.address(client, request, Vec::new())?);
         let payload = match &self.answer {
             Answer::Fixed(payload) => payload.clone(),
             Answer::Command(words) => carry_out(words, request).await?,

@@ -29,6 +29,7 @@ use crate::lock::{Lock, Wakers};
 use crate::requests::Requests;
 use crate::room::{Room, WaitId};
 use crate::router::StreamId;
+use crate::trace::Trace;
 
 /// One client's state.
 pub(crate) struct Shared {
@@ -64,7 +65,9 @@ impl Shared {
         let result = work(&mut inner);
         let mut others = Vec::new();
         let driver = inner.wakers.take(&mut others);
+        let notes = inner.trace.take();
         drop(inner);
+        notes.tell();
         driver.into_iter().chain(others).for_each(Waker::wake);
         result
     }
@@ -137,6 +140,7 @@ pub(crate) struct Inner {
     pub(crate) events: Broadcast,
     pub(crate) authentications: Authentications,
     pub(crate) wakers: Wakers,
+    pub(crate) trace: Trace,
     pub(crate) requests: Requests,
     subscribing: HashMap<Token, Subscribing>,
     unclaimed: Unclaimed,
@@ -194,10 +198,13 @@ impl Inner {
         for message in &restored {
             completions.expect(message.token, Storing::Stored);
         }
+        let packet_events = config.packet_events;
+        config.packet_events |= Trace::wants_packets();
         let connection = match session {
             Some(session) => Connection::restore(config, session, now)?,
             None => Connection::new(config, now)?,
         };
+        let trace = Trace::new(connection.client_id(), packet_events, !restored.is_empty());
         Ok(Self {
             connection,
             now,
@@ -207,6 +214,7 @@ impl Inner {
             events: Broadcast::default(),
             authentications: Authentications::default(),
             wakers: Wakers::default(),
+            trace,
             requests,
             subscribing: HashMap::new(),
             unclaimed,
