@@ -228,7 +228,8 @@ fn change(command: Command, names: &[String], defaults: Vec<Given>) -> Command {
                 .into_iter()
                 .map(|(id, predicate)| (id, predicate, Resettable::<clap::builder::OsStr>::Reset));
             // It may be a secret: help does not show it.
-            argument.default_values(values).default_value_ifs(rivals).hide_default_value(true)
+            let is_hidden = argument.get_action().takes_values();
+            argument.default_values(values).default_value_ifs(rivals).hide_default_value(is_hidden)
         });
     }
     command

@@ -200,7 +200,7 @@ fn failures_are_failures() {
         assert_eq!(ended.status, Some(2), "{arguments:?}: {ended:?}");
     }
     let refusal = OnReceive::Answer(ReasonCode::NOT_AUTHORIZED);
-    let refused = Fault::receiving(PacketType::Publish, refusal).times(1);
+    let refused = Fault::receiving(PacketType::Publish, refusal.clone()).times(1);
     broker.model.with(|model, _| model.add_fault(refused));
     let ended =
         sterna(&["bench", "pub", &url, "-t", "b", "-q", "1", "--messages", "3", "-W", "60"]).expect(1);

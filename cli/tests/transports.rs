@@ -40,7 +40,7 @@ fn tls_believes_whom_it_is_told_to() {
 
     for wrong in [&["--tls"][..], &["--cafile", authority.path(), "--server-name", "elsewhere.invalid"]] {
         let ended = publish(&[&["-p", &port], wrong].concat()).expect(1);
-        assert!(ended.error().starts_with("cannot connect"), "{ended:?}");
+        assert!(ended.error().contains("certificate"), "{ended:?}");
     }
     publish(&[&format!("mqtt://localhost:{port}"), "--cafile", authority.path()]).expect(2).error();
     publish(&["--cafile", "/nonexistent"]).expect(2).error();
