@@ -10,6 +10,8 @@ use crate::exit::Failure;
 use crate::packet::PacketCommand;
 use crate::ping::PingArguments;
 use crate::publish::PublishArguments;
+use crate::record::RecordArguments;
+use crate::replay::ReplayArguments;
 use crate::request::RequestArguments;
 use crate::respond::RespondArguments;
 use crate::subscribe::SubscribeArguments;
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Ping(PingArguments),
     #[command(subcommand)]
     Bench(BenchCommand),
+    Record(RecordArguments),
+    Replay(ReplayArguments),
     #[command(subcommand)]
     Packet(PacketCommand),
     Broker(BrokerArguments),
@@ -60,6 +64,8 @@ impl Command {
             Self::Respond(arguments) => crate::respond::run(arguments),
             Self::Ping(arguments) => crate::ping::run(arguments),
             Self::Bench(command) => crate::bench::run(command),
+            Self::Record(arguments) => crate::record::run(arguments),
+            Self::Replay(arguments) => crate::replay::run(arguments),
             Self::Packet(command) => crate::packet::run(command),
             Self::Broker(arguments) => crate::broker::run(arguments),
             Self::Completions(arguments) => crate::completions::run(arguments),

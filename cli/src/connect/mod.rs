@@ -217,6 +217,9 @@ impl Plan {
         builder = self.login.apply(builder)?;
         builder =
             builder.configure(|config| config.session_expiry = self.expiry.unwrap_or(config.session_expiry));
+        if let Some(recorder) = crate::record::take_recorder() {
+            builder = builder.record(recorder);
+        }
         Ok(properties::configure(builder, &self.connect))
     }
 
