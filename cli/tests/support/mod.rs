@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 use sterna_core::packet::PacketType;
-use sterna_simulator::TestBroker;
 use sterna_simulator::broker::{Options, Record, Sessions};
+use sterna_simulator::{TestBroker, TestBrokerBuilder};
 use tokio::runtime::Runtime;
 
 /// The values of `-V`.
@@ -70,6 +70,50 @@ impl Broker {
     }
 }
 
+/// A test broker of any transport that is served in the background.
+pub struct Served {
+    pub runtime: Runtime,
+    pub model: TestBroker,
+}
+
+impl Served {
+    pub fn start(builder: TestBrokerBuilder) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let model = runtime.block_on(builder.start()).expect("it starts");
+        Self { runtime, model }
+    }
+
+    pub fn port(&self) -> String {
+        self.model.address().port().to_string()
+    }
+}
+
+/// A file of this test process alone, gone with the value.
+pub struct TemporaryFile(std::path::PathBuf);
+
+impl TemporaryFile {
+    pub fn new(name: &str, content: &str) -> Self {
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let path = folder.join(format!("{}-{name}", std::process::id()));
+        std::fs::write(&path, content).expect("a file can be written");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().expect("a path in text")
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
 /// A running `sterna`, whose standard error is read line by line. Whatever happens it ends: with the value.
 pub struct Sterna {
     child: Child,
@@ -108,7 +152,15 @@ impl Ended {
 
 impl Sterna {
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sterna"))
+        Self::start_with(arguments, |command| command)
+    }
+
+    /// The same with what `change` says of its process.
+    pub fn start_with(arguments: &[&str], change: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sterna"));
+        // Whatever options whoever runs the tests has for themselves.
+        command.env("STERNA_OPTIONS_FILE", "").env("TZ", "UTC");
+        let mut child = change(&mut command)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
