@@ -160,7 +160,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> String {
 }
 
 fn quoted(text: &str) -> String {
-    format!("\"{}\"", clean_text(text).replace('"', "\\\""))
+    format!("\"{}\"", clean_text(text))
 }
 
 /// Text that cannot do anything to a terminal: control characters, and those that turn the direction of writing, are
@@ -228,7 +228,7 @@ mod tests {
     #[test]
     fn text_does_nothing_to_a_terminal() {
         assert_eq!(clean_text("a\x1b[31m\r\n\u{202e}\u{9b}é"), "a\\u{1b}[31m\\r\\n\\u{202e}\\u{9b}é");
-        assert_eq!(bytes(b"\"x\x07\""), "\"\\\"x\\u{7}\\\"\"");
+        assert_eq!(bytes(b"\"x\x07\""), "\"\"x\\u{7}\"\"");
         assert_eq!(bytes(b"\xff\x00"), "0xff00");
         assert!(bytes(&[b'x'; 1000]).chars().count() < PAYLOAD + 10);
     }

@@ -1,6 +1,0 @@
-//! temporary
-/// x
-#[derive(Debug, Clone, Default)]
-pub struct HtmlOptions {}
-/// x
-pub fn write_html() {}
