@@ -14,6 +14,12 @@ use crate::time::Instant;
 pub struct Token(pub(crate) u64);
 
 impl Token {
+    /// The token with this sequence number, such as one that was written down. A token that was never given out names
+    /// nothing.
+    pub const fn from_sequence(sequence: u64) -> Self {
+        Self(sequence)
+    }
+
     /// The sequence number itself.
     pub const fn sequence(self) -> u64 {
         self.0
@@ -25,6 +31,11 @@ impl Token {
 pub struct Attempt(pub(crate) u32);
 
 impl Attempt {
+    /// The network connection with this number, such as one that was written down.
+    pub const fn from_number(number: u32) -> Self {
+        Self(number)
+    }
+
     /// The number itself.
     pub const fn number(self) -> u32 {
         self.0

@@ -102,5 +102,7 @@ pub use error::{
 pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Token};
 pub use message::{Message, MessageId};
 pub use server::Server;
-pub use session::{Batch, Key, Pending, PersistId, RestoreError, Session, SessionError, StoreError, StoreOp};
+pub use session::{
+    Batch, Key, Pending, PersistId, RestoreError, Session, SessionError, StoreError, StoreOp, StoredMessage,
+};
 pub use time::Instant;

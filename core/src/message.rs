@@ -14,6 +14,24 @@ pub struct MessageId {
     pub(crate) packet_id: u16,
 }
 
+impl MessageId {
+    /// The message with this sequence number and packet identifier, such as one that was written down. Nothing is owed
+    /// for one that was never received.
+    pub const fn from_parts(sequence: u64, packet_id: u16) -> Self {
+        Self { sequence, packet_id }
+    }
+
+    /// Counts the QoS 1 and 2 messages of one client.
+    pub const fn sequence(self) -> u64 {
+        self.sequence
+    }
+
+    /// The packet identifier that it came with.
+    pub const fn packet_id(self) -> u16 {
+        self.packet_id
+    }
+}
+
 /// A PUBLISH that the server sent: one reference-counted packet and offsets into it.
 ///
 /// Cloning is cheap. A kept message keeps its packet's bytes alive, and perhaps its neighbours in the same read

@@ -31,6 +31,7 @@ mod read;
 mod write;
 
 pub use error::JsonError;
+pub use properties::{properties_from_json, properties_to_json};
 pub use read::from_json;
 pub use write::to_json;
 

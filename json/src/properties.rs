@@ -39,10 +39,27 @@ const PROPERTY_NAMES: [(PropertyId, &str); 27] = [
     (PropertyId::SharedSubscriptionAvailable, "shared_subscription_available"),
 ];
 
+/// Describes a set of properties as a list of objects with one entry each, in the order of the wire.
+///
+/// Everything in it is shown, authentication data too.
+pub fn properties_to_json(properties: Properties<'_>) -> Value {
+    properties.iter().map(entry).collect()
+}
+
+/// The properties that a list of [`properties_to_json`] describes. Whether a packet may have them is not checked.
+///
+/// # Errors
+/// The value is no such list, or a property has a value that it cannot take.
+pub fn properties_from_json(value: &Value) -> Result<PropertiesBuf, JsonError> {
+    let mut properties = PropertiesBuf::new();
+    read_list(&Field { value, path: "properties".to_owned() }, &mut properties)?;
+    Ok(properties)
+}
+
 /// Adds `properties` unless there are none.
 pub(crate) fn insert(object: &mut Map<String, Value>, properties: Properties<'_>) {
     if !properties.is_empty() {
-        object.insert("properties".to_owned(), properties.iter().map(entry).collect());
+        object.insert("properties".to_owned(), properties_to_json(properties));
     }
 }
 
@@ -89,11 +106,13 @@ fn entry(property: Property<'_>) -> Value {
 pub(crate) fn read(fields: &mut Fields<'_>) -> Result<PropertiesBuf, JsonError> {
     let mut properties = PropertiesBuf::new();
     if let Some(list) = fields.optional("properties") {
-        for entry in list.list()? {
-            push(&mut properties, &entry)?;
-        }
+        read_list(&list, &mut properties)?;
     }
     Ok(properties)
+}
+
+fn read_list(list: &Field<'_>, properties: &mut PropertiesBuf) -> Result<(), JsonError> {
+    list.list()?.try_for_each(|entry| push(properties, &entry))
 }
 
 fn push(properties: &mut PropertiesBuf, entry: &Field<'_>) -> Result<(), JsonError> {

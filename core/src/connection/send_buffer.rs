@@ -48,6 +48,15 @@ impl Transmit {
         }
     }
 
+    /// What waits, piece by piece, without consuming it.
+    pub fn chunks(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = core::iter::once(self.position).chain(self.chained.iter().map(|(at, _)| *at));
+        let chained = self.chained.iter().zip(starts);
+        let pieces = chained.flat_map(|((at, payload), start)| [&self.bytes[start..*at], &payload[..]]);
+        let last = self.chained.back().map_or(self.position, |(at, _)| *at);
+        pieces.chain([&self.bytes[last..]])
+    }
+
     /// Gives back every allocation of an empty buffer.
     pub fn release(&mut self) {
         if self.is_empty() {
@@ -195,6 +204,7 @@ mod tests {
             assert_eq!(out.remaining(), 16);
             let mut read = out.copy_to_bytes(split).to_vec();
             assert_eq!(vectored(&out, 8), b"headPAYLOAD!tail"[split..]);
+            assert_eq!(out.chunks().collect::<Vec<_>>().concat(), b"headPAYLOAD!tail"[split..]);
             read.extend(out.copy_to_bytes(16 - split));
             assert_eq!(read, b"headPAYLOAD!tail");
             assert!(out.is_empty());

@@ -275,6 +275,11 @@ impl ExactSizeIterator for Iter<'_> {}
 pub struct PersistId(pub(crate) u64);
 
 impl PersistId {
+    /// The batch with this number, such as one that was written down.
+    pub const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
     /// The number itself.
     pub const fn number(self) -> u64 {
         self.0

@@ -17,7 +17,8 @@ use crate::packet::QoS;
 
 pub use self::batch::{Batch, Key, PersistId, StoreError, StoreOp};
 use self::record::FORMAT;
-pub(crate) use self::record::{Header, StoredFlight, StoredMessage, StoredStage};
+pub use self::record::StoredMessage;
+pub(crate) use self::record::{Header, StoredFlight, StoredStage};
 
 /// Why a session cannot be restored.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

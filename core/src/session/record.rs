@@ -66,14 +66,19 @@ impl Header {
 
 /// An accepted message of QoS 1 or 2, as it is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct StoredMessage<'a> {
-    pub(crate) qos: QoS,
-    pub(crate) retain: bool,
+pub struct StoredMessage<'a> {
+    /// Its quality of service.
+    pub qos: QoS,
+    /// Whether the server retains it.
+    pub retain: bool,
     /// The time of day at which it was accepted, in microseconds since 1970; 0 if that was not known.
-    pub(crate) accepted_at: u64,
-    pub(crate) topic: &'a str,
-    pub(crate) properties: Properties<'a>,
-    pub(crate) payload: &'a [u8],
+    pub accepted_at: u64,
+    /// Its topic name.
+    pub topic: &'a str,
+    /// Its properties.
+    pub properties: Properties<'a>,
+    /// Its payload.
+    pub payload: &'a [u8],
 }
 
 impl<'a> StoredMessage<'a> {
@@ -87,7 +92,8 @@ impl<'a> StoredMessage<'a> {
         out.extend_from_slice(self.payload);
     }
 
-    pub(super) fn read(record: &'a [u8]) -> Option<Self> {
+    /// Reads the record under a [`Key::Message`]; `None` if it is damaged.
+    pub fn read(record: &'a [u8]) -> Option<Self> {
         let (flags, rest) = record.split_first()?;
         let (accepted_at, rest) = rest.split_first_chunk()?;
         let (topic_length, rest) = rest.split_first_chunk()?;
