@@ -35,6 +35,8 @@
 //! - `proxy`: through HTTP CONNECT and SOCKS5.
 //! - `unix`: Unix sockets, `unix:`.
 //! - `store-redb`: `RedbStore`, which keeps a session in a file. It needs Rust 1.90.
+//! - `record`: `ClientBuilder::record` writes everything that a client does, and `sterna::record::Recording` replays it with
+//!   no network and no waiting.
 //! - `scram`: `Scram`, which authenticates by SCRAM-SHA-256 (MQTT 5.0).
 #![forbid(unsafe_code)]
 

@@ -24,6 +24,7 @@ mod identifiers;
 mod inbox;
 mod lifecycle;
 mod lock;
+mod machine;
 mod message;
 mod operation;
 mod publish;
@@ -66,6 +67,10 @@ pub use store::{RedbStore, StoreOpenError};
 pub use stream::OnFull;
 pub use subscription::{Messages, Subscribing, Subscription};
 pub use unsubscribe::Unsubscribing;
+
+/// Recordings of what a client does, and their replay.
+#[cfg(feature = "record")]
+pub use sterna_record as record;
 
 pub use sterna_core::packet::{
     Properties, PropertiesBuf, Property, PropertyId, ProtocolVersion, QoS, ReasonCode, RetainHandling,

@@ -4,6 +4,8 @@ mod blocking;
 mod protocol;
 mod receiving;
 mod reconnecting;
+#[cfg(feature = "record")]
+mod recording;
 mod sending;
 mod session;
 mod transport;
@@ -22,6 +24,7 @@ use crate::engine::{Engine, Setup};
 use crate::error::ConnectError;
 use crate::hook::{Hook, Prepare};
 use crate::inbox::{AckMode, Unclaimed};
+use crate::machine::Attached;
 use crate::requests::Requests;
 use crate::shared::{Handle, Inner, Shared};
 use crate::store::Store;
@@ -84,6 +87,7 @@ pub struct ClientBuilder<R, M = Async> {
     store: Option<Box<dyn Store>>,
     response_prefix: Box<str>,
     request_limit: usize,
+    recorder: Attached,
 }
 
 /// Any option.
@@ -117,6 +121,7 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
             store: None,
             response_prefix: "sterna/response".into(),
             request_limit: 1_024,
+            recorder: Attached::default(),
         }
     }
 
@@ -142,14 +147,12 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         // More than anybody has; the rest would never have its turn.
         self.config.servers = u16::try_from(endpoints.len()).unwrap_or(u16::MAX);
         self.config.validate()?;
-        let session = self.store.as_deref_mut().map(load).transpose()?;
-        let session = session.map(|session| match self.runtime.wall_clock() {
-            Some(since_epoch) => session.wall_clock(since_epoch),
-            None => session,
-        });
+        let wall_clock = self.runtime.wall_clock();
+        let recorder = &mut self.recorder;
+        let session = self.store.as_deref_mut().map(|store| load(store, wall_clock, recorder)).transpose()?;
         let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
         let hook = self.hook.map(|prepare| Hook::new(prepare, &self.config));
-        let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests)?);
+        let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests, self.recorder)?);
         let handle = Handle::new(shared.clone());
         let setup = Setup {
             endpoints,
@@ -210,11 +213,20 @@ impl<R: Runtime> ClientBuilder<R> {
     }
 }
 
-fn load(store: &mut dyn Store) -> Result<Session, ConnectError> {
+fn load(
+    store: &mut dyn Store,
+    wall_clock: Option<Duration>,
+    recorder: &mut Attached,
+) -> Result<Session, ConnectError> {
     let mut session = Session::new();
+    if let Some(since_epoch) = wall_clock {
+        session = session.wall_clock(since_epoch);
+    }
+    recorder.begin_store(wall_clock);
     let mut loaded = Ok(());
     store.load(&mut |key, record| {
         if loaded.is_ok() {
+            recorder.stored(key, record);
             loaded = session.load(key, record);
         }
     })?;

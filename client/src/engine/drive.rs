@@ -254,7 +254,7 @@ impl Drive {
         self.traffic = false;
     }
 
-    fn next_deadline(&self, inner: &Inner) -> Option<Instant> {
+    fn next_deadline(&self, inner: &mut Inner) -> Option<Instant> {
         let link = match &self.link {
             Link::Dialling { dialler, .. } => dialler.deadline(),
             Link::Lingering { until, .. } => Some(*until),

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use sterna_core::packet::QoS;
 use sterna_core::{
-    CancelError, Connection, Instant, Publish, PublishError, QueuePolicy, State, Subscribe, SubscribeError,
+    CancelError, Instant, Publish, PublishError, QueuePolicy, State, Subscribe, SubscribeError,
     Token, Unsubscribe,
 };
 
 use super::{Inner, Subscribing, Ticket};
 use crate::completion::Storing;
+use crate::machine::Machine;
 use crate::room::{Command, Rejection};
 
 impl Inner {
@@ -157,7 +158,7 @@ impl Inner {
 }
 
 fn execute(
-    connection: &mut Connection,
+    connection: &mut Machine,
     now: Instant,
     command: &Command,
     deadline: Option<Duration>,

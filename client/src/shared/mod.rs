@@ -14,8 +14,8 @@ use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 use sterna_core::{
-    Acknowledge, Cause, CleanStart, ClientId, Config, Connection, Instant, RestoreError, Session, State,
-    Token, VersionPolicy,
+    Acknowledge, Cause, CleanStart, ClientId, Config, Instant, RestoreError, Session, State, Token,
+    VersionPolicy,
 };
 
 use sterna_core::packet::QoS;
@@ -26,6 +26,7 @@ use crate::completion::{Completions, Storing};
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
 use crate::lock::{Lock, Wakers};
+use crate::machine::{Attached, Machine};
 use crate::requests::Requests;
 use crate::room::{Room, WaitId};
 use crate::router::StreamId;
@@ -127,7 +128,7 @@ impl Restored {
 /// Everything behind the lock.
 #[allow(clippy::struct_excessive_bools)] // Independent facts about the driver and the client.
 pub(crate) struct Inner {
-    pub(crate) connection: Connection,
+    pub(crate) connection: Machine,
     /// The driver's last time: commands are given it, and the connection counts their deadlines from the driver's
     /// next call, so that it may be old.
     now: Instant,
@@ -168,7 +169,7 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
-    /// With the session of a store, if there is one.
+    /// With the session of a store and a recorder, if there are any.
     ///
     /// # Errors
     /// The configuration contradicts itself or the session.
@@ -177,6 +178,7 @@ impl Inner {
         session: Option<Session>,
         unclaimed: Unclaimed,
         requests: Requests,
+        recorder: Attached,
     ) -> Result<Self, RestoreError> {
         config.acknowledge = Acknowledge::Explicit;
         // Falling back to 3.1.1 keeps the session as well; see `Config::clean_start`.
@@ -194,10 +196,7 @@ impl Inner {
         for message in &restored {
             completions.expect(message.token, Storing::Stored);
         }
-        let connection = match session {
-            Some(session) => Connection::restore(config, session, now)?,
-            None => Connection::new(config, now)?,
-        };
+        let connection = recorder.machine(config, session, now)?;
         Ok(Self {
             connection,
             now,
