@@ -135,6 +135,18 @@ pub(crate) fn has_secrets(packet: &Packet<'_>) -> bool {
     }
 }
 
+/// Hides the secrets in any JSON of a recording.
+pub(crate) fn redact_all(value: &mut Value) {
+    match value {
+        Value::Object(object) => {
+            redact(object);
+            object.values_mut().for_each(redact_all);
+        }
+        Value::Array(list) => list.iter_mut().for_each(redact_all),
+        _ => {}
+    }
+}
+
 fn redact(object: &mut serde_json::Map<String, Value>) {
     for name in ["password", "authentication_data"] {
         for name in [name.to_owned(), format!("{name}_hex")] {

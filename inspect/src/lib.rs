@@ -1,7 +1,7 @@
 //! MQTT traffic as a [`Timeline`]: every packet in both directions, decoded, and joined to what answers it.
 //!
-//! It comes from a packet capture ([`read_capture`]) or from hexadecimal digits ([`read_hex`]), and becomes text for a
-//! terminal ([`write_text`]), JSON lines ([`write_json`]) or one HTML file with a picture of the sequence
+//! It comes from a packet capture ([`read_capture`]), a recording ([`read_recording`]) or hexadecimal digits ([`read_hex`]),
+//! and becomes text for a terminal ([`write_text`]), JSON lines ([`write_json`]) or one HTML file with a picture of the sequence
 //! ([`write_html`]). `docs/show.md` in the repository describes all of it.
 //!
 //! ```
@@ -20,6 +20,7 @@ mod digits;
 mod filter;
 mod html;
 mod json;
+mod recording;
 mod splitter;
 mod text;
 mod timeline;
@@ -29,6 +30,8 @@ pub use digits::{HexError, HexOptions, read_hex};
 pub use filter::Filter;
 pub use html::{HtmlOptions, write_html};
 pub use json::{FORMAT_VERSION, write_json};
+pub use recording::read_recording;
+pub use sterna_record::ReadError;
 pub use text::{TextOptions, write_text};
 pub use timeline::{
     Carrier, Connection, Entry, Joined, Local, LocalKind, MalformedBytes, PacketEntry, Timeline, What,

@@ -205,7 +205,7 @@ impl Mqtt {
             match piece {
                 Piece::Data { bytes, .. } => lane.bytes(splitter, bytes),
                 Piece::Missing { bytes, .. } => {
-                    lane.note(&format!("{bytes} bytes from the {} are missing", lane.name()));
+                    lane.note(&format!("missing from the {}: {}", lane.name(), size(bytes)));
                     lane.missing(splitter, bytes);
                 }
             }
@@ -215,7 +215,7 @@ impl Mqtt {
         match piece {
             Piece::Data { bytes, .. } => websocket.receive(bytes, &mut |part| lane.part(splitter, part)),
             Piece::Missing { bytes, .. } => {
-                lane.note(&format!("{bytes} bytes from the {} are missing", lane.name()));
+                lane.note(&format!("missing from the {}: {}", lane.name(), size(bytes)));
                 websocket.miss(bytes, &mut |part| lane.part(splitter, part));
             }
         }
@@ -228,6 +228,11 @@ impl Mqtt {
             self.splitters[sender as usize].finish(version, &mut |found| lane.found(found));
         }
     }
+}
+
+/// So many bytes, in words.
+fn size(bytes: u64) -> String {
+    if bytes == 1 { "1 byte".to_owned() } else { format!("{bytes} bytes") }
 }
 
 /// One direction of an MQTT connection at one time.

@@ -300,12 +300,16 @@
 
   const describe = (entry) => {
     detail.replaceChildren();
-    if (!entry) {
-      detail.append(element("p", "Choose an entry to see all of it. Arrow keys go from one to the next, + and − zoom, / searches.", "empty"));
-      return;
-    }
+    const wasOpen = !detail.hidden;
+    detail.hidden = !entry;
+    if (wasOpen !== !!entry) arrange();
+    if (!entry) return;
     const connection = head.connections[entry.connection - 1];
-    detail.append(element("h2", `#${entry.number} ${entry.kind}`));
+    const close = element("button", "×", "close");
+    close.type = "button";
+    close.title = "Close (Escape)";
+    close.addEventListener("click", () => choose(null));
+    detail.append(close, element("h2", `#${entry.number} ${entry.kind}`));
     const facts = {};
     if (head.timed) facts.time = `${seconds(entry.time_us)} s`;
     if (connection) facts.connection = `${entry.connection}: ${connection.client} – ${connection.server}, ${connection.carrier}`;
@@ -395,7 +399,7 @@
     });
     return button;
   }));
-  byId("facts").textContent = [head.started && `from ${head.started.replace("T", " ")}`, head.timed && span(last)].filter(Boolean).join(", ");
-  describe(null);
+  byId("facts").textContent = [head.started && `from ${head.started.replace("T", " ")}`, head.timed && span(last),
+    "click an entry for all of it; arrow keys, + and − and / work too"].filter(Boolean).join(", ");
   filter();
 })();

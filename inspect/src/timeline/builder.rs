@@ -26,6 +26,8 @@ pub(crate) enum Clock {
     /// Microseconds since 1970.
     #[default]
     Date,
+    /// Microseconds since anything.
+    Origin,
     /// Nothing but an order.
     Order,
 }
@@ -96,7 +98,7 @@ impl Builder {
             }
             Found::Skipped(bytes) => {
                 let why = "it is not known where their packets begin";
-                What::Note(format!("{bytes} bytes from the {from} were left out: {why}"))
+                What::Note(format!("left out from the {from}, up to here: {bytes} bytes, since {why}"))
             }
         };
         self.push(time, Some(connection), what);
