@@ -158,6 +158,7 @@ impl Assembler {
             }
             let (position, held) = entry.remove_entry();
             self.held_bytes -= held.bytes.len() + OVERHEAD;
+            let time = time.max(held.time);
             self.advance(time, position, &held.bytes, held.cut, give);
         }
     }
