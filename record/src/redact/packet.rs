@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use sterna_core::packet::{
-    Connect, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties, Property, ProtocolVersion,
+    Connect, DecodeError, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties, Property, ProtocolVersion,
     Sender, Will,
 };
 
@@ -95,6 +95,28 @@ pub(super) fn each_property(properties: Properties<'_>, each: &mut dyn FnMut(&[u
     }
 }
 
+/// How many bytes of a packet that fails with `error` have to be shown, so that it still does.
+fn shown_of_malformed(
+    header: FixedHeader,
+    packet: &[u8],
+    version: ProtocolVersion,
+    sender: Sender,
+    error: DecodeError,
+) -> usize {
+    let length = usize::from(header.header_length);
+    let mut copy = packet.to_vec();
+    let mut shown = length;
+    while shown < packet.len() {
+        copy[length..shown].copy_from_slice(&packet[length..shown]);
+        copy[shown..].fill(0);
+        if Packet::decode(header, &copy[length..], version, sender) == Err(error) {
+            return shown;
+        }
+        shown += (shown - length).max(1);
+    }
+    packet.len()
+}
+
 impl Values {
     /// Whether packets of this type may have anything to redact.
     pub(super) fn concerns(&self, packet: PacketType) -> bool {
@@ -107,8 +129,8 @@ impl Values {
         }
     }
 
-    /// Redacts a whole packet in its place. Of one that cannot be read only the fixed header is left: nobody can tell what
-    /// in the rest is a secret.
+    /// Redacts a whole packet in its place. Of one that cannot be read only so much is left as it takes to fail in the same
+    /// way: nobody can tell what in the rest is a secret.
     pub(super) fn packet(&mut self, header: FixedHeader, packet: &mut [u8], version: ProtocolVersion, sender: Sender) {
         if !self.concerns(header.packet_type) {
             return;
@@ -118,7 +140,10 @@ impl Values {
         let decoded = Packet::decode(header, &packet[length..], version, sender);
         match &decoded {
             Ok(decoded) => spans.packet(decoded),
-            Err(_) => return packet[length..].fill(0),
+            Err(error) => {
+                let shown = shown_of_malformed(header, packet, version, sender, *error);
+                return packet[shown..].fill(0);
+            }
         }
         for (range, kind) in spans.spans {
             self.hide(kind, &mut packet[range]);
