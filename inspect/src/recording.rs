@@ -191,7 +191,11 @@ impl View {
             Output::Message(message) => {
                 let payload = describe::bytes(&message.payload);
                 let topic = describe::clean_text(&message.topic);
-                self.tell(LocalKind::Event, format!("message {topic} {payload} QoS {}", message.qos), message);
+                self.tell(
+                    LocalKind::Event,
+                    format!("message {topic} {payload} QoS {}", message.qos),
+                    message,
+                );
             }
             Output::Excess { bytes } => {
                 self.tell(LocalKind::Driver, format!("{bytes} bytes of messages are to go"), &Value::Null);

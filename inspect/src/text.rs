@@ -88,7 +88,8 @@ fn fitting(text: &str, columns: usize) -> &str {
 fn head(timeline: &Timeline) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut line = Line::default();
-    let count = |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
+    let count =
+        |count: usize, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
     line.add(STRONG, count(timeline.connections.len(), "connection", "connections"));
     line.add(PLAIN, format!(", {}", count(timeline.entries.len(), "entry", "entries")));
     if let Some(started) = timeline.started {

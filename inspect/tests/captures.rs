@@ -67,9 +67,11 @@ const TALK: [&str; 12] = [
 // R: DET-04
 #[test]
 fn every_format_link_and_address_is_read() {
-    for (client, server) in
-        [("192.0.2.1:50000", "192.0.2.2:1883"), ("[2001:db8::1]:50000", "[2001:db8::2]:1883"), ("10.0.0.9:1", "10.0.0.1:4711")]
-    {
+    for (client, server) in [
+        ("192.0.2.1:50000", "192.0.2.2:1883"),
+        ("[2001:db8::1]:50000", "[2001:db8::2]:1883"),
+        ("10.0.0.9:1", "10.0.0.1:4711"),
+    ] {
         let mut tcp = Tcp::new(client, server, u32::MAX - 20);
         talk(&mut tcp);
         for format in FORMATS {
@@ -363,7 +365,9 @@ fn frames_that_were_cut_and_an_end_that_is_missing_are_said() {
 
 #[test]
 fn a_connection_without_its_beginning_is_guessed() {
-    for (version, from_client, payload) in [(V4, true, "21.5"), (V5, true, "21.5"), (V4, false, "{}"), (V5, false, "x")] {
+    for (version, from_client, payload) in
+        [(V4, true, "21.5"), (V5, true, "21.5"), (V4, false, "{}"), (V5, false, "x")]
+    {
         // The server's end is told by its packets, whatever the ports are.
         let mut tcp = Tcp::new("10.0.0.1:4711", "10.0.0.2:1234", 123);
         if from_client {
@@ -371,8 +375,11 @@ fn a_connection_without_its_beginning_is_guessed() {
             tcp.client(PING);
             tcp.server(&ack("PUBACK", 5, version));
         } else {
-            tcp.server(&packet(&json!({"packet":"SUBACK", "packet_identifier":3,
-                (if version == V5 { "reason_codes" } else { "return_codes" }):[1]}), version));
+            tcp.server(&packet(
+                &json!({"packet":"SUBACK", "packet_identifier":3,
+                (if version == V5 { "reason_codes" } else { "return_codes" }):[1]}),
+                version,
+            ));
             tcp.server(&publish(version, 1, 5, payload));
             tcp.client(&ack("PUBACK", 5, version));
         }
@@ -442,7 +449,9 @@ fn websocket_talk() -> Tcp {
     tcp.open();
     tcp.client(b"GET /mqtt HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nSec-WebSocket-");
     tcp.client(b"Protocol: mqtt\r\n\r\n");
-    tcp.server(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n");
+    tcp.server(
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n",
+    );
     tcp.client(&websocket_frame(0x82, true, &connect(V5, "web")));
     tcp.server(&websocket_frame(0x82, false, CONNACK));
     // Two packets in one frame, one packet in two frames with a ping between them, in segments of their own.
@@ -497,7 +506,10 @@ fn a_refused_websocket_and_a_compressed_one_are_said() {
     for (answer, expected) in [
         (&b"HTTP/1.1 403 Forbidden\r\n\r\n"[..], "the server refused the WebSocket: 403 Forbidden"),
         (b"HTTP/1.1 101 OK\r\n\r\n\xc2\x01x", "the frames are compressed, or use another extension"),
-        (b"HTTP/1.1 101 OK\r\n\r\n\x82\x81\0\0\0\0x", "exactly a client's frames are masked, and this is otherwise"),
+        (
+            b"HTTP/1.1 101 OK\r\n\r\n\x82\x81\0\0\0\0x",
+            "exactly a client's frames are masked, and this is otherwise",
+        ),
     ] {
         let mut tcp = Tcp::new("10.0.0.1:50000", "10.0.0.2:80", 9);
         tcp.open();
@@ -538,7 +550,9 @@ fn a_real_capture_is_shown_as_tshark_dissects_it() {
             let What::Packet(packet) = &entry.what else { continue };
             let decoded = packet.packet().unwrap();
             let json = sterna_json::to_json(&decoded, packet.version);
-            let text = |name: &str| json.get(name).map(|value| value.as_str().map_or(value.to_string(), str::to_owned));
+            let text = |name: &str| {
+                json.get(name).map(|value| value.as_str().map_or(value.to_string(), str::to_owned))
+            };
             let payload = match &decoded {
                 sterna_core::packet::Packet::Publish(publish) => hex::encode(publish.payload),
                 _ => String::new(),

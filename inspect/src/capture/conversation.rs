@@ -50,7 +50,10 @@ pub(super) struct Conversation {
 #[derive(Debug)]
 enum Protocol {
     /// Not decided: the pieces that came, by direction.
-    Open { early: Vec<(Way, Early)>, seen: [usize; 2] },
+    Open {
+        early: Vec<(Way, Early)>,
+        seen: [usize; 2],
+    },
     Mqtt(Mqtt),
     /// TLS, of which the time-line says only that it is there.
     Unreadable,

@@ -167,8 +167,7 @@ impl Flows {
 impl Flow {
     fn new(segment: &Segment<'_>) -> Self {
         let answers = segment.begins && segment.acknowledgement.is_some();
-        let (first, second) =
-            if answers { (segment.to, segment.from) } else { (segment.from, segment.to) };
+        let (first, second) = if answers { (segment.to, segment.from) } else { (segment.from, segment.to) };
         let ends = Ends { first, second, is_opened: segment.begins };
         Self {
             first,

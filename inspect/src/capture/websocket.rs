@@ -193,7 +193,9 @@ impl WebSocket {
             Control::Close => match control.split_first_chunk::<2>() {
                 Some((code, reason)) => {
                     let code = u16::from_be_bytes(*code);
-                    format!("WebSocket close {code} {}", String::from_utf8_lossy(reason)).trim_end().to_owned()
+                    format!("WebSocket close {code} {}", String::from_utf8_lossy(reason))
+                        .trim_end()
+                        .to_owned()
                 }
                 None => "WebSocket close".to_owned(),
             },

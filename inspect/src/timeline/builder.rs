@@ -77,9 +77,8 @@ impl Builder {
     /// What a splitter found on a connection.
     pub(crate) fn found(&mut self, time: u64, connection: usize, sender: Sender, found: Found) {
         let from = if sender == Sender::Client { "client" } else { "server" };
-        let malformed = |bytes, error, statement| {
-            What::Malformed(MalformedBytes { sender, bytes, error, statement })
-        };
+        let malformed =
+            |bytes, error, statement| What::Malformed(MalformedBytes { sender, bytes, error, statement });
         let what = match found {
             Found::Packet(bytes) => return self.packet(time, connection, sender, bytes),
             Found::Malformed { bytes, error } => {

@@ -39,8 +39,7 @@ struct Seen {
 
 /// Fills the [`Joined`] of every packet.
 pub(super) fn join(timeline: &mut Timeline) {
-    let mut connections: Vec<Exchanges> =
-        timeline.connections.iter().map(|_| Exchanges::default()).collect();
+    let mut connections: Vec<Exchanges> = timeline.connections.iter().map(|_| Exchanges::default()).collect();
     // Whose session is where.
     let mut sessions: BTreeMap<String, usize> = BTreeMap::new();
     for index in 0..timeline.entries.len() {
@@ -189,9 +188,5 @@ fn is_of_message(packet_type: PacketType) -> bool {
 }
 
 fn answer(open: Option<Open>) -> Joined {
-    Joined {
-        exchange: open.map(|open| open.first),
-        answers: open.map(|open| open.last),
-        ..Joined::default()
-    }
+    Joined { exchange: open.map(|open| open.first), answers: open.map(|open| open.last), ..Joined::default() }
 }

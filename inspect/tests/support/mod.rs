@@ -151,7 +151,9 @@ impl Link {
         let head = match self {
             Self::Ethernet => [&mac[..], &ether_type].concat(),
             Self::Vlan => [&mac[..], &[0x81, 0x00, 0x00, 0x07], &ether_type].concat(),
-            Self::TwoVlans => [&mac[..], &[0x88, 0xA8, 0x00, 0x07, 0x81, 0x00, 0x00, 0x08], &ether_type].concat(),
+            Self::TwoVlans => {
+                [&mac[..], &[0x88, 0xA8, 0x00, 0x07, 0x81, 0x00, 0x00, 0x08], &ether_type].concat()
+            }
             Self::Raw => Vec::new(),
             Self::Loopback => vec![if ip[0] >> 4 == 4 { 2 } else { 30 }, 0, 0, 0],
             Self::Cooked => [&[0, 0, 0, 1, 0, 6][..], &[2; 8], &ether_type].concat(),
@@ -201,7 +203,9 @@ pub fn file(frames: &[Frame], format: Format, link: Link) -> Vec<u8> {
         return file;
     }
     let magic = if format == Format::PcapNanoseconds { 0xA1B2_3C4D } else { 0xA1B2_C3D4 };
-    for number in [four(magic), [two(2), two(4)].concat().try_into().unwrap(), four(0), four(0), four(262_144)] {
+    for number in
+        [four(magic), [two(2), two(4)].concat().try_into().unwrap(), four(0), four(0), four(262_144)]
+    {
         file.extend(number);
     }
     file.extend(four(link.number()));
@@ -210,9 +214,7 @@ pub fn file(frames: &[Frame], format: Format, link: Link) -> Vec<u8> {
         let bytes = &whole[..whole.len() - frame.cut];
         let fraction = (frame.time % 1_000_000) as u32;
         let fraction = if format == Format::PcapNanoseconds { fraction * 1000 } else { fraction };
-        for number in
-            [(frame.time / 1_000_000) as u32, fraction, bytes.len() as u32, whole.len() as u32]
-        {
+        for number in [(frame.time / 1_000_000) as u32, fraction, bytes.len() as u32, whole.len() as u32] {
             file.extend(four(number));
         }
         file.extend(bytes);
