@@ -11,7 +11,7 @@
   const byNumber = new Map(entries.map((entry) => [entry.number, entry]));
   const last = entries.length ? entries[entries.length - 1].time_us || 0 : 0;
 
-  const state = { byTime: false, zoom: { false: 1, true: 1 }, chosen: null, hidden: new Set(), shown: [], places: [] };
+  const state = { byTime: false, zoom: { false: 1, true: 1 }, chosen: null, hidden: new Set(), shown: [], arranged: [], places: [] };
   let lanes = [], laneOf = new Map(), textX = 0, exchange = new Set();
 
   // --- Small helpers ---------------------------------------------------------------------------------------------
@@ -74,7 +74,21 @@
       conditions.every((holds) => holds(entry)));
     byId("count").textContent = state.shown.length === entries.length
       ? `${entries.length} entries` : `${state.shown.length} of ${entries.length}`;
+    keeping(() => {});
+  };
+
+  // Changes how things are arranged; the chosen entry, or else the one in the middle, stays where it was on the screen.
+  const keeping = (change) => {
+    const y = (entry) => { const at = state.arranged.indexOf(entry); return at < 0 ? undefined : state.places[at] - picture.scrollTop; };
+    const isSeen = (at) => at !== undefined && at >= 0 && at <= picture.clientHeight;
+    const middle = state.arranged[Math.min(state.arranged.length - 1, firstAt(picture.scrollTop + picture.clientHeight / 2))];
+    const anchor = state.chosen && (isSeen(y(state.chosen)) || !middle) ? state.chosen : middle;
+    const before = anchor ? y(anchor) : undefined;
+    change();
     arrange();
+    const after = state.shown.indexOf(anchor);
+    if (after < 0) picture.scrollTop = 0;
+    else if (before !== undefined) picture.scrollTop = state.places[after] - before;
   };
 
   const arrangeLanes = () => {
@@ -118,6 +132,7 @@
     } else {
       state.places = state.shown.map((_, index) => TOP + (index + 0.5) * height / Math.max(1, count));
     }
+    state.arranged = state.shown;
     canvas.style.height = `${height + 2 * TOP}px`;
     const width = textX + 900;
     canvas.style.width = `${width}px`;
@@ -151,9 +166,11 @@
     const width = textX + 900;
     const svg = shape("svg", { width, height });
     svg.style.top = `${top}px`;
+    if (state.byTime) ticks(svg, top, height, width);
     for (const lane of lanes) svg.append(shape("line", { class: "life", x1: lane.x, x2: lane.x, y1: 0, y2: height }));
     if (!state.shown.length) svg.append(shape("text", { x: 24, y: 100, class: "faint" }, "Nothing matches."));
     let labelled = -Infinity, drawn = null;
+    const isDense = !state.byTime && state.zoom[false] * ROW < 8;
     for (let at = firstAt(top - ROW); at < state.shown.length && state.places[at] < top + height; at++) {
       const entry = state.shown[at], y = state.places[at] - top;
       const isMarked = entry === state.chosen || exchange.has(entry);
@@ -162,18 +179,31 @@
       drawn = key;
       const hasText = y - labelled >= TEXT_ROW || entry === state.chosen;
       if (hasText) labelled = y;
-      svg.append(row(entry, y, hasText, width));
+      svg.append(row(entry, y, hasText, width, isDense));
     }
     joins(svg, top, height);
     canvas.replaceChildren(svg);
     drawView();
   };
 
-  const row = (entry, y, hasText, width) => {
+  // Lines across, at round times.
+  const ticks = (svg, top, height, width) => {
+    const scale = (canvas.clientHeight - 2 * TOP) / (last || 1);
+    const least = 60 / scale, power = 10 ** Math.floor(Math.log10(Math.max(1, least)));
+    const step = [1, 2, 5, 10].map((it) => it * power).find((it) => it >= least) || power * 10;
+    for (let at = Math.max(0, Math.ceil((top - TOP) / scale / step)) * step; at <= last; at += step) {
+      const y = TOP + at * scale - top;
+      if (y > height) return;
+      svg.append(shape("line", { class: "tick", x1: 0, x2: width, y1: y, y2: y }));
+      svg.append(shape("text", { class: "tick", x: 4, y: y - 3 }, span(Math.round(at))));
+    }
+  };
+
+  const row = (entry, y, hasText, width, isDense) => {
     const classes = ["row", entry.sender || (entry.kind === "note" ? "note" : "inside")];
     if (entry.bad || entry.kind === "malformed") classes.push("bad");
-    if (exchange.has(entry)) classes.push("linked");
     if (entry === state.chosen) classes.push("chosen");
+    else if (exchange.has(entry)) classes.push("linked");
     const group = shape("g", { class: classes.join(" ") });
     group.append(shape("rect", { class: "ground", x: 0, y: y - ROW / 2, width, height: hasText ? ROW : 3 }));
     const lane = laneOf.get(entry.connection);
@@ -185,8 +215,8 @@
       const [from, to] = entry.sender === "client" ? [lane.client.x, lane.server.x] : [lane.server.x, lane.client.x];
       const back = to > from ? -8 : 8;
       group.append(shape("line", { x1: from, x2: to + back / 2, y1: y, y2: y }));
-      group.append(shape("path", { d: `M${to} ${y} l${back} -4.5 v9 z` }));
-      if (hasText) group.append(shape("text", { class: "name behind", x: (from + to) / 2, y: y + 4, "text-anchor": "middle" }, entry.kind));
+      if (!isDense) group.append(shape("path", { d: `M${to} ${y} l${back} -4.5 v9 z` }));
+      if (hasText && !isDense) group.append(shape("text", { class: "name behind", x: (from + to) / 2, y: y + 4, "text-anchor": "middle" }, entry.kind));
     } else if (entry.kind !== "note") {
       const x = lane ? lane.client.x : lanes.length ? lanes[0].x : GUTTER + 20;
       group.append(shape("circle", { cx: x, cy: y, r: 4 }));
@@ -220,7 +250,7 @@
     const style = getComputedStyle(document.documentElement);
     const color = (name) => style.getPropertyValue(`--${name}`);
     const colors = { client: color("client"), server: color("server"), bad: color("bad"), local: color("local"), faint: color("life") };
-    const context = overview.getContext("2d"), whole = canvas.clientHeight || 1;
+    const context = overview.getContext("2d", { willReadFrequently: true }), whole = canvas.clientHeight || 1;
     const mark = (only) => state.shown.forEach((entry, index) => {
       const isBad = entry.bad || entry.kind === "malformed";
       if (isBad !== only) return;
@@ -237,7 +267,7 @@
 
   const drawView = () => {
     if (!overview.image) return;
-    const context = overview.getContext("2d"), whole = picture.scrollHeight || 1;
+    const context = overview.getContext("2d", { willReadFrequently: true }), whole = picture.scrollHeight || 1;
     context.putImageData(overview.image, 0, 0);
     context.globalAlpha = 0.2;
     context.fillStyle = getComputedStyle(document.body).color;
@@ -337,14 +367,10 @@
   };
 
   // --- Controls --------------------------------------------------------------------------------------------------
-  const zoomBy = (factor, around) => {
-    const y = around === undefined ? picture.clientHeight / 2 : around;
-    const before = (picture.scrollTop + y) / canvas.clientHeight;
+  const zoomBy = (factor) => keeping(() => {
     const limit = TALLEST / (ROW * Math.max(1, state.shown.length));
     state.zoom[state.byTime] = Math.max(0.02, Math.min(state.byTime ? limit : 4, state.zoom[state.byTime] * factor));
-    arrange();
-    picture.scrollTop = before * canvas.clientHeight - y;
-  };
+  });
   const move = (by) => {
     const at = state.shown.indexOf(state.chosen);
     const next = state.shown[Math.max(0, Math.min(state.shown.length - 1, at < 0 ? 0 : at + by))];
@@ -352,13 +378,13 @@
   };
   byId("in").addEventListener("click", () => zoomBy(1.25));
   byId("out").addEventListener("click", () => zoomBy(0.8));
-  byId("by-row").addEventListener("click", () => { state.byTime = false; arrange(); });
-  byId("by-time").addEventListener("click", () => { state.byTime = true; arrange(); });
+  byId("by-row").addEventListener("click", () => keeping(() => { state.byTime = false; }));
+  byId("by-time").addEventListener("click", () => keeping(() => { state.byTime = true; }));
   byId("by-time").disabled = !head.timed;
   picture.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return;
     event.preventDefault();
-    zoomBy(event.deltaY < 0 ? 1.25 : 0.8, event.clientY - picture.getBoundingClientRect().top);
+    zoomBy(event.deltaY < 0 ? 1.25 : 0.8);
   }, { passive: false });
   picture.addEventListener("scroll", draw);
   let timer;
@@ -384,7 +410,7 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawOverview);
 
   const option = (value, text) => { const made = element("option", text); made.value = value; return made; };
-  select.append(option("0", `All ${head.connections.length} connections`), ...head.connections.map((connection, index) =>
+  select.append(option("0", head.connections.length === 1 ? "1 connection" : `All ${head.connections.length} connections`), ...head.connections.map((connection, index) =>
     option(String(index + 1), cut(`${index + 1}: ${connection.client_identifier || connection.client}`, 50))));
   const counts = new Map();
   for (const entry of entries) counts.set(entry.kind, (counts.get(entry.kind) || 0) + 1);
