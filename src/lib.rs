@@ -38,6 +38,11 @@
 //! - `record`: `ClientBuilder::record` writes everything that a client does, and `sterna::record::Recording` replays it with
 //!   no network and no waiting.
 //! - `scram`: `Scram`, which authenticates by SCRAM-SHA-256 (MQTT 5.0).
+//! - `tracing`: what happens is told to [`tracing`](https://docs.rs/tracing), under the target `sterna` and in a span `client`
+//!   with its identifier. Connected, lost, refused and closed are information; what an operator must know, such as a lost
+//!   session or dropped messages, is a warning; attempts and subscriptions are for debugging, packets (type, identifier and
+//!   size) for tracing, if that is listened to when the client is made. Payloads, user names, passwords and authentication
+//!   data are never told.
 #![forbid(unsafe_code)]
 
 pub use sterna_client::*;

@@ -2,41 +2,46 @@
 #![forbid(unsafe_code)]
 
 mod args;
+#[allow(clippy::cast_precision_loss)] // Statistics.
+mod bench;
 mod broker;
+mod completions;
 mod connect;
+mod defaults;
 mod exit;
 mod input;
+mod log;
+mod output;
 mod packet;
-mod properties;
+#[allow(clippy::cast_precision_loss)] // Statistics.
+mod ping;
 mod publish;
-mod server;
+mod request;
+mod respond;
 mod session;
 mod signal;
 mod subscribe;
 
 use std::process::ExitCode;
 
-use args::{Arguments, Command};
-use clap::Parser;
+use args::Arguments;
+use clap::{CommandFactory, FromArgMatches};
 use exit::Failure;
 
 fn main() -> ExitCode {
-    let outcome = match Arguments::try_parse() {
-        Ok(arguments) => run(&arguments.command),
-        Err(error) => explain(&error),
-    };
-    match outcome {
+    match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }
 }
 
-fn run(command: &Command) -> Result<(), Failure> {
-    match command {
-        Command::Pub(arguments) => publish::run(arguments),
-        Command::Sub(arguments) => subscribe::run(arguments),
-        Command::Broker(arguments) => broker::run(arguments),
-        Command::Packet(command) => packet::run(command),
+fn run() -> Result<(), Failure> {
+    let words: Vec<_> = std::env::args_os().collect();
+    let command = defaults::apply(Arguments::command(), &words)?;
+    let parsed = command.try_get_matches_from(words);
+    match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
+        Ok(arguments) => arguments.command.run(),
+        Err(error) => explain(&error),
     }
 }
 

@@ -10,14 +10,30 @@ use sterna_core::packet::{
 use crate::args::{Protocol, Side};
 use crate::exit::Failure;
 
+const DECODE_EXAMPLES: &str = "\
+Exit status: 0 all decoded, 1 a malformed packet, 2 wrong usage or no hexadecimal digits, 3 the input ends inside a packet. \
+The packets before the place of an error are printed all the same.
+
+Examples:
+  sterna packet decode 300700036162632121
+  sterna packet decode --protocol 3.1.1 --sender client 320c0003612f62000a48656c6c6f
+  xxd -p capture.bin | sterna packet decode";
+
+const ENCODE_EXAMPLES: &str = "\
+Exit status: 0 all encoded, 1 a line is no packet, 2 wrong usage. The packets before that line are printed all the same.
+
+Examples:
+  echo '{\"packet\": \"PINGREQ\"}' | sterna packet encode
+  sterna packet decode d000 | sterna packet encode";
+
+/// Control packets as JSON, and back.
 #[derive(Debug, Subcommand)]
 pub(crate) enum PacketCommand {
     /// Print the packets in hexadecimal digits as JSON, one object a line.
-    ///
-    /// Exit status: 0 all decoded, 1 a malformed packet, 2 wrong usage or no hexadecimal digits, 3 the input
-    /// ends inside a packet. The packets before the place of an error are printed all the same.
+    #[command(after_help = DECODE_EXAMPLES)]
     Decode(DecodeArguments),
     /// Print the packets in JSON lines from standard input in hexadecimal digits, one packet a line.
+    #[command(after_help = ENCODE_EXAMPLES)]
     Encode(EncodeArguments),
 }
 

@@ -1,19 +1,21 @@
 //! `sterna pub`.
 
+mod source;
+
 use std::collections::VecDeque;
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use sterna_client::{Delivery, OperationError, PropertiesBuf, PublishError, Publishing, QoS, Receipt};
 use sterna_core::packet::PropertyOwner;
 use sterna_core::topic::validate_name;
 
-use crate::args::parse_qos;
-use crate::connect::ConnectArguments;
+pub(crate) use self::source::PayloadSource;
+use crate::args::{parse_qos, parse_seconds};
+use crate::connect::{ConnectArguments, Plan};
 use crate::exit::{Failure, say};
-use crate::input::{read_file, read_stdin, stdin_lines};
-use crate::session::{Outcome, Session, block_on, catch_signals, limit};
+use crate::input::stdin_lines;
+use crate::session::{Interruption, Session, with_client};
 
 const EXAMPLES: &str = "\
 Exit status: 0 published (QoS 1 and 2: acknowledged by the server), 1 not published, or no connection, 2 wrong usage, 27 \
@@ -24,7 +26,7 @@ messages of QoS 2 that were on their way survive that on MQTT 3 only with -c.
 
 Examples:
   sterna pub -t home/door -m open
-  sterna pub mqtt://ann:secret@localhost/home/door -m open -q 1 -r
+  sterna pub mqtts://ann@localhost/home/door --ask-password -m open -q 1 -r
   sterna pub -t home/door -r -n                   remove the retained message
   sensor | sterna pub -t home/temperature -l -q 1 one message a line";
 
@@ -36,35 +38,30 @@ pub(crate) struct PublishArguments {
     #[arg(short, long)]
     topic: Option<String>,
     #[command(flatten)]
-    source: Source,
+    source: PayloadSource,
+    /// Each line of standard input as a message
+    #[arg(
+        short = 'l',
+        long,
+        visible_short_alias = 'M',
+        visible_alias = "multiline",
+        conflicts_with_all = ["message", "file", "stdin_file", "null_message", "repeat"]
+    )]
+    stdin_line: bool,
     /// Quality of service: 0, 1 or 2
     #[arg(short, long, default_value = "0", value_parser = parse_qos)]
     qos: QoS,
     /// Have the server keep it for later subscribers
     #[arg(short, long)]
     retain: bool,
+    /// Publish the message so many times
+    #[arg(long, value_name = "TIMES", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    repeat: u64,
+    /// Seconds between two times
+    #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_seconds)]
+    repeat_delay: Duration,
     #[command(flatten)]
     connect: ConnectArguments,
-}
-
-#[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
-struct Source {
-    /// The message
-    #[arg(short, long, allow_hyphen_values = true)]
-    message: Option<OsString>,
-    /// A file's content as one message
-    #[arg(short, long)]
-    file: Option<PathBuf>,
-    /// Each line of standard input as a message
-    #[arg(short = 'l', long)]
-    stdin_line: bool,
-    /// All of standard input as one message
-    #[arg(short = 's', long)]
-    stdin_file: bool,
-    /// A message of no bytes
-    #[arg(short, long)]
-    null_message: bool,
 }
 
 /// What each message has besides its payload.
@@ -83,63 +80,57 @@ impl Head {
     }
 }
 
-/// Carries out `sterna pub`.
-pub(crate) fn run(arguments: &PublishArguments) -> Result<(), Failure> {
-    let mut plan = arguments.connect.plan()?;
-    let topic = match (&arguments.topic, plan.topic.take()) {
+/// The one topic to publish to: the option's or the URL's.
+pub(crate) fn topic_name(option: Option<&str>, plan: &mut Plan) -> Result<String, Failure> {
+    let topic = match (option, plan.topic.take()) {
         (Some(_), Some(_)) => return Err(Failure::Usage("the topic stands in the URL already".to_owned())),
-        (Some(topic), None) => topic.clone(),
+        (Some(topic), None) => topic.to_owned(),
         (None, Some(topic)) => topic,
         (None, None) => {
             return Err(Failure::Usage("a topic is needed: --topic, or the URL's path".to_owned()));
         }
     };
     validate_name(&topic).map_err(|error| Failure::Usage(format!("topic `{topic}`: {error}")))?;
+    Ok(topic)
+}
+
+/// Carries out `sterna pub`.
+pub(crate) fn run(arguments: &PublishArguments) -> Result<(), Failure> {
+    if arguments.stdin_line == arguments.source.is_given() {
+        return Err(Failure::Usage("one message is needed: -m, -f, -s, -n, or -l for lines".to_owned()));
+    }
+    let mut plan = arguments.connect.plan()?;
+    let topic = topic_name(arguments.topic.as_deref(), &mut plan)?;
     let properties = plan.properties.take(PropertyOwner::PublishFromClient);
-    let farewell = plan.properties.take(PropertyOwner::DisconnectFromClient);
-    std::mem::take(&mut plan.properties).finish()?;
     let head = Head { topic, qos: arguments.qos, retain: arguments.retain, properties };
     // Before signals are caught: reading may wait for ever.
-    let payload = arguments.source.read()?;
-    block_on(async {
-        let mut signals = catch_signals()?;
-        let timeout = plan.timeout;
-        let mut session = Session::start(plan, arguments.connect.debug, arguments.connect.quiet)?;
-        let outcome = limit(publish(&mut session, &head, payload), timeout, &mut signals).await;
-        let at_once = !matches!(outcome, Outcome::Done(_));
-        let ended = session.end(at_once, farewell, &mut signals).await;
-        match outcome {
-            Outcome::Done(Ok(())) => ended.map_err(|error| Failure::Failed(error.to_string())),
-            Outcome::Done(Err(failure)) => Err(failure),
-            Outcome::Signal(signal) => Err(Failure::Interrupted(signal)),
-            Outcome::TimedOut { seconds } => Err(Failure::TimedOut { seconds }),
+    let payload = if arguments.stdin_line { None } else { Some(arguments.source.read()?) };
+    with_client(plan, Interruption::Failure, async |session| {
+        session.connect().await?;
+        match payload {
+            None => publish_lines(session, &head).await,
+            Some(payload) => publish(session, &head, payload, arguments).await,
         }
     })
 }
 
-impl Source {
-    /// The one message; `None` where each line is one.
-    fn read(&self) -> Result<Option<Vec<u8>>, Failure> {
-        match self {
-            Self { stdin_line: true, .. } => Ok(None),
-            Self { stdin_file: true, .. } => read_stdin().map(Some),
-            Self { file: Some(path), .. } => read_file(path).map(Some),
-            Self { message, .. } => Ok(Some(message.clone().unwrap_or_default().into_encoded_bytes())),
+async fn publish(
+    session: &mut Session,
+    head: &Head,
+    payload: Vec<u8>,
+    arguments: &PublishArguments,
+) -> Result<(), Failure> {
+    for time in 0..arguments.repeat {
+        if time > 0 {
+            tokio::time::sleep(arguments.repeat_delay).await;
+        }
+        match head.publish(session, payload.clone()).await {
+            Ok(receipt) => session.tell(format_args!("published: {}", receipt.reason)),
+            Err(error) if is_closed(&error) => return Err(session.closed().await),
+            Err(error) => return Err(Failure::Failed(format!("publish failed: {error}"))),
         }
     }
-}
-
-async fn publish(session: &mut Session, head: &Head, payload: Option<Vec<u8>>) -> Result<(), Failure> {
-    session.connect().await?;
-    let Some(payload) = payload else { return publish_lines(session, head).await };
-    match head.publish(session, payload).await {
-        Ok(receipt) => {
-            session.tell(format_args!("published: {}", receipt.reason));
-            Ok(())
-        }
-        Err(error) if is_closed(&error) => Err(session.closed().await),
-        Err(error) => Err(Failure::Failed(format!("publish failed: {error}"))),
-    }
+    Ok(())
 }
 
 /// One message for each line. What is on its way is bounded by the client's queue: where that is full, no more lines
@@ -192,7 +183,7 @@ async fn next_result(deliveries: &mut VecDeque<(u64, Delivery)>) -> (u64, Result
 }
 
 /// Whether the client's end, and not the message, is the reason.
-fn is_closed(error: &PublishError) -> bool {
+pub(crate) fn is_closed(error: &PublishError) -> bool {
     matches!(
         error,
         PublishError::Failed(OperationError::Closed)

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use sterna_client::{
-    Cause, Client, ConnectError, DisconnectError, Event, Events, PacketInfo, PropertiesBuf, ProtocolVersion,
+    Cause, Client, ClientBuilder, ConnectError, Event, Events, PacketInfo, PropertiesBuf, ProtocolVersion,
     Refusal, VersionPolicy,
 };
 use tokio::task::JoinHandle;
@@ -15,10 +15,20 @@ use crate::signal::{Signal, Signals};
 
 /// Runs a subcommand on a runtime of this thread alone.
 pub(crate) fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
+    run_on(tokio::runtime::Builder::new_current_thread(), work)
+}
+
+/// Runs a subcommand on a runtime of as many threads as there are processors.
+pub(crate) fn block_on_threads(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    run_on(tokio::runtime::Builder::new_multi_thread(), work)
+}
+
+fn run_on(
+    mut builder: tokio::runtime::Builder,
+    work: impl Future<Output = Result<(), Failure>>,
+) -> Result<(), Failure> {
+    let runtime =
+        builder.enable_all().build().map_err(|error| Failure::Failed(format!("cannot start: {error}")))?;
     let outcome = runtime.block_on(work);
     // A write to a full pipe may never end: nobody waits for it.
     runtime.shutdown_background();
@@ -45,10 +55,7 @@ pub(crate) async fn limit(
     signals: &mut Signals,
 ) -> Outcome {
     let out_of_time = async {
-        match timeout {
-            Some(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
-            None => std::future::pending().await,
-        }
+        pause(timeout.map(Duration::from_secs)).await;
         timeout.unwrap_or_default()
     };
     tokio::select! {
@@ -56,6 +63,50 @@ pub(crate) async fn limit(
         result = work => Outcome::Done(result),
         signal = signals.next() => Outcome::Signal(signal),
         seconds = out_of_time => Outcome::TimedOut { seconds },
+    }
+}
+
+/// What a signal is to a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Interruption {
+    /// Its end, as good as any.
+    End,
+    /// It comes before the work is done.
+    Failure,
+}
+
+/// Does `work` with a client that is not connected yet, within the time that the options give, and disconnects. The
+/// first signal ends the work and disconnects, the second does not wait for that.
+pub(crate) fn with_client(
+    mut plan: Plan,
+    interruption: Interruption,
+    work: impl AsyncFnOnce(&mut Session) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let farewell = plan.take_farewell()?;
+    block_on(async {
+        let mut signals = catch_signals()?;
+        let mut session = Session::start(&plan, plan.builder()?)?;
+        let outcome = limit(work(&mut session), plan.timeout, &mut signals).await;
+        let at_once = !matches!(outcome, Outcome::Done(_));
+        let ended = session.end(at_once, farewell, &mut signals).await;
+        match (outcome, ended) {
+            (_, Err(failure @ Failure::Interrupted(_))) => Err(failure),
+            (Outcome::Done(Ok(())), ended) if interruption == Interruption::Failure => ended,
+            (Outcome::Done(result), _) => result,
+            (Outcome::Signal(signal), _) if interruption == Interruption::Failure => {
+                Err(Failure::Interrupted(signal))
+            }
+            (Outcome::Signal(_), _) => Ok(()),
+            (Outcome::TimedOut { seconds }, _) => Err(Failure::TimedOut { seconds }),
+        }
+    })
+}
+
+/// Waits as long as it takes, or for ever.
+pub(crate) async fn pause(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -70,13 +121,10 @@ pub(crate) struct Session {
 
 impl Session {
     /// Starts a client that is not connected yet.
-    pub(crate) fn start(plan: Plan, debug: bool, quiet: bool) -> Result<Self, Failure> {
-        let client = plan.builder.build().map_err(|error| match error {
-            ConnectError::Url(_) | ConnectError::Config(_) => Failure::Usage(error.to_string()),
-            error => Failure::Failed(error.to_string()),
-        })?;
-        let narrator = Some(tokio::spawn(narrate(client.events(), debug, quiet)));
-        Ok(Self { client, debug, version: plan.version, narrator })
+    pub(crate) fn start(plan: &Plan, builder: ClientBuilder<sterna_tokio::Runtime>) -> Result<Self, Failure> {
+        let client = build(builder)?;
+        let narrator = Some(tokio::spawn(narrate(client.events(), plan.debug(), plan.quiet())));
+        Ok(Self { client, debug: plan.debug(), version: plan.version, narrator })
     }
 
     pub(crate) async fn connect(&self) -> Result<(), Failure> {
@@ -89,6 +137,11 @@ impl Session {
             self.tell(format_args!("connected as {id} with MQTT {}", server.version));
         }
         Ok(())
+    }
+
+    /// Whether the connection is one of MQTT 5.
+    pub(crate) fn is_v5(&self) -> bool {
+        self.client.server().is_some_and(|server| server.version == ProtocolVersion::V5)
     }
 
     /// With `--debug` only.
@@ -109,32 +162,40 @@ impl Session {
         }
     }
 
-    /// Disconnects: gracefully, or without waiting for anything but the DISCONNECT itself. A signal ends even that.
+    /// Disconnects: gracefully, or without waiting for anything but the DISCONNECT itself. A signal ends even that:
+    /// [`Failure::Interrupted`].
     pub(crate) async fn end(
-        mut self,
+        self,
         at_once: bool,
         properties: PropertiesBuf,
         signals: &mut Signals,
-    ) -> Result<(), DisconnectError> {
-        let is_v5 = self.client.server().is_some_and(|server| server.version == ProtocolVersion::V5);
+    ) -> Result<(), Failure> {
+        tokio::select! {
+            biased;
+            result = self.disconnect(at_once, properties) => result,
+            signal = signals.next() => Err(Failure::Interrupted(signal)),
+        }
+    }
+
+    /// The same, whatever signals come.
+    pub(crate) async fn disconnect(
+        mut self,
+        at_once: bool,
+        properties: PropertiesBuf,
+    ) -> Result<(), Failure> {
         let mut disconnecting = self.client.disconnect();
         if at_once {
             disconnecting = disconnecting.at_once();
         }
-        if is_v5 {
+        if self.is_v5() {
             disconnecting = disconnecting.properties(properties);
         }
-        tokio::select! {
-            biased;
-            result = disconnecting => {
-                if let Some(narrator) = self.narrator.take() {
-                    // It ends with the client, which has closed.
-                    let _ = narrator.await;
-                }
-                result
-            }
-            _ = signals.next() => Ok(()),
+        let result = disconnecting.await;
+        if let Some(narrator) = self.narrator.take() {
+            // It ends with the client, which has closed.
+            let _ = narrator.await;
         }
+        result.map_err(|error| Failure::Failed(error.to_string()))
     }
 
     fn failure(&self, cause: &Cause) -> Failure {
@@ -159,6 +220,17 @@ impl Session {
         let return_code = refusal.reason.connect_return_code().filter(|_| version != ProtocolVersion::V5);
         return_code.unwrap_or(refusal.reason.value())
     }
+}
+
+/// A client that is not connected yet.
+pub(crate) fn build(builder: ClientBuilder<sterna_tokio::Runtime>) -> Result<Client, Failure> {
+    builder.build().map_err(|error| match error {
+        ConnectError::Url(_)
+        | ConnectError::Config(_)
+        | ConnectError::Transport(_)
+        | ConnectError::Contradiction(_) => Failure::Usage(error.to_string()),
+        error => Failure::Failed(error.to_string()),
+    })
 }
 
 /// Tells of the client on standard error until it closes.

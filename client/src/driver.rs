@@ -1,9 +1,11 @@
-//! The task of async adapters: it carries out the engine's steps over a [`Network`], and decides nothing.
+//! The task of every adapter: it carries out the engine's steps over a [`Network`], and decides nothing.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -28,7 +30,12 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 /// A function of the application's that makes the stream to a server, in the place of a socket.
 pub type MakeStream = Box<dyn FnMut(Endpoint) -> Pending<Box<dyn Stream>> + Send>;
 
-/// What an async adapter gives to a [`Driver`]: the network and the time.
+/// Why a target cannot be dialled that an adapter has no arm for.
+pub fn cannot_dial(target: &Target) -> io::Error {
+    io::Error::new(ErrorKind::Unsupported, format!("{target} cannot be dialled here"))
+}
+
+/// What an adapter gives to a [`Driver`]: the network and the time.
 pub trait Network {
     /// The time, since an origin of its own.
     fn now(&self) -> Instant;
@@ -55,7 +62,8 @@ enum Io {
 }
 
 /// The future that drives one client until its engine is finished. Between deadlines it is woken by nothing but the network
-/// and the client's commands.
+/// and the client's commands. A panic within it, of a function of the application's for one, ends the client, and its
+/// users are told.
 ///
 /// # Cancel safety
 /// Dropping it ends the client.
@@ -196,11 +204,19 @@ impl<N: Network + Unpin> Future for Driver<N> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.get_mut();
-        this.carry_on(cx).unwrap_or_else(|error| {
+        // After a panic the engine is asked for nothing but its end.
+        let carried_on = catch_unwind(AssertUnwindSafe(|| this.carry_on(cx)));
+        carried_on.unwrap_or_else(|panic| Err(io::Error::other(describe(&*panic)))).unwrap_or_else(|error| {
             this.engine.fail(&error);
             Poll::Ready(())
         })
     }
+}
+
+fn describe(panic: &(dyn Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|it| &**it));
+    format!("the client's driver panicked: {}", text.unwrap_or("it did not say why"))
 }
 
 impl<N> fmt::Debug for Driver<N> {

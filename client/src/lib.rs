@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod authentication;
+#[cfg(feature = "blocking")]
+pub mod blocking;
 mod buffer;
 mod builder;
 mod client;
@@ -41,10 +43,13 @@ pub mod sockets;
 mod store;
 mod stream;
 mod subscription;
+mod trace;
 mod unsubscribe;
 
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
-pub use builder::{Async, Blocking, BlockingRuntime, ClientBuilder, Runtime};
+pub use builder::{Async, ClientBuilder, Runtime};
+#[cfg(feature = "blocking")]
+pub use builder::{Blocking, BlockingRuntime};
 pub use client::{Client, Statistics};
 pub use dialler::{DialId, Target};
 pub use engine::{Commit, Committed, Engine, Step};

@@ -1,10 +1,45 @@
-//! What adapters over the standard library's sockets have in common.
+//! What adapters over the standard library have in common: its clock, its names, and its sockets without waiting.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use sterna_core::Instant;
 use sterna_transport::SocketOptions;
+
+/// A deadline beyond this wakes the driver in between: the system's clock cannot count for ever.
+const FAR: Duration = Duration::from_secs(365 * 86_400);
+
+/// The system's clock as a driver counts time: from when this was made.
+#[derive(Debug, Clone, Copy)]
+pub struct Clock(std::time::Instant);
+
+impl Clock {
+    /// It begins now.
+    #[allow(clippy::new_without_default)] // No two are the same.
+    pub fn new() -> Self {
+        Self(std::time::Instant::now())
+    }
+
+    /// The time.
+    pub fn now(&self) -> Instant {
+        Instant::ZERO + self.0.elapsed()
+    }
+
+    /// When that is by the system's clock.
+    pub fn at(&self, instant: Instant) -> std::time::Instant {
+        self.0 + (instant - Instant::ZERO).min(FAR)
+    }
+}
+
+/// Waits until the system has resolved `host`.
+///
+/// # Errors
+/// What the system says.
+pub fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok((host, port).to_socket_addrs()?.collect())
+}
 
 /// Starts connecting to `address` without waiting: the stream is non-blocking, and writable once
 /// [`is_connected`] has something to say.

@@ -4,9 +4,10 @@ use std::io::{BufRead, Write};
 use std::thread;
 use std::time::Duration;
 
-use sterna::Client;
+use sterna::{Client, TlsOptions};
 
-use crate::process::URL;
+use crate::bare::Bare;
+use crate::process::{AUTHORITY, URL};
 
 /// Whose idle clients are watched.
 pub(crate) const ADAPTERS: &[&str] = &["tokio", "smol", "async_std", "blocking"];
@@ -43,6 +44,7 @@ pub(crate) fn live(role: &str) {
             client.publish("a", "x").wait().expect("published");
             idle();
         }
+        (Some("resident"), Some("bare"), Some(clients)) => bare(&url, clients.parse().expect("a number")),
         (Some("resident"), Some(_), Some(clients)) => {
             runtime().block_on(resident(&url, clients.parse().expect("a number")));
         }
@@ -68,20 +70,20 @@ fn idle() {
 }
 
 async fn resident(url: &str, clients: usize) {
+    let tls = tls();
+    let builder = move |url: &str| {
+        let builder = sterna::tokio::builder(url);
+        // One configuration for all of them.
+        if let Some(tls) = &tls { builder.tls(tls.clone()) } else { builder }
+    };
     // What the first one needs, the runtime's threads and such, is not each one's.
-    let mut all = vec![sterna::tokio::connect(url).await.expect("connected")];
+    let mut all = vec![builder(url).connect().await.expect("connected")];
     all.reserve(clients);
     tokio::time::sleep(QUIET).await;
-    say("begun");
-    std::io::stdin().lock().read_line(&mut String::new()).expect("told to go on");
+    begin();
     while all.len() <= clients {
         let count = AT_ONCE.min(clients + 1 - all.len());
-        let connecting: Vec<_> = (0..count)
-            .map(|_| {
-                let url = url.to_owned();
-                tokio::spawn(async move { sterna::tokio::connect(&url).await })
-            })
-            .collect();
+        let connecting: Vec<_> = (0..count).map(|_| tokio::spawn(builder(url).connect())).collect();
         for client in connecting {
             let client: Client = client.await.expect("no panic").expect("connected");
             all.push(client);
@@ -90,6 +92,32 @@ async fn resident(url: &str, clients: usize) {
     tokio::time::sleep(QUIET).await;
     say("idle");
     std::future::pending::<()>().await;
+}
+
+/// The same without a client.
+fn bare(url: &str, clients: usize) {
+    let config = tls().expect("an authority").client_config().expect("it can be trusted");
+    let mut all = vec![Bare::connect(url, &config, "first")];
+    all.reserve(clients);
+    begin();
+    while all.len() <= clients {
+        all.push(Bare::connect(url, &config, &format!("bare{}", all.len())));
+    }
+    say("idle");
+    loop {
+        thread::park();
+    }
+}
+
+/// Whom to trust, if the server speaks TLS.
+fn tls() -> Option<TlsOptions> {
+    Some(TlsOptions::new().ca_pem(std::env::var(AUTHORITY).ok()?))
+}
+
+/// What all need is there: from now on it counts.
+fn begin() {
+    say("begun");
+    std::io::stdin().lock().read_line(&mut String::new()).expect("told to go on");
 }
 
 fn say(word: &str) {

@@ -11,6 +11,8 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 /// The environment variables by which it knows what it is to do, and where.
 pub(crate) const ROLE: &str = "STERNA_FOOTPRINT_ROLE";
 pub(crate) const URL: &str = "STERNA_FOOTPRINT_URL";
+/// The one by which it knows whom to trust, if the server speaks TLS.
+pub(crate) const AUTHORITY: &str = "STERNA_FOOTPRINT_AUTHORITY";
 
 #[derive(Debug)]
 pub(crate) struct Process {
@@ -30,11 +32,12 @@ pub(crate) struct Usage {
 }
 
 impl Process {
-    pub(crate) fn start(role: &str, url: &str) -> Self {
+    pub(crate) fn start(role: &str, url: &str, authority: Option<&str>) -> Self {
         let program = std::env::current_exe().expect("this program has a file");
         let mut child = Command::new(program)
             .env(ROLE, role)
             .env(URL, url)
+            .envs(authority.map(|authority| (AUTHORITY, authority)))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,31 +1,28 @@
 //! The network and the time, by async-io.
 
-use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
 use std::{fmt, future::Future};
 
 use async_io::{Async, Timer};
 use blocking::unblock;
-use sterna_client::driver::{MakeStream, Network, Pending, Stream};
-use sterna_client::{Commit, Committed, SocketOptions, Target, sockets};
-
-/// A deadline beyond this wakes the task in between: the system's clock cannot count for ever.
-const FAR: Duration = Duration::from_secs(365 * 86_400);
+use sterna_client::driver::{MakeStream, Network, Pending, Stream, cannot_dial};
+use sterna_client::sockets::{self, Clock};
+use sterna_client::{Commit, Committed, Instant, SocketOptions, Target};
 
 /// The reactor of async-io, which smol and async-std share, and the threads of the crate `blocking`.
 pub(crate) struct Reactor {
-    origin: Instant,
+    clock: Clock,
     /// The timer, and what it is set to.
-    timer: Option<(Timer, sterna_client::Instant)>,
+    timer: Option<(Timer, Instant)>,
     make_stream: Option<MakeStream>,
 }
 
 impl Reactor {
     pub(crate) fn new(make_stream: Option<MakeStream>) -> Self {
-        Self { origin: Instant::now(), timer: None, make_stream }
+        Self { clock: Clock::new(), timer: None, make_stream }
     }
 }
 
@@ -36,16 +33,16 @@ impl fmt::Debug for Reactor {
 }
 
 impl Network for Reactor {
-    fn now(&self) -> sterna_client::Instant {
-        sterna_client::Instant::ZERO + self.origin.elapsed()
+    fn now(&self) -> Instant {
+        self.clock.now()
     }
 
-    fn poll_deadline(&mut self, deadline: Option<sterna_client::Instant>, cx: &mut Context<'_>) -> Poll<()> {
+    fn poll_deadline(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = deadline else {
             self.timer = None;
             return Poll::Pending;
         };
-        let at = self.origin + (deadline - sterna_client::Instant::ZERO).min(FAR);
+        let at = self.clock.at(deadline);
         let (timer, set) = self.timer.get_or_insert_with(|| (Timer::at(at), deadline));
         if *set != deadline {
             timer.set_at(at);
@@ -60,7 +57,7 @@ impl Network for Reactor {
     }
 
     fn resolve(&mut self, host: Box<str>, port: u16) -> Pending<Vec<SocketAddr>> {
-        Box::pin(unblock(move || Ok((&*host, port).to_socket_addrs()?.collect())))
+        Box::pin(unblock(move || sockets::resolve(&host, port)))
     }
 
     fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn Stream>> {
@@ -72,9 +69,7 @@ impl Network for Reactor {
             }
             (Target::Stream(endpoint), Some(make)) => make(*endpoint),
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
-            (other, _) => Box::pin(async move {
-                Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here")))
-            }),
+            (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
         }
     }
 

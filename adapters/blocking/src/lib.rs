@@ -32,19 +32,18 @@
 //! resolved (so that the connect time-out holds), and one for a [`store`](sterna_client::ClientBuilder::store).
 #![forbid(unsafe_code)]
 
-mod call;
-mod client;
 mod driver;
-mod incoming;
+mod hub;
 mod net;
 mod waiter;
 
-pub use call::{Call, Operation, TimedOut};
-pub use client::{Client, Pending};
-pub use incoming::{Events, Incoming, Messages, Subscription};
 /// What a [`Stream`] needs.
 pub use mio;
 pub use net::Stream;
+pub use sterna_client::blocking::{
+    Call, Client, Events, Incoming, Messages, Operation, Pending, Subscription, TimedOut,
+};
+pub use waiter::Waiter;
 
 use std::sync::{Arc, OnceLock};
 use std::{fmt, io, thread};
@@ -52,8 +51,8 @@ use std::{fmt, io, thread};
 use sterna_client::{Blocking, BlockingRuntime, ClientBuilder, ConnectError, Endpoint, Engine};
 
 use crate::driver::Driver;
-use crate::net::MakeStream;
-use crate::waiter::{Seat, Waiter};
+use crate::net::{MakeStream, Socket};
+use crate::waiter::Seat;
 
 /// A thread for the client, or none; see the crate's documentation.
 ///
@@ -63,7 +62,7 @@ use crate::waiter::{Seat, Waiter};
 pub struct Runtime {
     make_stream: Option<MakeStream>,
     /// Where the driver goes that has no thread.
-    seat: Option<Arc<OnceLock<Arc<Seat>>>>,
+    seat: Option<Arc<OnceLock<Seat>>>,
 }
 
 impl fmt::Debug for Runtime {
@@ -76,20 +75,9 @@ impl fmt::Debug for Runtime {
 }
 
 /// The client cannot be driven: the system gives no thread, or no means to wait for the network.
-#[derive(Debug)]
-pub struct StartError(io::Error);
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the MQTT client's driver cannot be started: {}", self.0)
-    }
-}
-
-impl std::error::Error for StartError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.0)
-    }
-}
+#[derive(Debug, thiserror::Error)]
+#[error("the MQTT client's driver cannot be started: {0}")]
+pub struct StartError(#[source] io::Error);
 
 impl sterna_client::Runtime for Runtime {
     type Error = StartError;
@@ -101,7 +89,7 @@ impl sterna_client::Runtime for Runtime {
     fn start(self, engine: Engine) -> Result<(), StartError> {
         let driver = Driver::new(engine, self.make_stream).map_err(StartError)?;
         if let Some(seat) = self.seat {
-            seat.get_or_init(|| Arc::new(Seat::new(driver)));
+            seat.get_or_init(|| Seat::new(driver));
             return Ok(());
         }
         let thread = thread::Builder::new().name("sterna".into());
@@ -110,23 +98,15 @@ impl sterna_client::Runtime for Runtime {
 }
 
 impl BlockingRuntime for Runtime {
-    type Client = Client;
+    type Wait = Waiter;
 
     fn on_this_thread(mut self) -> Self {
         self.seat = Some(Arc::default());
         self
     }
 
-    fn build(builder: ClientBuilder<Self, Blocking>) -> Result<Client, ConnectError> {
-        let seat = builder.runtime().seat.clone();
-        let client = builder.start()?;
-        // The engine was started, so the seat is taken.
-        let seat = seat.and_then(|seat| seat.get().cloned());
-        Ok(Client::new(client, Waiter::new(seat)))
-    }
-
-    fn connect(client: &Client) -> Result<(), ConnectError> {
-        client.connect().wait()
+    fn waiter(&self) -> Waiter {
+        Waiter { seat: self.seat.clone() }
     }
 }
 
@@ -168,7 +148,8 @@ pub fn builder_over<S: Stream + 'static>(
     url: &str,
     make: impl Fn(Endpoint) -> io::Result<S> + Send + Sync + 'static,
 ) -> ClientBuilder<Runtime, Blocking> {
-    let make_stream: MakeStream = Arc::new(move |endpoint| Ok(Box::new(make(endpoint)?)));
+    let make_stream: MakeStream =
+        Arc::new(move |endpoint, hub| Ok(Box::new(Socket::new(hub, make(endpoint)?)?)));
     ClientBuilder::blocking(url, Runtime { make_stream: Some(make_stream), seat: None })
 }
 

@@ -1,66 +1,30 @@
-//! The network and the time, by mio, and other threads for what cannot but block.
+//! The network and the time: non-blocking sockets, and threads for what blocks.
 
 use std::future::poll_fn;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::net::{Shutdown, SocketAddr, ToSocketAddrs};
+use std::net::{Shutdown, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{TryRecvError, channel};
 use std::task::{Context, Poll, Wake};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures_io::{AsyncRead, AsyncWrite};
+use mio::Interest;
 use mio::event::Source;
-use mio::{Interest, Registry, Token};
-use sterna_client::driver::{self, Network, Pending};
-use sterna_client::{Commit, Committed, Endpoint, SocketOptions, Target, sockets};
+use sterna_client::driver::{self, Network, Pending, cannot_dial};
+use sterna_client::sockets::{self, Clock};
+use sterna_client::{Commit, Committed, Endpoint, SocketOptions, Target};
 
-/// The token of interrupts.
-pub(crate) const INTERRUPT: Token = Token(0);
-/// The token of every socket: there is one, or a few on their way.
-const SOCKET: Token = Token(1);
-/// A deadline beyond this wakes the driver in between: the system's clock cannot count for ever.
-const FAR: Duration = Duration::from_secs(365 * 86_400);
-
-/// Wakes the driver, also while it waits for the network.
-#[derive(Debug)]
-pub(crate) struct Interrupt {
-    waker: mio::Waker,
-    /// The driver has something to do.
-    pub(crate) pending: AtomicBool,
-    /// The driver waits, or is about to.
-    pub(crate) waiting: AtomicBool,
-}
-
-impl Interrupt {
-    pub(crate) fn new(registry: &Registry) -> io::Result<Self> {
-        let waker = mio::Waker::new(registry, INTERRUPT)?;
-        Ok(Self { waker, pending: AtomicBool::new(false), waiting: AtomicBool::new(false) })
-    }
-}
-
-impl Wake for Interrupt {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
-    }
-
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.pending.store(true, Ordering::SeqCst);
-        if self.waiting.load(Ordering::SeqCst) {
-            // It fails only for want of memory; then the driver's next event does it.
-            let _ = self.waker.wake();
-        }
-    }
-}
+use crate::hub::{Hub, SOCKET};
 
 /// A connection that a client speaks over: a socket of mio's, or a stream of your own; see
 /// [`builder_over`](crate::builder_over).
 ///
 /// It never waits: where it would, reading and writing fail with [`ErrorKind::WouldBlock`], and the [`Source`] reports when
 /// it is worth trying again.
-pub trait Stream: Read + Write + Source + Send {
+pub trait Stream: Read + Write + Source + Send + Unpin {
     /// Closes the sending half; what was written before still arrives.
     ///
     /// # Errors
@@ -82,32 +46,38 @@ impl Stream for mio::net::UnixStream {
 }
 
 /// A function of the application's that makes connections.
-pub(crate) type MakeStream = Arc<dyn Fn(Endpoint) -> io::Result<Box<dyn Stream>> + Send + Sync>;
+pub(crate) type MakeStream =
+    Arc<dyn Fn(Endpoint, Arc<Hub>) -> io::Result<Box<dyn driver::Stream>> + Send + Sync>;
 
 /// A registered stream. The driver polls all it has whenever anything happened: there is no more to waking than that.
-struct Socket<S: Stream + ?Sized> {
-    registry: Arc<Registry>,
-    happenings: Arc<AtomicU64>,
+pub(crate) struct Socket<S: Stream> {
+    hub: Arc<Hub>,
     /// Up to what happening it would block.
     read_blocked: Option<u64>,
     write_blocked: Option<u64>,
-    stream: Box<S>,
+    stream: S,
 }
 
-impl<S: Stream + ?Sized> Drop for Socket<S> {
+impl<S: Stream> Socket<S> {
+    pub(crate) fn new(hub: Arc<Hub>, mut stream: S) -> io::Result<Self> {
+        hub.registry.register(&mut stream, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Self { hub, read_blocked: None, write_blocked: None, stream })
+    }
+}
+
+impl<S: Stream> Drop for Socket<S> {
     fn drop(&mut self) {
         // It is closed in any case.
-        let _ = self.registry.deregister(&mut *self.stream);
+        let _ = self.hub.registry.deregister(&mut self.stream);
     }
 }
 
 /// Tries again only after something happened.
 fn attempt<T>(
     blocked: &mut Option<u64>,
-    happenings: &AtomicU64,
+    now: u64,
     operation: impl FnOnce() -> io::Result<T>,
 ) -> Poll<io::Result<T>> {
-    let now = happenings.load(Ordering::Relaxed);
     if *blocked == Some(now) {
         return Poll::Pending;
     }
@@ -117,21 +87,26 @@ fn attempt<T>(
     if is_blocked { Poll::Pending } else { Poll::Ready(result) }
 }
 
-impl<S: Stream + ?Sized> AsyncRead for Socket<S> {
+impl<S: Stream> Socket<S> {
+    fn try_write<T>(&mut self, operation: impl FnOnce(&mut S) -> io::Result<T>) -> Poll<io::Result<T>> {
+        attempt(&mut self.write_blocked, self.hub.happenings(), || operation(&mut self.stream))
+    }
+}
+
+impl<S: Stream> AsyncRead for Socket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let Self { stream, read_blocked, happenings, .. } = &mut *self;
-        attempt(read_blocked, happenings, || stream.read(buffer))
+        let Self { hub, read_blocked, stream, .. } = &mut *self;
+        attempt(read_blocked, hub.happenings(), || stream.read(buffer))
     }
 }
 
-impl<S: Stream + ?Sized> AsyncWrite for Socket<S> {
+impl<S: Stream> AsyncWrite for Socket<S> {
     fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let Self { stream, write_blocked, happenings, .. } = &mut *self;
-        attempt(write_blocked, happenings, || stream.write(data))
+        self.try_write(|stream| stream.write(data))
     }
 
     fn poll_write_vectored(
@@ -139,13 +114,11 @@ impl<S: Stream + ?Sized> AsyncWrite for Socket<S> {
         _: &mut Context<'_>,
         data: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let Self { stream, write_blocked, happenings, .. } = &mut *self;
-        attempt(write_blocked, happenings, || stream.write_vectored(data))
+        self.try_write(|stream| stream.write_vectored(data))
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Self { stream, write_blocked, happenings, .. } = &mut *self;
-        attempt(write_blocked, happenings, || stream.flush())
+        self.try_write(Write::flush)
     }
 
     fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -155,102 +128,79 @@ impl<S: Stream + ?Sized> AsyncWrite for Socket<S> {
 
 /// What the driver's task has of the network.
 pub(crate) struct Net {
-    pub(crate) registry: Arc<Registry>,
-    pub(crate) interrupt: Arc<Interrupt>,
-    /// Counts the times at which something happened at a socket.
-    pub(crate) happenings: Arc<AtomicU64>,
-    pub(crate) make_stream: Option<MakeStream>,
-    pub(crate) origin: Instant,
+    hub: Arc<Hub>,
+    clock: Clock,
+    make_stream: Option<MakeStream>,
     /// When the task is to be polled at the latest.
     pub(crate) deadline: Option<Instant>,
 }
 
 impl Net {
-    fn register<S: Stream + ?Sized>(
-        registry: Arc<Registry>,
-        happenings: Arc<AtomicU64>,
-        mut stream: Box<S>,
-    ) -> io::Result<Socket<S>> {
-        registry.register(&mut *stream, SOCKET, Interest::READABLE | Interest::WRITABLE)?;
-        Ok(Socket { registry, happenings, read_blocked: None, write_blocked: None, stream })
-    }
-
-    fn dial_tcp(
-        &self,
-        address: SocketAddr,
-        options: SocketOptions,
-    ) -> io::Result<Pending<Box<dyn driver::Stream>>> {
-        let stream = mio::net::TcpStream::from_std(sockets::connect(address, options)?);
-        let mut socket =
-            Some(Self::register(self.registry.clone(), self.happenings.clone(), Box::new(stream))?);
-        Ok(Box::pin(poll_fn(move |_| {
-            let is_connected = match &socket {
-                Some(socket) => sockets::is_connected(&*socket.stream)?,
-                None => false,
-            };
-            match socket.take_if(|_| is_connected) {
-                Some(socket) => Poll::Ready(Ok(Box::new(socket) as Box<dyn driver::Stream>)),
-                None => Poll::Pending,
-            }
-        })))
-    }
-
-    fn make(&self, make: &MakeStream, endpoint: Endpoint) -> Pending<Box<dyn driver::Stream>> {
-        let (make, registry, happenings) = (make.clone(), self.registry.clone(), self.happenings.clone());
-        let made = on_thread("sterna-connect", self.interrupt.clone(), move || make(endpoint));
-        Box::pin(async move { Ok(Box::new(Self::register(registry, happenings, made.await?)?) as _) })
+    pub(crate) fn new(hub: Arc<Hub>, make_stream: Option<MakeStream>) -> Self {
+        Self { hub, clock: Clock::new(), make_stream, deadline: None }
     }
 }
 
 impl Network for Net {
     fn now(&self) -> sterna_client::Instant {
-        sterna_client::Instant::ZERO + self.origin.elapsed()
+        self.clock.now()
     }
 
     fn poll_deadline(&mut self, deadline: Option<sterna_client::Instant>, _: &mut Context<'_>) -> Poll<()> {
-        let after = |at: sterna_client::Instant| (at - sterna_client::Instant::ZERO).min(FAR);
-        self.deadline = deadline.map(|at| self.origin + after(at));
+        self.deadline = deadline.map(|at| self.clock.at(at));
         if self.deadline.is_some_and(|at| at <= Instant::now()) { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn resolve(&mut self, host: Box<str>, port: u16) -> Pending<Vec<SocketAddr>> {
-        on_thread("sterna-resolve", self.interrupt.clone(), move || {
-            Ok((&*host, port).to_socket_addrs()?.collect())
-        })
+        on_thread("sterna-resolve", self.hub.clone(), move || sockets::resolve(&host, port))
     }
 
     fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn driver::Stream>> {
-        let dialled = match (target, &self.make_stream) {
-            (Target::Tcp(address), _) => self.dial_tcp(address, options),
+        let hub = self.hub.clone();
+        match (target, self.make_stream.clone()) {
+            (Target::Tcp(address), _) => Box::pin(dial_tcp(hub, address, options)),
             #[cfg(all(unix, feature = "unix"))]
-            (Target::Unix(path), _) => mio::net::UnixStream::connect(path).and_then(|stream| {
-                let (registry, happenings) = (self.registry.clone(), self.happenings.clone());
-                let socket = Self::register(registry, happenings, Box::new(stream))?;
-                let socket: Box<dyn driver::Stream> = Box::new(socket);
-                Ok(Box::pin(async { Ok(socket) }) as Pending<_>)
-            }),
-            (Target::Stream(endpoint), Some(make)) => Ok(self.make(make, *endpoint)),
-            #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
-            (other, _) => {
-                Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here")))
+            (Target::Unix(path), _) => {
+                Box::pin(
+                    async move { Ok(Box::new(Socket::new(hub, mio::net::UnixStream::connect(path)?)?) as _) },
+                )
             }
-        };
-        dialled.unwrap_or_else(|error| Box::pin(async { Err(error) }))
+            (Target::Stream(endpoint), Some(make)) => {
+                on_thread("sterna-connect", hub.clone(), move || make(*endpoint, hub))
+            }
+            #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
+            (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
+        }
     }
 
     fn commit(&mut self, commit: Commit) -> Pending<Committed> {
-        on_thread("sterna-store", self.interrupt.clone(), move || Ok(commit.run()))
+        on_thread("sterna-store", self.hub.clone(), move || Ok(commit.run()))
     }
+}
+
+async fn dial_tcp(
+    hub: Arc<Hub>,
+    address: SocketAddr,
+    options: SocketOptions,
+) -> io::Result<Box<dyn driver::Stream>> {
+    let stream = mio::net::TcpStream::from_std(sockets::connect(address, options)?);
+    let socket = Socket::new(hub, stream)?;
+    poll_fn(|_| match sockets::is_connected(&socket.stream) {
+        Ok(false) => Poll::Pending,
+        connected => Poll::Ready(connected),
+    })
+    .await?;
+    Ok(Box::new(socket))
 }
 
 /// Has a thread do `work`.
 fn on_thread<T: Send + 'static>(
     name: &'static str,
-    interrupt: Arc<Interrupt>,
+    hub: Arc<Hub>,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> Pending<T> {
     /// Wakes the driver at the end of the thread, however that comes.
-    struct WakeAtEnd(Arc<Interrupt>);
+    struct WakeAtEnd(Arc<Hub>);
 
     impl Drop for WakeAtEnd {
         fn drop(&mut self) {
@@ -260,7 +210,7 @@ fn on_thread<T: Send + 'static>(
 
     let (sender, receiver) = channel();
     let thread = thread::Builder::new().name(name.into()).spawn(move || {
-        let _at_end = WakeAtEnd(interrupt);
+        let _at_end = WakeAtEnd(hub);
         // Gone before the driver is woken.
         let sender = sender;
         // If the driver is gone, nobody wants it.

@@ -1,58 +1,45 @@
 //! How a call waits: for the client's thread, or by driving the client itself.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use sterna_client::blocking::Wait;
 
 use crate::driver::Driver;
-use crate::net::Interrupt;
+use crate::hub::Hub;
 
 /// How the calls of a client wait: parked, where it has a thread; or else by driving it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
 pub struct Waiter {
-    seat: Option<Arc<Seat>>,
+    pub(crate) seat: Option<Arc<OnceLock<Seat>>>,
 }
 
-impl Waiter {
-    pub(crate) fn new(seat: Option<Arc<Seat>>) -> Self {
-        Self { seat }
-    }
-
-    /// Until `poll` is ready, or `None` at the deadline: after one that has passed everything that takes no waiting
-    /// was done.
-    pub(crate) fn wait<T>(
-        &self,
-        deadline: Option<Instant>,
-        mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Option<T> {
-        let seat = self.seat.as_deref();
-        let interrupt = seat.map(|seat| seat.interrupt.clone());
-        let signal = Arc::new(Signal { thread: thread::current(), woken: AtomicBool::new(false), interrupt });
+impl Wait for Waiter {
+    fn wait(&self, timeout: Option<Duration>, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
+        // A time-out that the clock cannot count ends never.
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let seat = self.seat.as_ref().and_then(|seat| seat.get());
+        let hub = seat.map(|seat| seat.hub.clone());
+        let signal = Arc::new(Signal { thread: thread::current(), woken: AtomicBool::new(false), hub });
         let waker = Waker::from(signal.clone());
         let mut has_turned = seat.is_none();
         loop {
             signal.woken.store(false, Ordering::Release);
-            if let Poll::Ready(value) = poll(&mut Context::from_waker(&waker)) {
-                return Some(value);
-            }
-            if has_turned && deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return None;
+            let is_late = has_turned && deadline.is_some_and(|deadline| deadline <= Instant::now());
+            if poll(&mut Context::from_waker(&waker)).is_ready() || is_late {
+                return;
             }
             has_turned = true;
-            match seat.and_then(Seat::take) {
-                Some(mut sitting) => sitting.turn(deadline, &signal),
-                None => park(deadline),
+            let has_driven = seat.is_some_and(|seat| seat.drive(deadline, &signal));
+            match deadline {
+                _ if has_driven => {}
+                Some(deadline) => thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
+                None => thread::park(),
             }
         }
-    }
-}
-
-fn park(deadline: Option<Instant>) {
-    match deadline {
-        Some(deadline) => thread::park_timeout(deadline.saturating_duration_since(Instant::now())),
-        None => thread::park(),
     }
 }
 
@@ -61,7 +48,7 @@ fn park(deadline: Option<Instant>) {
 struct Signal {
     thread: Thread,
     woken: AtomicBool,
-    interrupt: Option<Arc<Interrupt>>,
+    hub: Option<Arc<Hub>>,
 }
 
 impl Wake for Signal {
@@ -73,8 +60,8 @@ impl Wake for Signal {
         // The thread itself need not be woken: it looks before it waits.
         if !self.woken.swap(true, Ordering::AcqRel) && thread::current().id() != self.thread.id() {
             self.thread.unpark();
-            if let Some(interrupt) = &self.interrupt {
-                interrupt.wake_by_ref();
+            if let Some(hub) = &self.hub {
+                hub.wake_by_ref();
             }
         }
     }
@@ -83,7 +70,7 @@ impl Wake for Signal {
 /// The driver of a client without a thread: of the calls that wait one has it, the others wait for that one.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    interrupt: Arc<Interrupt>,
+    hub: Arc<Hub>,
     state: Mutex<State>,
 }
 
@@ -97,27 +84,33 @@ struct State {
 
 impl Seat {
     pub(crate) fn new(driver: Driver) -> Self {
-        let interrupt = driver.interrupt();
-        Self { interrupt, state: Mutex::new(State { driver: Some(driver), others: Vec::new() }) }
+        Self { hub: driver.hub(), state: Mutex::new(State { driver: Some(driver), others: Vec::new() }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The driver, or a place among those who are woken when it is free.
-    fn take(&self) -> Option<Sitting<'_>> {
+    /// Drives for one turn. False: somebody else does, and wakes this thread when the driver is free.
+    fn drive(&self, deadline: Option<Instant>, signal: &Signal) -> bool {
         let mut state = self.lock();
-        let driver = state.driver.take();
-        if driver.is_none() {
-            let this = thread::current();
+        let Some(mut driver) = state.driver.take() else {
             // It may have asked before, and not have waited until it was free.
-            if !state.others.iter().any(|other| other.id() == this.id()) {
-                state.others.push(this);
+            if !state.others.iter().any(|other| other.id() == signal.thread.id()) {
+                state.others.push(signal.thread.clone());
             }
-        }
+            return false;
+        };
         drop(state);
-        driver.map(|driver| Sitting { seat: self, driver: Some(driver) })
+        let has_ended = driver.turn(deadline, || signal.woken.load(Ordering::Acquire));
+        let mut state = self.lock();
+        let ended = if has_ended { Some(driver) } else { state.driver.replace(driver) };
+        let others = std::mem::take(&mut state.others);
+        drop(state);
+        // Before the others look whether it has ended.
+        drop(ended);
+        others.iter().for_each(Thread::unpark);
+        true
     }
 }
 
@@ -127,31 +120,5 @@ impl Drop for Seat {
         if let Some(driver) = &mut self.state.get_mut().unwrap_or_else(PoisonError::into_inner).driver {
             driver.carry_on();
         }
-    }
-}
-
-/// The right to drive.
-struct Sitting<'a> {
-    seat: &'a Seat,
-    driver: Option<Driver>,
-}
-
-impl Sitting<'_> {
-    fn turn(&mut self, deadline: Option<Instant>, signal: &Signal) {
-        // A driver that panics is gone, and with it the client.
-        let Some(mut driver) = self.driver.take() else { return };
-        if !driver.turn(deadline, || signal.woken.load(Ordering::Acquire)) {
-            self.driver = Some(driver);
-        }
-    }
-}
-
-impl Drop for Sitting<'_> {
-    fn drop(&mut self) {
-        let mut state = self.seat.lock();
-        state.driver = self.driver.take();
-        let others = std::mem::take(&mut state.others);
-        drop(state);
-        others.iter().for_each(Thread::unpark);
     }
 }

@@ -354,7 +354,7 @@ fn run_for_keeps_the_connection_alive() {
     }
 }
 
-/// A function that panics in the driver's thread ends the client, and whoever waits is told.
+/// A function that panics in the driver ends the client, and whoever waits is told.
 // R: RUN-03
 #[test]
 fn a_panic_in_the_driver_reaches_the_caller() {
@@ -371,12 +371,14 @@ fn a_panic_in_the_driver_reaches_the_caller() {
     }
 
     let broker = ThreadedBroker::start().unwrap();
-    let client = sterna_blocking::builder(&broker.url()).authentication("x", Broken).build().unwrap();
-    let waiting = client.publish("a", "x").qos(QoS::AtLeastOnce).send().unwrap();
-    let error = client.connect().wait().unwrap_err().to_string();
-    assert!(error.contains("the client's driver panicked: no password at hand"), "{error}");
-    assert_eq!(waiting.wait().unwrap_err(), PublishError::Failed(OperationError::Closed));
-    assert!(client.publish("a", "x").wait().is_err());
+    for mode in MODES {
+        let client = mode.builder(&broker.url()).authentication("x", Broken).build().unwrap();
+        let waiting = client.publish("a", "x").qos(QoS::AtLeastOnce).send().unwrap();
+        let error = client.connect().wait().unwrap_err().to_string();
+        assert!(error.contains("the client's driver panicked: no password at hand"), "{error}");
+        assert_eq!(waiting.wait().unwrap_err(), PublishError::Failed(OperationError::Closed));
+        assert!(client.publish("a", "x").wait().is_err());
+    }
 }
 
 /// A stream of its own: a socket that counts.

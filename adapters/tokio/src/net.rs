@@ -1,13 +1,13 @@
 //! The network and the time, by tokio.
 
 use std::future::Future;
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use sterna_client::driver::{MakeStream, Network, Pending, Stream};
+use sterna_client::driver::{MakeStream, Network, Pending, Stream, cannot_dial};
 use sterna_client::{Commit, Committed, Instant, SocketOptions, Target};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, lookup_host};
@@ -71,9 +71,7 @@ impl Network for Net {
             }),
             (Target::Stream(endpoint), Some(make)) => make(*endpoint),
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
-            (other, _) => Box::pin(async move {
-                Err(io::Error::new(ErrorKind::Unsupported, format!("{other} cannot be dialled here")))
-            }),
+            (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
         }
     }
 

@@ -108,7 +108,15 @@ impl Ended {
 
 impl Sterna {
     pub fn start(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_sterna"))
+        Self::start_with(arguments, |command| command)
+    }
+
+    /// The same with what `change` says of its process.
+    pub fn start_with(arguments: &[&str], change: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_sterna"));
+        // Whatever options whoever runs the tests has for themselves.
+        command.env("STERNA_OPTIONS_FILE", "").env("TZ", "UTC");
+        let mut child = change(&mut command)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,31 +1,23 @@
 //! Clients whose calls block.
 
 use super::{ClientBuilder, Runtime};
+use crate::blocking::{Client, Wait, Waiter};
 use crate::error::ConnectError;
 
-/// What an adapter gives whose calls block: its own client, over the one that every adapter has.
-pub trait BlockingRuntime: Runtime + Sized {
-    /// The client whose calls block.
-    type Client;
+/// What an adapter gives whose calls block: how they wait.
+pub trait BlockingRuntime: Runtime {
+    /// How the calls of the client that this will drive wait.
+    type Wait: Wait + 'static;
 
     /// See [`ClientBuilder::on_this_thread`].
     #[must_use]
     fn on_this_thread(self) -> Self;
 
-    /// Starts the client of `builder`, with [`ClientBuilder::start`].
-    ///
-    /// # Errors
-    /// As [`ClientBuilder::build`].
-    fn build(builder: ClientBuilder<Self, Blocking>) -> Result<Self::Client, ConnectError>;
-
-    /// Waits until the client is connected, or has given up.
-    ///
-    /// # Errors
-    /// As [`Client::connect`](crate::Client::connect).
-    fn connect(client: &Self::Client) -> Result<(), ConnectError>;
+    /// How the calls will wait. It is asked for before [`start`](Runtime::start).
+    fn waiter(&self) -> Self::Wait;
 }
 
-/// Marks a [`ClientBuilder`] whose client is one with calls that block: [`BlockingRuntime::Client`].
+/// Marks a [`ClientBuilder`] whose client is one with calls that block: [`blocking::Client`](Client).
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
 pub struct Blocking;
@@ -50,9 +42,9 @@ impl<R: BlockingRuntime> ClientBuilder<R, Blocking> {
     /// # Errors
     /// [`ConnectError`]: the URL or the options are wrong, the client cannot be driven, or the connection could not be
     /// made.
-    pub fn connect(self) -> Result<R::Client, ConnectError> {
-        let client = R::build(self)?;
-        R::connect(&client)?;
+    pub fn connect(self) -> Result<Client, ConnectError> {
+        let client = self.build()?;
+        client.connect().wait()?;
         Ok(client)
     }
 
@@ -62,7 +54,8 @@ impl<R: BlockingRuntime> ClientBuilder<R, Blocking> {
     /// # Errors
     /// [`ConnectError`]: the URL or the options are wrong, the client cannot be driven, or the store is not this
     /// client's.
-    pub fn build(self) -> Result<R::Client, ConnectError> {
-        R::build(self)
+    pub fn build(self) -> Result<Client, ConnectError> {
+        let waiter = Waiter::new(self.runtime.waiter());
+        Ok(Client::new(self.start()?, waiter))
     }
 }

@@ -1,5 +1,6 @@
 //! Options, and starting a client on a runtime.
 
+#[cfg(feature = "blocking")]
 mod blocking;
 mod protocol;
 mod receiving;
@@ -29,6 +30,7 @@ use crate::requests::Requests;
 use crate::shared::{Handle, Inner, Shared};
 use crate::store::Store;
 
+#[cfg(feature = "blocking")]
 pub use self::blocking::{Blocking, BlockingRuntime};
 
 /// What an adapter gives: something that drives an [`Engine`].
@@ -132,16 +134,7 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         self
     }
 
-    /// What the client is driven by.
-    pub fn runtime(&self) -> &R {
-        &self.runtime
-    }
-
-    /// Starts the client without connecting, for adapters that make a client of their own over it.
-    ///
-    /// # Errors
-    /// As [`build`](ClientBuilder::build).
-    pub fn start(mut self) -> Result<Client, ConnectError> {
+    fn start(mut self) -> Result<Client, ConnectError> {
         let endpoints = self.endpoints.clone()?;
         self.check_transport(&endpoints)?;
         // More than anybody has; the rest would never have its turn.

@@ -40,6 +40,7 @@ impl Drive {
         // What came in time counts.
         inner.advance_requests(now);
         let step = self.step(inner, now);
+        inner.trace.step(&step);
         if let Some(storage) = &mut self.storage {
             storage.watch(inner, now);
         }
@@ -96,6 +97,7 @@ impl Drive {
             },
         };
         inner.connection.handle_connected(now, attempt, overrides);
+        inner.trace.opened(attempt, &self.endpoint);
         self.link = Link::Up { attempt };
     }
 

@@ -233,7 +233,9 @@ impl Engine {
             let step = self.drive.poll(&mut inner, now);
             self.challenged = inner.authentications.is_waiting();
             let driver = inner.wakers.take(&mut self.spare);
+            let notes = inner.trace.take();
             drop(inner);
+            notes.tell();
             driver.into_iter().chain(self.spare.drain(..)).for_each(Waker::wake);
             // Any other step has to be carried out first; the adapter polls again after it.
             let more = self.challenged || self.is_hook_due();

@@ -53,7 +53,11 @@ impl Inner {
         if self.closed.is_none() {
             self.closings += 1;
             let lost = Lost { kind: LostKind::Io, detail: reason.into() };
-            self.closed = Some(Cause::Lost(lost));
+            let cause = Cause::Lost(lost);
+            if !self.abandoned {
+                self.trace.event(self.now, &Event::Closed { cause: cause.clone() });
+            }
+            self.closed = Some(cause);
         }
         self.wakers.others.append(&mut self.watchers);
         self.inbox.wake_all(&mut self.wakers);
@@ -89,7 +93,7 @@ impl Inner {
         self.wakers.others.append(&mut self.watchers);
         self.inbox.wake_all(&mut self.wakers);
         self.requests.fail(None, &RequestError::Closed, &mut self.wakers);
-        self.events.send(Event::Closed { cause }, &mut self.wakers);
+        self.announce(Event::Closed { cause });
     }
 
     /// How often the client was connected and closed.

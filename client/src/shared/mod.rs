@@ -30,6 +30,7 @@ use crate::machine::{Attached, Machine};
 use crate::requests::Requests;
 use crate::room::{Room, WaitId};
 use crate::router::StreamId;
+use crate::trace::Trace;
 
 /// One client's state.
 pub(crate) struct Shared {
@@ -65,7 +66,9 @@ impl Shared {
         let result = work(&mut inner);
         let mut others = Vec::new();
         let driver = inner.wakers.take(&mut others);
+        let notes = inner.trace.take();
         drop(inner);
+        notes.tell();
         driver.into_iter().chain(others).for_each(Waker::wake);
         result
     }
@@ -138,6 +141,7 @@ pub(crate) struct Inner {
     pub(crate) events: Broadcast,
     pub(crate) authentications: Authentications,
     pub(crate) wakers: Wakers,
+    pub(crate) trace: Trace,
     pub(crate) requests: Requests,
     subscribing: HashMap<Token, Subscribing>,
     unclaimed: Unclaimed,
@@ -196,7 +200,10 @@ impl Inner {
         for message in &restored {
             completions.expect(message.token, Storing::Stored);
         }
+        let packet_events = config.packet_events;
+        config.packet_events |= Trace::wants_packets();
         let connection = recorder.machine(config, session, now)?;
+        let trace = Trace::new(connection.client_id(), packet_events, !restored.is_empty());
         Ok(Self {
             connection,
             now,
@@ -206,6 +213,7 @@ impl Inner {
             events: Broadcast::default(),
             authentications: Authentications::default(),
             wakers: Wakers::default(),
+            trace,
             requests,
             subscribing: HashMap::new(),
             unclaimed,

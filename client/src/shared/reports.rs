@@ -29,7 +29,9 @@ impl Inner {
             self.drain_events();
         }
         for (filters, messages) in self.inbox.take_lagging() {
-            self.events.send(Event::Lagging { filters, messages }, &mut self.wakers);
+            let event = Event::Lagging { filters, messages };
+            self.trace.event(self.now, &event);
+            self.events.send(event, &mut self.wakers);
         }
         self.fill_room();
         any
@@ -46,13 +48,16 @@ impl Inner {
         let event = match event {
             Core::Stored { token } => return self.completions.stored(token, &mut self.wakers),
             Core::Published { token, result } => {
+                self.trace_failure("publish", &result);
                 return self.completions.complete(token, result.map(Answer::Receipt), &mut self.wakers);
             }
             Core::Subscribed { token, result } => {
+                self.trace_failure("subscribe", &result);
                 self.handle_subscribed(token, &result);
                 return self.completions.complete(token, result.map(Answer::Granted), &mut self.wakers);
             }
             Core::Unsubscribed { token, result } => {
+                self.trace_failure("unsubscribe", &result);
                 return self.completions.complete(token, result.map(Answer::Granted), &mut self.wakers);
             }
             Core::Authenticate { attempt, accepted, properties } => {
@@ -72,6 +77,9 @@ impl Inner {
                     self.inbox.router().session_lost();
                 }
                 self.wakers.others.append(&mut self.watchers);
+                let keeps_session = self.keeps_session();
+                let (client_id, server) = (self.connection.client_id(), self.connection.server());
+                self.trace.accepted(client_id, server, session_present, keeps_session);
                 Event::Connected { attempt, session_present }
             }
             Core::Disconnected { attempt, cause, retry_at } => {
@@ -105,7 +113,14 @@ impl Inner {
             Core::PacketReceived(info) => Event::PacketReceived(info),
             _ => return,
         };
-        self.events.send(event, &mut self.wakers);
+        self.announce(event);
+    }
+
+    /// Tells whoever listens.
+    pub(super) fn announce(&mut self, event: Event) {
+        if self.trace.event(self.now, &event) {
+            self.events.send(event, &mut self.wakers);
+        }
     }
 
     /// A stream loses the filters that the server refused.
@@ -115,6 +130,9 @@ impl Inner {
         self.inbox.register_subscriber(stream, None);
         for (index, filter) in filters.iter().enumerate() {
             let granted = result.as_ref().ok().and_then(|granted| granted.reasons.get(index));
+            if let Some(reason) = granted {
+                self.trace.subscribed(filter, *reason);
+            }
             let error = match (result, granted) {
                 (_, Some(reason)) if reason.is_error() => Some(SubscribeError::Refused(vec![*reason])),
                 (_, Some(_)) => None,
@@ -148,10 +166,19 @@ impl Inner {
 
     /// The session outlives the connection: what nobody claims today may be claimed tomorrow.
     pub(super) fn holds_unclaimed(&self) -> bool {
-        let persistent = self.connection.server().is_none_or(|server| match server.version {
+        self.keeps_session() && self.unclaimed == Unclaimed::Hold
+    }
+
+    fn keeps_session(&self) -> bool {
+        self.connection.server().is_none_or(|server| match server.version {
             ProtocolVersion::V5 => server.session_expiry > 0,
             ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => self.keeps_session,
-        });
-        persistent && self.unclaimed == Unclaimed::Hold
+        })
+    }
+
+    fn trace_failure<T>(&mut self, operation: &'static str, result: &Result<T, OperationError>) {
+        if let Err(error) = result {
+            self.trace.failed(self.now, operation, error);
+        }
     }
 }

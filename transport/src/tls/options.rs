@@ -21,7 +21,8 @@ use super::{TlsConfigError, TlsError};
 /// [`provider`](Self::provider) says; the provider that a process may have installed for rustls is neither used nor set.
 ///
 /// The rustls configuration is made once, when it is first needed, and shared by all clones: so are the sessions that it
-/// resumes. Each change makes a new one.
+/// resumes. Each change makes a new one. Many clients are best given clones of one: the platform's certificates, which every
+/// configuration has, are larger than all else that a client needs.
 ///
 /// ```
 /// use sterna_transport::TlsOptions;

@@ -2,14 +2,11 @@
 
 use std::borrow::Cow;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sterna_client as base;
-use sterna_client::{Data, IntoFilters, QoS, Server, State, Statistics};
-
-use crate::call::{Call, Operation};
-use crate::incoming::{Events, Incoming, Messages};
-use crate::waiter::Waiter;
+use super::{Call, Events, Incoming, Messages, Operation, Waiter};
+use crate as base;
+use crate::{Data, IntoFilters, QoS, Server, State, Statistics};
 
 /// A client whose calls block: [`base::Client`] without futures. Cloning gives another handle of the same client, for any
 /// thread.
@@ -44,8 +41,7 @@ impl Client {
     /// Publishes a message; see [`base::Client::publish`].
     ///
     /// ```
-    /// # use sterna_blocking::Client;
-    /// # use sterna_client::QoS;
+    /// # use sterna_client::{QoS, blocking::Client};
     /// # fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// client.publish("presence", "Hello mqtt").wait()?;
     /// let receipt = client.publish("presence", b"\x01\x02").qos(QoS::AtLeastOnce).retain(true).wait()?;
@@ -77,8 +73,7 @@ impl Client {
     /// Subscribes to one topic filter or many, with or without options of their own; see [`base::Client::subscribe`].
     ///
     /// ```
-    /// # use sterna_blocking::Client;
-    /// # use sterna_client::QoS;
+    /// # use sterna_client::{QoS, blocking::Client};
     /// # use std::time::Duration;
     /// # fn example(client: Client) -> Result<(), Box<dyn std::error::Error>> {
     /// let mut presence = client.subscribe("presence").qos(QoS::AtLeastOnce).wait()?;
@@ -142,11 +137,10 @@ impl Client {
         Call::new(future, &self.waiter)
     }
 
-    /// Lets this time pass: with [`on_this_thread`](sterna_client::ClientBuilder::on_this_thread) the client is driven
+    /// Lets this time pass: with [`on_this_thread`](base::ClientBuilder::on_this_thread) the client is driven
     /// meanwhile, with a thread of its own it needs none of this. Nobody's messages are taken.
     pub fn run_for(&self, duration: Duration) {
-        let deadline = Instant::now().checked_add(duration);
-        self.waiter.wait(deadline, |_| Poll::<()>::Pending);
+        self.waiter.wait(Some(duration), |_| Poll::<()>::Pending);
     }
 
     /// Where the client stands.

@@ -5,14 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::mpsc::{RecvError, RecvTimeoutError, TryRecvError};
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_core::Stream;
-use sterna_client as base;
-use sterna_client::{Granted, OperationError, ReasonCode, SubscribeError};
 
-use crate::call::Call;
-use crate::waiter::Waiter;
+use super::{Call, Waiter};
+use crate as base;
+use crate::{Granted, OperationError, ReasonCode, SubscribeError};
 
 /// The messages of a subscription; see [`Incoming`] and [`base::Subscription`].
 ///
@@ -20,10 +19,10 @@ use crate::waiter::Waiter;
 /// both.
 pub type Subscription = Incoming<base::Subscription>;
 
-/// The messages that no live [`Subscription`] claims; see [`Client::messages`](crate::Client::messages).
+/// The messages that no live [`Subscription`] claims; see [`Client::messages`](super::Client::messages).
 pub type Messages = Incoming<base::Messages>;
 
-/// What happens to the client; see [`Client::events`](crate::Client::events).
+/// What happens to the client; see [`Client::events`](super::Client::events).
 pub type Events = Incoming<base::Events>;
 
 /// What comes in, as an iterator that blocks until there is something, and ends when nothing will come any more: when it
@@ -55,7 +54,7 @@ impl<S: Stream + Unpin> Incoming<S> {
     /// # Errors
     /// There is none now, or none will come any more.
     pub fn try_recv(&mut self) -> Result<S::Item, TryRecvError> {
-        match self.until(Some(Instant::now())) {
+        match self.wait(Some(Duration::ZERO)) {
             Poll::Ready(item) => item.ok_or(TryRecvError::Disconnected),
             Poll::Pending => Err(TryRecvError::Empty),
         }
@@ -66,16 +65,16 @@ impl<S: Stream + Unpin> Incoming<S> {
     /// # Errors
     /// None came in that time, or none will come any more.
     pub fn recv_timeout(&mut self, timeout: Duration) -> Result<S::Item, RecvTimeoutError> {
-        match self.until(Instant::now().checked_add(timeout)) {
+        match self.wait(Some(timeout)) {
             Poll::Ready(item) => item.ok_or(RecvTimeoutError::Disconnected),
             Poll::Pending => Err(RecvTimeoutError::Timeout),
         }
     }
 
-    /// Pending at the deadline.
-    fn until(&mut self, deadline: Option<Instant>) -> Poll<Option<S::Item>> {
+    /// Pending when the time is up.
+    fn wait(&mut self, timeout: Option<Duration>) -> Poll<Option<S::Item>> {
         let Self { stream, waiter } = self;
-        waiter.wait(deadline, |cx| Pin::new(&mut *stream).poll_next(cx)).map_or(Poll::Pending, Poll::Ready)
+        waiter.wait(timeout, |cx| Pin::new(&mut *stream).poll_next(cx)).map_or(Poll::Pending, Poll::Ready)
     }
 }
 
@@ -83,9 +82,9 @@ impl<S: Stream + Unpin> Iterator for Incoming<S> {
     type Item = S::Item;
 
     fn next(&mut self) -> Option<S::Item> {
-        match self.until(None) {
+        match self.wait(None) {
             Poll::Ready(item) => item,
-            // Without a deadline there is no end to waiting.
+            // Without a time-out there is no end to waiting.
             Poll::Pending => None,
         }
     }
@@ -101,7 +100,7 @@ impl Subscription {
         let Self { stream, waiter } = self;
         let mut granted = std::pin::pin!(stream.granted());
         let outcome = waiter.wait(None, |cx| granted.as_mut().poll(cx));
-        // Without a deadline there is an outcome.
+        // Without a time-out there is an outcome.
         outcome.unwrap_or(Err(OperationError::Closed.into()))
     }
 

@@ -3,18 +3,16 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use sterna_client as base;
-use sterna_client::{
+use super::{Incoming, Subscription, Waiter};
+use crate as base;
+use crate::{
     AckMode, CancelError, OnFull, OperationError, PropertiesBuf, PublishError, QoS, ReasonCode,
     RetainHandling, SubscribeError, Unsent,
 };
 
-use crate::incoming::{Incoming, Subscription};
-use crate::waiter::Waiter;
-
-/// A future of [`sterna_client`]'s that a [`Call`] waits for.
+/// A future of a client's that a [`Call`] waits for.
 pub trait Operation: Future + Unpin {
     /// What waiting for it gives.
     type Outcome;
@@ -62,7 +60,7 @@ impl Operation for base::Enqueuing<'_> {
     }
 }
 
-/// An operation, set up by the methods of [`Client`](crate::Client): give it options, then [`wait`](Self::wait) for its
+/// An operation, set up by the methods of [`Client`](super::Client): give it options, then [`wait`](Self::wait) for its
 /// outcome. Nothing happens before that, unless it is a delivery, which is on its way already.
 ///
 /// It is what the future `F` is to an async caller. Dropping it is what dropping the future is, under "Cancel safety".
@@ -79,9 +77,9 @@ impl<F: Operation> Call<F> {
 
     /// Waits for the outcome: what awaiting the future gives.
     pub fn wait(self) -> F::Outcome {
-        match self.wait_until(None) {
+        match self.wait_for(None) {
             Ok(outcome) => outcome,
-            // Without a deadline there is no being late.
+            // Without a time-out there is no being late.
             Err(TimedOut(call)) => call.wait(),
         }
     }
@@ -91,13 +89,12 @@ impl<F: Operation> Call<F> {
     /// # Errors
     /// [`TimedOut`] has the call, which goes on and can be waited for again; or drop it.
     pub fn wait_timeout(self, timeout: Duration) -> Result<F::Outcome, TimedOut<F>> {
-        // A time-out that the clock cannot count ends never.
-        self.wait_until(Instant::now().checked_add(timeout))
+        self.wait_for(Some(timeout))
     }
 
-    fn wait_until(mut self, deadline: Option<Instant>) -> Result<F::Outcome, TimedOut<F>> {
+    fn wait_for(mut self, timeout: Option<Duration>) -> Result<F::Outcome, TimedOut<F>> {
         let Self { future, waiter } = &mut self;
-        match waiter.wait(deadline, |cx| Pin::new(&mut *future).poll(cx)) {
+        match waiter.wait(timeout, |cx| Pin::new(&mut *future).poll(cx)) {
             Some(output) => Ok(F::finish(output, waiter)),
             None => Err(TimedOut(self)),
         }
@@ -167,7 +164,7 @@ impl Call<base::Delivery> {
         let Self { future, waiter } = self;
         let mut stored = pin!(future.stored());
         let outcome = waiter.wait(None, |cx| stored.as_mut().poll(cx));
-        // Without a deadline there is an outcome.
+        // Without a time-out there is an outcome.
         outcome.unwrap_or(Err(OperationError::Closed.into()))
     }
 
