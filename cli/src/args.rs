@@ -7,11 +7,13 @@ use crate::bench::BenchCommand;
 use crate::broker::BrokerArguments;
 use crate::completions::{CompletionsArguments, ManArguments};
 use crate::exit::Failure;
+use crate::import::ImportArguments;
 use crate::packet::PacketCommand;
 use crate::ping::PingArguments;
 use crate::publish::PublishArguments;
 use crate::request::RequestArguments;
 use crate::respond::RespondArguments;
+use crate::show::ShowArguments;
 use crate::subscribe::SubscribeArguments;
 
 const EXAMPLES: &str = "\
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Bench(BenchCommand),
     #[command(subcommand)]
     Packet(PacketCommand),
+    Show(ShowArguments),
+    Import(ImportArguments),
     Broker(BrokerArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
@@ -61,6 +65,8 @@ impl Command {
             Self::Ping(arguments) => crate::ping::run(arguments),
             Self::Bench(command) => crate::bench::run(command),
             Self::Packet(command) => crate::packet::run(command),
+            Self::Show(arguments) => crate::show::run(arguments),
+            Self::Import(arguments) => crate::import::run(arguments),
             Self::Broker(arguments) => crate::broker::run(arguments),
             Self::Completions(arguments) => crate::completions::run(arguments),
             Self::Man(arguments) => crate::completions::manual(arguments),

@@ -9,6 +9,7 @@ mod completions;
 mod connect;
 mod defaults;
 mod exit;
+mod import;
 mod input;
 mod log;
 mod output;
@@ -19,6 +20,7 @@ mod publish;
 mod request;
 mod respond;
 mod session;
+mod show;
 mod signal;
 mod subscribe;
 

@@ -1,7 +1,7 @@
 //! MQTT traffic as a [`Timeline`]: every packet in both directions, decoded, and joined to what answers it.
 //!
-//! It comes from a packet capture ([`read_capture`]), a recording ([`read_recording`]) or hexadecimal digits ([`read_hex`]),
-//! and becomes text for a terminal ([`write_text`]), JSON lines ([`write_json`]) or one HTML file with a picture of the sequence
+//! It comes from a packet capture ([`read_capture`]), a recording ([`read_recording`]) or hexadecimal digits ([`read_hex`]);
+//! [`read_any`] tells them apart. It becomes text for a terminal ([`write_text`]), JSON lines ([`write_json`]) or one HTML file with a picture of the sequence
 //! ([`write_html`]). `docs/show.md` in the repository describes all of it.
 //!
 //! ```
@@ -22,6 +22,7 @@ mod html;
 mod import;
 mod json;
 mod recording;
+mod source;
 mod splitter;
 mod text;
 mod timeline;
@@ -33,6 +34,7 @@ pub use html::{HtmlOptions, write_html};
 pub use import::{ImportError, Imported, record_connection};
 pub use json::{FORMAT_VERSION, write_json};
 pub use recording::read_recording;
+pub use source::{SourceError, read_any};
 pub use sterna_record::ReadError;
 pub use text::{TextOptions, write_text};
 pub use timeline::{
