@@ -23,7 +23,7 @@ fn the_contents_tell_what_a_file_is() {
     }
     let digits = sterna_with(&["show", "-"], b"> c000 < d000\n").expect(0);
     let lines: Vec<&str> = digits.text().lines().collect();
-    assert_eq!(lines[2..], ["1 →  PINGREQ     ", "2 ←  PINGRESP      ↳ #1"]);
+    assert_eq!(lines[2..], ["1 →  PINGREQ", "2 ←  PINGRESP      ↳ #1"]);
     for (input, problem) in [
         (&b""[..], "standard input: there is nothing in it"),
         (b"\xff\xfe\xfd\xfc", "neither a recording, a capture (pcap or pcapng) nor hexadecimal digits"),

@@ -55,6 +55,18 @@ impl Line {
         self
     }
 
+    /// Takes the white space from the end.
+    fn trim(mut self) -> Self {
+        while let Some((_, text)) = self.0.last_mut() {
+            text.truncate(text.trim_end().len());
+            if !text.is_empty() {
+                break;
+            }
+            self.0.pop();
+        }
+        self
+    }
+
     fn write(&self, options: &TextOptions, out: &mut impl Write) -> io::Result<()> {
         let whole: usize = self.0.iter().map(|(_, text)| text.width()).sum();
         let limit = options.width.filter(|&width| whole > width).map(|width| width.saturating_sub(1));
@@ -164,7 +176,7 @@ impl Columns {
                 }
             }
         }
-        line
+        line.trim()
     }
 }
 
