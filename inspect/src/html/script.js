@@ -206,6 +206,10 @@
     else if (exchange.has(entry)) classes.push("linked");
     const group = shape("g", { class: classes.join(" ") });
     group.append(shape("rect", { class: "ground", x: 0, y: y - ROW / 2, width, height: hasText ? ROW : 3 }));
+    // Its ground covers the life lines.
+    if (entry === state.chosen || exchange.has(entry)) {
+      for (const lane of lanes) group.append(shape("line", { class: "life", x1: lane.x, x2: lane.x, y1: y - ROW / 2, y2: y + ROW / 2 }));
+    }
     const lane = laneOf.get(entry.connection);
     if (hasText) {
       group.append(shape("text", { class: "faint", x: 52, y: y + 4, "text-anchor": "end" }, `#${entry.number}`));
