@@ -17,6 +17,15 @@ pub(crate) struct Attached {
     pub(crate) recorder: Option<sterna_record::Recorder>,
 }
 
+/// Nothing is carried out any more: a recording has its end.
+#[cfg(feature = "record")]
+pub(crate) fn end_recording(machine: &mut Machine) {
+    machine.end_recording();
+}
+
+#[cfg(not(feature = "record"))]
+pub(crate) fn end_recording(_: &mut Machine) {}
+
 #[cfg(feature = "record")]
 impl Attached {
     /// There is a store.

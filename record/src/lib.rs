@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod apply;
+mod bless;
 mod capture;
 mod config;
 mod data;
@@ -22,6 +23,7 @@ mod redact;
 mod replay;
 mod retry;
 
+pub use bless::Blessed;
 pub use config::{Choice, Config, Loss, ReconnectPolicy, Version};
 pub use data::{Hex, PropertyList};
 pub use difference::{Context, Difference};

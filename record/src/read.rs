@@ -223,6 +223,11 @@ impl Recording {
         &self.entries
     }
 
+    /// Another recording of the same client.
+    pub(crate) fn with_entries(&self, entries: Vec<Entry>) -> Self {
+        Self { header: self.header.clone(), entries, complete: self.complete }
+    }
+
     /// Whether it has an end: the recorder was not killed.
     pub fn is_complete(&self) -> bool {
         self.complete

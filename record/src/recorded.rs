@@ -19,7 +19,7 @@ use crate::recorder::Recorder;
 /// A [`Connection`], each call of which is recorded: it has the same methods, and what only reads it is there by `Deref`.
 ///
 /// Without a recorder, and once a recording has ended, a call costs one branch more than that of a `Connection`.
-/// Dropping it ends the recording.
+/// Dropping it ends the recording, if nothing did before.
 #[derive(Debug)]
 pub struct Recorded {
     connection: Connection,
@@ -107,6 +107,18 @@ impl Recorded {
         let connection = Connection::restore(config, session, now)?;
         let tap = recording.map(|(recorder, config)| Tap::new(recorder, &config, now));
         Ok(Self { connection, tap })
+    }
+
+    /// Nothing is carried out any more: what the connection still has to say is polled and recorded, and the end.
+    pub fn end_recording(&mut self) {
+        if self.tap().is_none() {
+            return;
+        }
+        while self.poll_event().is_some() {}
+        while self.poll_message().is_some() {}
+        if let Some(tap) = self.tap() {
+            tap.poll(Output::End(End::Closed));
+        }
     }
 
     /// The recording, while there is one.
@@ -355,7 +367,10 @@ impl Recorded {
 
     /// See [`Connection::poll_transmit`].
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Transmit) -> bool {
-        let Some(tap) = self.tap.as_deref_mut() else { return self.connection.poll_transmit(now, out) };
+        if self.tap().is_none() {
+            return self.connection.poll_transmit(now, out);
+        }
+        let Some(tap) = self.tap.as_deref_mut() else { return false };
         let attempt = Some(self.connection.attempt());
         // Bytes of an earlier network connection are discarded.
         let before = if tap.attempt == attempt { out.remaining() } else { 0 };
@@ -422,16 +437,9 @@ impl Deref for Recorded {
     }
 }
 
-/// What the connection still has to say is recorded, and the end.
+/// Ends the recording.
 impl Drop for Recorded {
     fn drop(&mut self) {
-        if self.tap().is_none() {
-            return;
-        }
-        while self.poll_event().is_some() {}
-        while self.poll_message().is_some() {}
-        if let Some(tap) = self.tap() {
-            tap.poll(Output::End(End::Closed));
-        }
+        self.end_recording();
     }
 }

@@ -21,7 +21,7 @@ const LIMIT: usize = 16 << 20;
 /// The largest limit: an entry takes about twice its bytes in the file, and a line is never longer than a reader takes.
 const LARGEST_LIMIT: usize = 24 << 20;
 
-/// Records one client, from its first call to its last. It is given to the client's builder, or to
+/// Records one client, from its first call until its driver has ended. It is given to the client's builder, or to
 /// [`Recorded`](crate::Recorded).
 ///
 /// A thread of its own writes: the client never waits for it. What waits to be written is bounded ([`limit`](Self::limit)):

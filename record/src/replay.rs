@@ -76,6 +76,23 @@ impl<R: std::io::BufRead> Reader<R> {
     }
 }
 
+impl<R: std::io::BufRead> Reader<R> {
+    /// Replays up to the line with this number, from 1 for the header, and gives the state after it; at the end of the
+    /// recording if that is before.
+    ///
+    /// # Errors
+    /// As [`replay`](Self::replay), but for what is behind that line.
+    pub fn replay_until(mut self, line: u64) -> Result<Context, ReplayError> {
+        let mut replay = Replay::new(self.header())?;
+        while replay.line() < line
+            && let Some(entry) = self.next()
+        {
+            replay.step(&entry?)?;
+        }
+        Ok(replay.context())
+    }
+}
+
 /// A replay entry by entry, for a look at the state between two of them.
 ///
 /// ```
@@ -179,9 +196,7 @@ impl Replay {
     /// is not to be continued.
     pub fn step(&mut self, entry: &Entry) -> Result<(), ReplayError> {
         let line = self.entries + 2;
-        if let Some(retry) = &self.header.config.reconnect.retry {
-            retry.enter();
-        }
+        self.enter();
         let actual = self.call(entry).map_err(|problem| ReplayError::Unlawful { line, problem })?;
         if let Some(actual) = actual
             && actual != entry.output
@@ -189,13 +204,56 @@ impl Replay {
             let difference = Difference::new(line, entry.clone(), actual, self.context());
             return Err(ReplayError::Difference(Box::new(difference)));
         }
+        self.passed(entry);
+        Ok(())
+    }
+
+    /// As [`step`](Self::step), but whatever comes out is right; what it is.
+    pub(crate) fn bless(&mut self, entry: &Entry) -> Result<Option<Output>, ReplayError> {
+        let line = self.entries + 2;
+        self.enter();
+        let actual = self.call(entry).map_err(|problem| ReplayError::Unlawful { line, problem })?;
+        self.passed(entry);
+        Ok(actual.unwrap_or_else(|| entry.output.clone()))
+    }
+
+    /// Events, actions and messages that nobody has polled, where the entries before end with what was polled.
+    pub(crate) fn leftovers(&mut self, before: &[Entry]) -> Vec<Output> {
+        let Some(connection) = &mut self.connection else { return Vec::new() };
+        let polled = |wanted: fn(&Output) -> bool| {
+            let outputs = before.iter().rev().take_while(|entry| entry.input.is_none());
+            outputs.filter_map(|entry| entry.output.as_ref()).any(wanted)
+        };
+        let mut rest = Vec::new();
+        if polled(|output| matches!(output, Output::Event(_))) {
+            while let Some(event) = connection.poll_event() {
+                rest.push(Output::Event(Event::new(&event, connection.version())));
+            }
+        }
+        if polled(|output| matches!(output, Output::Connect { .. } | Output::Close { .. })) {
+            rest.extend(std::iter::from_fn(|| connection.poll_action()).map(|action| Output::action(&action)));
+        }
+        if polled(|output| matches!(output, Output::Message(_))) {
+            let messages = std::iter::from_fn(|| connection.poll_message());
+            rest.extend(messages.map(|message| Output::Message(Message::new(&message))));
+        }
+        rest
+    }
+
+    /// Has the application's word on trying again be the recorded one.
+    fn enter(&self) {
+        if let Some(retry) = &self.header.config.reconnect.retry {
+            retry.enter();
+        }
+    }
+
+    fn passed(&mut self, entry: &Entry) {
         self.entries += 1;
         self.at = entry.at;
         if self.recent.len() == RECENT {
             self.recent.pop_front();
         }
         self.recent.push_back(entry.clone());
-        Ok(())
     }
 
     /// What comes out now in the place of the entry's output; `None`: the entry is none of the connection's.
@@ -210,7 +268,7 @@ impl Replay {
             (Some(input), _) => Ok(Some(input.apply(connection, now, &mut self.received)?)),
             (None, Some(Output::End(end))) => {
                 self.end = Some(*end);
-                let rest = (*end == End::Closed).then(|| self.rest(now)).flatten();
+                let rest = (*end == End::Closed).then(|| self.rest()).flatten();
                 Ok(rest.map(Some))
             }
             (None, Some(output)) => self.poll(output, now).map(Some),
@@ -260,14 +318,12 @@ impl Replay {
     }
 
     /// What the connection still has to say at the end of a recording, which has everything.
-    fn rest(&mut self, now: Instant) -> Option<Output> {
+    fn rest(&mut self) -> Option<Output> {
         let connection = self.connection.as_mut()?;
         let version = connection.version();
         let event = connection.poll_event().map(|event| Output::Event(Event::new(&event, version)));
         let message = || connection.poll_message().map(|message| Output::Message(Message::new(&message)));
-        let rest = event.or_else(message);
-        let _ = now;
-        rest
+        event.or_else(message)
     }
 
     /// The end of the recording.

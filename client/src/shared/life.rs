@@ -7,6 +7,7 @@ use sterna_core::{Cause, Disconnect, DisconnectError, Lost, LostKind, State, Sto
 use super::Inner;
 use crate::error::RequestError;
 use crate::events::Event;
+use crate::machine::end_recording;
 
 impl Inner {
     /// Starts connecting, unless it is up or on its way.
@@ -47,6 +48,7 @@ impl Inner {
         self.drain_events();
         self.announce_closed();
         self.dead = true;
+        end_recording(&mut self.connection);
         self.completions.close(&mut self.wakers);
         self.authentications.close(&mut self.wakers);
         self.fill_room();

@@ -37,6 +37,8 @@ mod setup;
 mod shrink;
 mod socket;
 mod stream;
+#[cfg(feature = "record")]
+mod tapes;
 mod trace;
 mod troubles;
 mod wire;
@@ -46,6 +48,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use findings::Violation;
 pub use report::{FAULTS, Report};
+#[cfg(feature = "record")]
+pub use tapes::Replayed;
 #[cfg(feature = "planted-bugs")]
 pub use sterna_core::Bug;
 
@@ -80,6 +84,19 @@ pub fn run_with(bug: Bug, seed: u64) -> Result<Report, Box<Failure>> {
     let mut plan = Plan::draw(seed);
     plan.setup.bug = Some(bug);
     execute(&plan, false).0.map_err(|violation| Box::new(Failure { seed, violation }))
+}
+
+/// Runs one seed with a recorder beside every client, and replays what was recorded.
+///
+/// # Errors
+/// The first invariant that did not hold, or the first difference.
+#[cfg(feature = "record")]
+pub fn run_recorded(seed: u64) -> Result<Replayed, String> {
+    let mut plan = Plan::draw(seed);
+    let tapes = tapes::Tapes::default();
+    plan.setup.tapes = Some(tapes.clone());
+    execute(&plan, false).0.map_err(|violation| violation.to_string())?;
+    tapes.replay()
 }
 
 /// Runs one seed and gives what happened, a line for each thing, for people.

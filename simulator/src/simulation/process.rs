@@ -81,6 +81,10 @@ impl World {
         if setup.will {
             builder = builder.will(setup.choices.will.will());
         }
+        #[cfg(feature = "record")]
+        if let Some(tapes) = &self.setup.tapes {
+            builder = builder.record(tapes.recorder());
+        }
         let client_handle = match builder.build() {
             Ok(handle) => handle,
             Err(ConnectError::Store(_)) if process.disk.was_unreadable() => {
@@ -375,7 +379,6 @@ impl World {
             // The application may have connected it meanwhile, and it closed once more.
             self.wires[client].closed();
             self.routes[client].restarted(false);
-            self.promises.begins_again(client);
         }
         self.set_up(client);
         if self.is_settling {

@@ -96,6 +96,9 @@ pub(super) struct Setup {
     pub(super) crashes: bool,
     #[cfg(feature = "planted-bugs")]
     pub(super) bug: Option<sterna_core::Bug>,
+    /// What clients are recorded on.
+    #[cfg(feature = "record")]
+    pub(super) tapes: Option<super::tapes::Tapes>,
 }
 
 const SECOND: u64 = 1_000_000;
@@ -153,6 +156,8 @@ impl Setup {
             crashes,
             #[cfg(feature = "planted-bugs")]
             bug: None,
+            #[cfg(feature = "record")]
+            tapes: None,
         }
     }
 }

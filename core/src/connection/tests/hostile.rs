@@ -143,7 +143,13 @@ fn what_follows_a_fault_is_not_read() {
 
 #[test]
 fn a_flood_that_asks_for_answers_is_paused_while_they_are_not_taken() {
-    let mut rig = Rig::connected(Config { send_buffer: 1_000, ..config() });
+    let limits = Config {
+        send_buffer: 1_000,
+        receive_maximum: 10,
+        in_flight_limit: 10,
+        ..config_of(ProtocolVersion::V5)
+    };
+    let mut rig = Rig::connected(limits);
     rig.sent();
     let flood: Vec<u8> = (1..=10_000u16).flat_map(|id| [0x50, 2, (id >> 8) as u8, id as u8]).collect();
     assert_eq!(rig.send_bytes(&flood), Ingress::Paused);
@@ -161,6 +167,30 @@ fn a_flood_that_asks_for_answers_is_paused_while_they_are_not_taken() {
     let pings: Vec<u8> = [0xd0, 0].repeat(10_000);
     assert_eq!(rig.send_bytes(&pings), Ingress::NeedData { missing: 1 });
     assert!(rig.events().is_empty() && rig.actions().is_empty());
+}
+
+/// It writes all that it has for us before it reads anything.
+// R: REC-08
+#[test]
+fn the_answers_that_a_lawful_server_leaves_unread_do_not_stop_reading() {
+    for version in [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5] {
+        let limits = Config {
+            send_buffer: 1,
+            receive_maximum: 200,
+            write_timeout: Duration::ZERO,
+            ..config_of(version)
+        };
+        let mut rig = Rig::connected(limits);
+        for _ in 0..100 {
+            rig.publish("p", QoS::ExactlyOnce);
+        }
+        for packet_id in 1..=200 {
+            let ingress = rig.deliver("t", QoS::AtLeastOnce, packet_id, false);
+            assert_eq!(ingress, Ingress::NeedData { missing: 1 }, "{version:?}: {packet_id}");
+            rig.messages();
+        }
+        assert!(rig.connection.unsent() > 800);
+    }
 }
 
 #[test]
