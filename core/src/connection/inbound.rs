@@ -191,8 +191,13 @@ impl Connection {
     }
 
     fn take_puback(&mut self, ack: &Ack<'_>) -> Result<(), ProtocolError> {
-        if self.awaiting(PacketType::PubAck, ack.packet_id)?.is_some() {
-            self.complete_publish(ack.packet_id, ack.reason, ack.properties);
+        match self.awaiting(PacketType::PubAck, ack.packet_id).map(|entry| entry.is_some()) {
+            Ok(true) => self.complete_publish(ack.packet_id, ack.reason, ack.properties),
+            Ok(false) => {}
+            Err(error) => {
+                self.end_downgraded(ack.packet_id);
+                return Err(error);
+            }
         }
         Ok(())
     }

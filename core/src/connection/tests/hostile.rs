@@ -86,6 +86,46 @@ fn acknowledgements_of_the_wrong_kind_are_protocol_errors() {
     faulty(rig, b"\x40\x02\x00\x01", "", "MQTT-2.3.1-6");
 }
 
+/// `RabbitMQ` does this. Sent again in the session that lives on, the messages would be answered like that for ever.
+// R: SUB-06, REC-04
+#[test]
+fn a_server_that_answers_qos_2_with_puback_does_so_once() {
+    let mut rig = Rig::connected(Config {
+        client_id: crate::config::ClientId::Given("anna".into()),
+        clean_start: crate::config::CleanStart::Never,
+        ..config_of(ProtocolVersion::V3_1_1)
+    });
+    let [one, two, three, four] = [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce, QoS::ExactlyOnce]
+        .map(|qos| rig.publish("t", qos));
+    rig.sent();
+    rig.ack(PacketType::PubRec, 4, ReasonCode::SUCCESS);
+    rig.sent();
+    rig.ack(PacketType::PubAck, 2, ReasonCode::SUCCESS);
+    let downgraded = || Err(OperationError::Downgraded);
+    assert_eq!(rig.outcomes(), [(two, downgraded()), (three, downgraded())]);
+    let error = ProtocolError::WrongAck { packet: PacketType::PubAck, packet_id: 2 };
+    assert_eq!(rig.closed_because(), Cause::Protocol(error));
+
+    rig.next_deadline(seconds(60));
+    rig.accept(true, Properties::EMPTY);
+    assert_eq!(rig.sent(), ["PubRel 4 0x00", "Publish 1 q1 dup t"]);
+    rig.ack(PacketType::PubAck, 1, ReasonCode::SUCCESS);
+    rig.ack(PacketType::PubComp, 4, ReasonCode::SUCCESS);
+    assert_eq!(rig.outcomes(), [(one, Ok(0)), (four, Ok(0))]);
+    assert_eq!(rig.connection.queue.bytes(), 0);
+    // Their identifiers are not used again in this session, and take no place in the window.
+    for packet_id in 5..100 {
+        let token = rig.publish("t", QoS::ExactlyOnce);
+        assert_eq!(rig.sent(), [format!("Publish {packet_id} q2 t")]);
+        rig.ack(PacketType::PubAck, packet_id, ReasonCode::SUCCESS);
+        assert_eq!(rig.outcomes(), [(token, downgraded())]);
+        rig.closed_because();
+        rig.next_deadline(seconds(60));
+        rig.accept(true, Properties::EMPTY);
+        assert_eq!(rig.sent(), [""; 0]);
+    }
+}
+
 // R: SUB-02
 #[test]
 fn subacks_with_the_wrong_count_are_protocol_errors() {
