@@ -227,7 +227,9 @@ fn change(command: Command, names: &[String], defaults: Vec<Given>) -> Command {
             let rivals = rivals
                 .into_iter()
                 .map(|(id, predicate)| (id, predicate, Resettable::<clap::builder::OsStr>::Reset));
-            argument.default_values(values).default_value_ifs(rivals)
+            // It may be a secret: help does not show it.
+            let is_hidden = argument.get_action().takes_values();
+            argument.default_values(values).default_value_ifs(rivals).hide_default_value(is_hidden)
         });
     }
     command

@@ -14,7 +14,7 @@ const VARIABLE: &str = "RUST_LOG";
 #[derive(Debug, Args)]
 pub(crate) struct LogOptions {
     /// Log what the library does on standard error: error, warn, info, debug or trace, or levels of modules, as
-    /// sterna_client=debug,warn [default: nothing] [env: STERNA_LOG, RUST_LOG]
+    /// sterna=debug [default: nothing] [env: STERNA_LOG, RUST_LOG]
     #[arg(long, value_name = "LEVELS", help_heading = "General")]
     log: Option<String>,
 }

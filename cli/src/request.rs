@@ -69,10 +69,11 @@ pub(crate) fn run(arguments: &RequestArguments) -> Result<(), Failure> {
         subscribe: plan.properties.take(PropertyOwner::Subscribe),
         arguments,
     };
+    let identified = request.subscribe.as_properties().subscription_identifiers().next().is_some();
     with_client(plan, Interruption::Failure, async |session| {
         let answer = request.ask(session).await?;
         let mut text = Vec::new();
-        arguments.output.print(&answer, &mut text);
+        arguments.output.print(&answer, identified, &mut text);
         let mut output = tokio::io::stdout();
         let written = async {
             output.write_all(&text).await?;

@@ -118,6 +118,8 @@ struct Subscriber<'a> {
     filters: Vec<String>,
     subscribe: PropertiesBuf,
     unsubscribe: PropertiesBuf,
+    /// The user gave the subscription an identifier.
+    identified: bool,
     choice: Choice<'a>,
     /// Retained messages that are being removed, the oldest first.
     removals: VecDeque<Delivery>,
@@ -131,10 +133,13 @@ impl<'a> Subscriber<'a> {
         filters: Vec<String>,
         plan: &mut Plan,
     ) -> Result<Self, Failure> {
+        let subscribe = plan.properties.take(PropertyOwner::Subscribe);
+        let identified = subscribe.as_properties().subscription_identifiers().next().is_some();
         Ok(Self {
             arguments,
             filters,
-            subscribe: plan.properties.take(PropertyOwner::Subscribe),
+            identified,
+            subscribe,
             unsubscribe: plan.properties.take(PropertyOwner::Unsubscribe),
             choice: arguments.choice.choice()?,
             removals: VecDeque::new(),
@@ -221,7 +226,7 @@ impl<'a> Subscriber<'a> {
             }
             match self.choice.judge(&message) {
                 Fate::Print => {
-                    self.arguments.output.print(&message, &mut text);
+                    self.arguments.output.print(&message, self.identified, &mut text);
                     self.printed += 1;
                     is_end = self.arguments.count == Some(self.printed);
                 }

@@ -65,7 +65,11 @@ fn end(report: &Report) -> f64 {
 fn rate(area: &Area<'_>, report: &Report) -> Result<()> {
     let interval = report.snapshot.interval.as_secs_f64();
     let rates = report.snapshot.points.iter().map(|point| point.count as f64 / interval);
-    let points: Vec<_> = seconds(report).zip(rates).collect();
+    let mut points: Vec<_> = seconds(report).zip(rates).collect();
+    if points.len() > 1 {
+        // The last interval was not a whole one.
+        points.pop();
+    }
     let top = points.iter().map(|(_, rate)| *rate).fold(1.0, f64::max);
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{} a second", report.unit), ("sans-serif", 18))
@@ -73,7 +77,12 @@ fn rate(area: &Area<'_>, report: &Report) -> Result<()> {
         .x_label_area_size(36)
         .y_label_area_size(80)
         .build_cartesian_2d(0.0..end(report), 0.0..top * 1.05)?;
-    chart.configure_mesh().x_desc("seconds").light_line_style(TRANSPARENT).draw()?;
+    chart
+        .configure_mesh()
+        .x_desc("seconds")
+        .y_label_formatter(&|rate| format!("{rate:.0}"))
+        .light_line_style(TRANSPARENT)
+        .draw()?;
     chart.draw_series(LineSeries::new(points, RATE.stroke_width(2)))?;
     Ok(())
 }
@@ -96,7 +105,12 @@ fn latency_over_time(area: &Area<'_>, report: &Report) -> Result<()> {
             .label(name)
             .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2)));
     }
-    chart.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(BLACK.mix(0.3)).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperLeft)
+        .background_style(WHITE.mix(0.8))
+        .border_style(BLACK.mix(0.3))
+        .draw()?;
     Ok(())
 }
 
@@ -123,7 +137,7 @@ fn latency_by_percentile(area: &Area<'_>, report: &Report) -> Result<()> {
     chart
         .configure_mesh()
         .x_desc("percentile")
-        .x_labels(7)
+        .x_labels(1 + (1..6).take_while(|nines| f64::from(*nines) <= most).count())
         .x_label_formatter(&|nines| percentile(*nines))
         .light_line_style(TRANSPARENT)
         .draw()?;

@@ -2,8 +2,7 @@
 
 use sterna_client::{Message, MessageId};
 
-use super::json;
-use super::time::Moment;
+use super::{Occasion, json};
 
 /// The conversions of `strftime` that C has.
 const STRFTIME: &str = "aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ%";
@@ -67,20 +66,19 @@ impl Format {
     pub(super) fn print(
         &self,
         message: &Message,
-        moment: &Moment,
-        pretty: bool,
+        occasion: &Occasion,
         output: &mut Vec<u8>,
     ) -> Result<(), &'static str> {
         let mut result = Ok(());
         for part in &self.0 {
             match part {
                 Part::Text(text) => output.extend_from_slice(text),
-                Part::Nanoseconds => output.extend_from_slice(moment.nanoseconds().as_bytes()),
+                Part::Nanoseconds => output.extend_from_slice(occasion.moment.nanoseconds().as_bytes()),
                 Part::Time(character) if STRFTIME.contains(*character) => {
-                    output.extend_from_slice(moment.conversion(*character).as_bytes());
+                    output.extend_from_slice(occasion.moment.conversion(*character).as_bytes());
                 }
                 Part::Time(character) => output.extend_from_slice(format!("%{character}").as_bytes()),
-                Part::Field(field) => result = result.and(field.print(message, moment, pretty, output)),
+                Part::Field(field) => result = result.and(field.print(message, occasion, output)),
             }
         }
         result
@@ -132,8 +130,7 @@ impl Field {
     fn print(
         &self,
         message: &Message,
-        moment: &Moment,
-        pretty: bool,
+        occasion: &Occasion,
         output: &mut Vec<u8>,
     ) -> Result<(), &'static str> {
         let properties = message.properties();
@@ -143,9 +140,9 @@ impl Field {
             'D' => output.extend_from_slice(properties.correlation_data().unwrap_or_default()),
             'E' => self.number(properties.message_expiry_interval(), output),
             'F' => self.number(properties.payload_format_indicator().map(u8::from), output),
-            'I' => self.text(&moment.iso(), output),
-            'j' => json::print(message, moment, json::Payload::Text, pretty, output)?,
-            'J' => json::print(message, moment, json::Payload::Json, pretty, output)?,
+            'I' => self.text(&occasion.moment.iso(), output),
+            'j' => json::print(message, occasion, json::Payload::Text, output)?,
+            'J' => json::print(message, occasion, json::Payload::Json, output)?,
             'l' => self.number(Some(message.payload().len()), output),
             'm' => self.number(Some(message.id().map_or(0, MessageId::packet_id)), output),
             'p' => self.pad(message.payload(), self.padding(), output),
@@ -155,11 +152,19 @@ impl Field {
                 output.extend_from_slice(pairs.join(" ").as_bytes());
             }
             'q' => output.push(b'0' + message.qos() as u8),
-            'R' => self.text(properties.response_topic().unwrap_or_default(), output),
+            'R' => {
+                // Without one mosquitto_sub does not even fill the width.
+                if let Some(topic) = properties.response_topic() {
+                    self.text(topic, output);
+                }
+            }
             'r' => output.push(b'0' + u8::from(message.retain())),
-            'S' => self.number(properties.subscription_identifiers().next(), output),
+            'S' => {
+                let identifier = properties.subscription_identifiers().next();
+                self.number(identifier.filter(|_| occasion.identified), output);
+            }
             't' => self.text(message.topic(), output),
-            'U' => output.extend_from_slice(moment.unix().as_bytes()),
+            'U' => output.extend_from_slice(occasion.moment.unix().as_bytes()),
             'x' => self.pad(hex::encode(message.payload()).as_bytes(), self.padding(), output),
             _ => self.pad(hex::encode_upper(message.payload()).as_bytes(), self.padding(), output),
         }

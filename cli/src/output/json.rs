@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use sterna_client::Message;
 use sterna_core::packet::Property;
 
-use super::time::Moment;
+use super::Occasion;
 
 /// How the payload stands in the object.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,20 +24,19 @@ pub(super) enum Payload {
 /// The payload is to be JSON, and is none: nothing is appended.
 pub(super) fn print(
     message: &Message,
-    moment: &Moment,
+    occasion: &Occasion,
     payload: Payload,
-    pretty: bool,
     output: &mut Vec<u8>,
 ) -> Result<(), &'static str> {
-    let value = object(message, moment, payload)?;
-    let text = if pretty { format!("{value:#}") } else { value.to_string() };
+    let value = object(message, occasion, payload)?;
+    let text = if occasion.pretty { format!("{value:#}") } else { value.to_string() };
     output.extend_from_slice(text.as_bytes());
     Ok(())
 }
 
-fn object(message: &Message, moment: &Moment, payload: Payload) -> Result<Value, &'static str> {
+fn object(message: &Message, occasion: &Occasion, payload: Payload) -> Result<Value, &'static str> {
     let mut object = Map::new();
-    object.insert("tst".into(), moment.iso_micros().into());
+    object.insert("tst".into(), occasion.moment.iso_micros().into());
     object.insert("topic".into(), message.topic().into());
     object.insert("qos".into(), (message.qos() as u8).into());
     object.insert("retain".into(), u8::from(message.retain()).into());
@@ -45,7 +44,7 @@ fn object(message: &Message, moment: &Moment, payload: Payload) -> Result<Value,
     if let Some(id) = message.id() {
         object.insert("mid".into(), id.packet_id().into());
     }
-    let properties = properties(message);
+    let properties = properties(message, occasion);
     if !properties.is_empty() {
         object.insert("properties".into(), properties.into());
     }
@@ -62,7 +61,7 @@ fn object(message: &Message, moment: &Moment, payload: Payload) -> Result<Value,
     Ok(object.into())
 }
 
-fn properties(message: &Message) -> Map<String, Value> {
+fn properties(message: &Message, occasion: &Occasion) -> Map<String, Value> {
     let mut object = Map::new();
     for property in message.properties() {
         let (name, value): (_, Value) = match property {
@@ -76,7 +75,9 @@ fn properties(message: &Message) -> Map<String, Value> {
                 Ok(text) => ("correlation-data", text.into()),
                 Err(_) => ("correlation-data-base64", BASE64.encode(data).into()),
             },
-            Property::SubscriptionIdentifier(identifier) => ("subscription-identifier", identifier.into()),
+            Property::SubscriptionIdentifier(identifier) if occasion.identified => {
+                ("subscription-identifier", identifier.into())
+            }
             Property::TopicAlias(alias) => ("topic-alias", alias.into()),
             Property::UserProperty { name, value } => {
                 let pairs = object.entry("user-properties").or_insert_with(|| Map::new().into());

@@ -55,17 +55,24 @@ enum Encoding {
     Pretty,
 }
 
+/// What is the same for everything that is printed of one message.
+struct Occasion {
+    moment: Moment,
+    pretty: bool,
+    /// Whether the user gave the subscription an identifier. If not, those of the messages are the client's own.
+    identified: bool,
+}
+
 impl OutputOptions {
     /// Appends what is printed for a message. Says so on standard error where a message cannot be printed like that.
-    pub(crate) fn print(&self, message: &Message, output: &mut Vec<u8>) {
+    /// `identified`: the user gave the subscription an identifier.
+    pub(crate) fn print(&self, message: &Message, identified: bool, output: &mut Vec<u8>) {
+        let pretty = self.pretty || self.output == Encoding::Pretty;
+        let occasion = || Occasion { moment: Moment::now(), pretty, identified };
         let result = match (&self.format, self.output) {
-            (Some(format), _) => format.print(message, &Moment::now(), self.pretty, output),
-            (None, Encoding::Json) => {
-                json::print(message, &Moment::now(), json::Payload::Text, self.pretty, output)
-            }
-            (None, Encoding::Pretty) => {
-                json::print(message, &Moment::now(), json::Payload::Any, true, output)
-            }
+            (Some(format), _) => format.print(message, &occasion(), output),
+            (None, Encoding::Json) => json::print(message, &occasion(), json::Payload::Text, output),
+            (None, Encoding::Pretty) => json::print(message, &occasion(), json::Payload::Any, output),
             (None, encoding) => {
                 if self.verbose {
                     output.extend_from_slice(message.topic().as_bytes());

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 use sterna_core::packet::PacketType;
-use sterna_simulator::TestBroker;
 use sterna_simulator::broker::{Options, Record, Sessions};
+use sterna_simulator::{TestBroker, TestBrokerBuilder};
 use tokio::runtime::Runtime;
 
 /// The values of `-V`.
@@ -67,6 +67,50 @@ impl Broker {
 
     pub fn bring_up(&self) {
         self.runtime.block_on(self.model.bring_up()).expect("the port is still free");
+    }
+}
+
+/// A test broker of any transport that is served in the background.
+pub struct Served {
+    pub runtime: Runtime,
+    pub model: TestBroker,
+}
+
+impl Served {
+    pub fn start(builder: TestBrokerBuilder) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let model = runtime.block_on(builder.start()).expect("it starts");
+        Self { runtime, model }
+    }
+
+    pub fn port(&self) -> String {
+        self.model.address().port().to_string()
+    }
+}
+
+/// A file of this test process alone, gone with the value.
+pub struct TemporaryFile(std::path::PathBuf);
+
+impl TemporaryFile {
+    pub fn new(name: &str, content: &str) -> Self {
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let path = folder.join(format!("{}-{name}", std::process::id()));
+        std::fs::write(&path, content).expect("a file can be written");
+        Self(path)
+    }
+
+    pub fn path(&self) -> &str {
+        self.0.to_str().expect("a path in text")
+    }
+}
+
+impl Drop for TemporaryFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
