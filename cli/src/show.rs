@@ -97,10 +97,8 @@ enum Color {
 
 /// Carries out `sterna show`.
 pub(crate) fn run(arguments: &ShowArguments) -> Result<(), Failure> {
-    let options = HexOptions {
-        version: arguments.protocol.map(Into::into),
-        sender: arguments.sender.map(Into::into),
-    };
+    let options =
+        HexOptions { version: arguments.protocol.map(Into::into), sender: arguments.sender.map(Into::into) };
     let timeline = read(&arguments.file, options)?;
     if let Some(path) = &arguments.out {
         let fail = |error: io::Error| Failure::Failed(format!("{}: {error}", path.display()));

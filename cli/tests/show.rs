@@ -51,7 +51,11 @@ fn each_form_is_written_where_it_is_asked_for() {
     let page = page.to_str().expect("text");
     assert_eq!(sterna(&["show", &path, "--output", "html", "--out", page]).expect(0).text(), "");
     let html = std::fs::read_to_string(page).expect("it was written");
-    assert!(html.starts_with("<!DOCTYPE html>") && html.contains("<title>mosquitto.pcap"), "{}", &html[..200]);
+    assert!(
+        html.starts_with("<!DOCTYPE html>") && html.contains("<title>mosquitto.pcap"),
+        "{}",
+        &html[..200]
+    );
     std::fs::remove_dir_all(&folder).expect("it goes");
     let missing = folder.join("page.html");
     sterna(&["show", &path, "--out", missing.to_str().expect("text")]).expect(1);

@@ -206,7 +206,8 @@ pub(crate) fn span(micros: u64) -> String {
 
 /// A date and time (UTC) from microseconds since 1970, as in RFC 3339.
 pub(crate) fn date(micros: u64) -> String {
-    let timestamp = i64::try_from(micros).ok().and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
+    let timestamp =
+        i64::try_from(micros).ok().and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
     // What no calendar has stays a number.
     timestamp.map_or_else(|| format!("{micros} µs"), |timestamp| format!("{timestamp:.6}"))
 }

@@ -51,8 +51,11 @@ pub fn read_hex(text: &str, options: HexOptions) -> Result<Timeline, HexError> {
     Ok(out.finish())
 }
 
-/// The bytes between the signs, and who sent them.
-fn runs(text: &str, first: Option<Sender>) -> Result<Vec<(Option<Sender>, Vec<u8>)>, HexError> {
+/// The bytes between two signs, and who sent them.
+type Run = (Option<Sender>, Vec<u8>);
+
+/// All of them, in order.
+fn runs(text: &str, first: Option<Sender>) -> Result<Vec<Run>, HexError> {
     let mut runs = Vec::new();
     let mut sender = first;
     let mut digits = String::new();

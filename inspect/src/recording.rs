@@ -33,7 +33,7 @@ pub fn read_recording(input: impl BufRead) -> Result<Timeline, ReadError> {
         deadline: None,
         last: header.at,
     };
-    while let Some(entry) = reader.next() {
+    for entry in reader.by_ref() {
         view.entry(&entry?);
         if view.out.is_full() {
             view.note("the recording has more: it was read up to the time-line's limit");
@@ -136,7 +136,7 @@ impl View {
 
     fn command(&mut self, input: &Input, answer: Option<&Output>) {
         let clean = describe::clean_text;
-        let mut text = match input {
+        let text = match input {
             Input::Publish(publish) => {
                 let payload = describe::bytes(&publish.payload);
                 format!("publish {} {payload} QoS {}", clean(&publish.topic), publish.qos)
@@ -156,14 +156,14 @@ impl View {
             Input::Cancel { token } => format!("cancel {}", self.name_of(*token)),
             other => variant(other),
         };
-        match answer {
+        let text = match answer {
             Some(Output::Token(token)) => {
                 self.tokens.insert(*token, text.clone());
-                text.push_str(&format!(" (operation {token})"));
+                format!("{text} (operation {token})")
             }
-            Some(Output::Refused(failure)) => text.push_str(&format!(": refused, {}", failure.text)),
-            _ => {}
-        }
+            Some(Output::Refused(failure)) => format!("{text}: refused, {}", failure.text),
+            _ => text,
+        };
         self.tell(LocalKind::Command, text, input);
     }
 
@@ -276,8 +276,7 @@ impl View {
         let version = self.out.version(connection);
         for sender in [Sender::Client, Sender::Server] {
             let mut found = Vec::new();
-            let splitter = std::mem::replace(&mut self.splitters[sender as usize], Splitter::new(sender));
-            let mut splitter = splitter;
+            let mut splitter = std::mem::replace(&mut self.splitters[sender as usize], Splitter::new(sender));
             splitter.finish(version, &mut |what| found.push(what));
             self.found(connection, sender, found);
         }

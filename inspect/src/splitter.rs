@@ -119,13 +119,8 @@ impl Splitter {
             bytes.truncate(SHOWN);
             give(Found::Damaged { bytes, size, missing: missing.min(self.rest.max(1)) });
         }
-        match self.rest.checked_sub(missing) {
-            Some(rest) => self.rest = rest,
-            None => {
-                self.rest = 0;
-                self.is_lost = true;
-            }
-        }
+        self.is_lost = missing > self.rest;
+        self.rest = self.rest.saturating_sub(missing);
     }
 
     /// Nothing more comes.

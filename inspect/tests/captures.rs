@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 use serde_json::json;
 use sterna_core::packet::{ProtocolVersion, Sender};
-use sterna_inspect::{Carrier, Timeline, What, read_capture};
-use support::{CLIENT, FORMATS, Format, Frame, LINKS, Link, SERVER, Tcp, file, lines, packet, packets, show};
+use sterna_inspect::{Carrier, Filter, HtmlOptions, TextOptions, Timeline, What, read_capture};
+use support::{CLIENT, FORMATS, Format, LINKS, Link, SERVER, Tcp, file, lines, packet, packets, show};
 
 const V5: ProtocolVersion = ProtocolVersion::V5;
 const V4: ProtocolVersion = ProtocolVersion::V3_1_1;
@@ -265,9 +265,9 @@ proptest! {
         }
         if let Ok(timeline) = read_capture(&bytes[..]) {
             let mut out = Vec::new();
-            sterna_inspect::write_json(&timeline, &Default::default(), false, &mut out).unwrap();
-            sterna_inspect::write_html(&timeline, &Default::default(), &mut out).unwrap();
-            sterna_inspect::write_text(&timeline, &Default::default(), &mut out).unwrap();
+            sterna_inspect::write_json(&timeline, &Filter::default(), false, &mut out).unwrap();
+            sterna_inspect::write_html(&timeline, &HtmlOptions::default(), &mut out).unwrap();
+            sterna_inspect::write_text(&timeline, &TextOptions::default(), &mut out).unwrap();
         }
     }
 
@@ -430,7 +430,7 @@ fn websocket_frame(opcode: u8, mask: bool, payload: &[u8]) -> Vec<u8> {
     match payload.len() {
         length @ 0..=125 => frame.push(bit | length as u8),
         length => {
-            frame.push(bit | 126);
+            frame.push(bit | 0x7E);
             frame.extend((length as u16).to_be_bytes());
         }
     }

@@ -187,7 +187,7 @@ impl Assembler {
 
 /// The position of a sequence number near `next`; `None` before the stream.
 fn position(origin: u32, next: u64, sequence: u32) -> Option<u64> {
-    let distance = sequence.wrapping_sub(origin.wrapping_add(next as u32)) as i32;
+    let distance = sequence.wrapping_sub(origin.wrapping_add(next as u32)).cast_signed();
     next.checked_add_signed(i64::from(distance))
 }
 

@@ -163,6 +163,6 @@ impl Interface {
     fn micros(&self, units: u64) -> u64 {
         let micros = u128::from(units) * u128::from(MICROS) / u128::from(self.resolution);
         let micros = u64::try_from(micros).unwrap_or(u64::MAX);
-        micros.saturating_add_signed(self.offset.saturating_mul(MICROS as i64))
+        micros.saturating_add_signed(self.offset.saturating_mul(MICROS.cast_signed()))
     }
 }

@@ -82,9 +82,8 @@ pub(super) fn segment<'a>(frame: &Frame<'a>) -> Result<Segment<'a>, Ignored> {
     }
     let tcp = match &packet.transport {
         Some(TransportSlice::Tcp(tcp)) => tcp,
-        Some(_) => return Err(Ignored::Other),
         None if packet.stop_err.is_some() => return Err(Ignored::Malformed),
-        None => return Err(Ignored::Other),
+        _ => return Err(Ignored::Other),
     };
     Ok(Segment {
         from: SocketAddr::new(from, tcp.source_port()),

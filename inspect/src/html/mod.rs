@@ -4,6 +4,7 @@
 //! Whatever a peer sent stands in a block of JSON that no browser takes for markup or code, and the page's policy lets
 //! no script run but the one written here, which is known by its hash.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use data_encoding::BASE64;
@@ -138,7 +139,8 @@ fn inert(value: &Value) -> String {
     for character in value.to_string().chars() {
         match character {
             '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => {
-                text.push_str(&format!("\\u{:04x}", u32::from(character)));
+                // Writing into a string does not fail.
+                let _ = write!(text, "\\u{:04x}", u32::from(character));
             }
             _ => text.push(character),
         }

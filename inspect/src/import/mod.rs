@@ -317,7 +317,7 @@ fn without_alias(properties: sterna_core::packet::Properties<'_>) -> (Properties
 /// An AUTH's properties as a command takes them.
 fn reason_texts(properties: sterna_core::packet::Properties<'_>) -> PropertiesBuf {
     let mut rest = PropertiesBuf::new();
-    for property in properties.iter() {
+    for property in &properties {
         if matches!(property, Property::ReasonString(_) | Property::UserProperty { .. }) {
             let _ = rest.push(property);
         }
