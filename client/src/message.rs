@@ -8,8 +8,10 @@ use sterna_core::packet::ReasonCode;
 use sterna_core::{Data, MessageId};
 
 use crate::error::{AckError, RespondError};
+#[cfg(doc)]
 use crate::inbox::AckMode;
 use crate::publish::Publishing;
+use crate::router::StreamId;
 use crate::shared::Handle;
 
 /// A received message. It gives all that [`sterna_core::Message`] has: topic, payload, QoS, properties.
@@ -21,14 +23,15 @@ pub struct Message {
     inner: sterna_core::Message,
     /// Only in manual mode, and where it can be answered.
     handle: Option<Arc<Handle>>,
-    manual: bool,
+    /// The stream that it came by, in manual mode: each one has its own acknowledgement to give.
+    owner: Option<StreamId>,
 }
 
 impl Message {
-    pub(crate) fn new(message: sterna_core::Message, mode: AckMode, handle: &Arc<Handle>) -> Self {
-        let manual = mode == AckMode::Manual;
+    /// `owner`: the stream that owes the acknowledgement, if the application gives that by hand.
+    pub(crate) fn new(message: sterna_core::Message, owner: Option<StreamId>, handle: &Arc<Handle>) -> Self {
         let asks = message.properties().response_topic().is_some();
-        Self { inner: message, handle: (manual || asks).then(|| handle.clone()), manual }
+        Self { inner: message, handle: (owner.is_some() || asks).then(|| handle.clone()), owner }
     }
 
     /// Whether the server marked it as one that it may have delivered before (DUP). Then it, or a copy of it, may have
@@ -96,8 +99,7 @@ impl Message {
     /// What acknowledges it, without the message: small, and good for any task. `None` for QoS 0, and outside of
     /// [`AckMode::Manual`].
     pub fn acker(&self) -> Option<Acker> {
-        let handle = self.handle.clone().filter(|_| self.manual)?;
-        Some(Acker { handle, id: self.inner.id()? })
+        Some(Acker { handle: self.handle.clone()?, owner: self.owner?, id: self.inner.id()? })
     }
 
     /// The core's message alone.
@@ -106,9 +108,9 @@ impl Message {
     }
 
     fn acknowledge(&self, reason: ReasonCode) -> Result<(), AckError> {
-        let handle = self.handle.as_ref().filter(|_| self.manual).ok_or(AckError::Automatic)?;
+        let (Some(handle), Some(owner)) = (&self.handle, self.owner) else { return Err(AckError::Automatic) };
         match self.inner.id() {
-            Some(id) => acknowledge(handle, id, reason),
+            Some(id) => acknowledge(handle, id, owner, reason),
             None => Ok(()),
         }
     }
@@ -132,6 +134,7 @@ impl fmt::Debug for Message {
 #[derive(Debug, Clone)]
 pub struct Acker {
     handle: Arc<Handle>,
+    owner: StreamId,
     id: MessageId,
 }
 
@@ -141,7 +144,7 @@ impl Acker {
     /// # Errors
     /// `Stale` if nothing is owed any more.
     pub fn ack(&self) -> Result<(), AckError> {
-        acknowledge(&self.handle, self.id, ReasonCode::SUCCESS)
+        acknowledge(&self.handle, self.id, self.owner, ReasonCode::SUCCESS)
     }
 
     /// As [`Message::ack_with`].
@@ -149,7 +152,7 @@ impl Acker {
     /// # Errors
     /// As [`Message::ack_with`].
     pub fn ack_with(&self, reason: ReasonCode) -> Result<(), AckError> {
-        acknowledge(&self.handle, self.id, reason)
+        acknowledge(&self.handle, self.id, self.owner, reason)
     }
 
     /// As [`Message::reject`].
@@ -157,7 +160,7 @@ impl Acker {
     /// # Errors
     /// As [`Message::reject`].
     pub fn reject(&self, reason: ReasonCode) -> Result<(), AckError> {
-        acknowledge(&self.handle, self.id, negative(reason)?)
+        acknowledge(&self.handle, self.id, self.owner, negative(reason)?)
     }
 }
 
@@ -165,6 +168,6 @@ fn negative(reason: ReasonCode) -> Result<ReasonCode, AckError> {
     if reason.is_error() { Ok(reason) } else { Err(sterna_core::AckError::Reason(reason).into()) }
 }
 
-fn acknowledge(handle: &Handle, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
-    Ok(handle.with(|inner| inner.settle(id, reason))?)
+fn acknowledge(handle: &Handle, id: MessageId, owner: StreamId, reason: ReasonCode) -> Result<(), AckError> {
+    Ok(handle.with(|inner| inner.settle(id, owner, reason))?)
 }

@@ -82,20 +82,21 @@ impl Receiver {
         {
             // With the last one of a batch too: the application may not ask again for long, and what it is done with must
             // not keep the server's window closed for others.
-            self.handle.with(|inner| inner.settle_all(self.acks.drain(..)));
+            self.handle.with(|inner| inner.settle_all(self.stream, self.acks.drain(..)));
         }
         let Some(message) = self.batch.pop_front() else { return Poll::Pending };
         if self.mode == AckMode::OnNext {
             self.last = message.id();
         }
-        Poll::Ready(Some(Message::new(message, self.mode, &self.handle)))
+        let owner = (self.mode == AckMode::Manual).then_some(self.stream);
+        Poll::Ready(Some(Message::new(message, owner, &self.handle)))
     }
 
     /// Whether there is a batch; false at the end.
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let Self { handle, stream, batch, acks, .. } = self;
         handle.with(|inner| {
-            inner.settle_all(acks.drain(..));
+            inner.settle_all(*stream, acks.drain(..));
             if inner.inbox.take(*stream, batch) {
                 inner.taken();
                 return Poll::Ready(true);
@@ -119,7 +120,7 @@ impl Drop for Receiver {
             self.acks.extend(last);
         }
         self.handle.with(|inner| {
-            inner.settle_all(self.acks.drain(..));
+            inner.settle_all(self.stream, self.acks.drain(..));
             inner.close_stream(self.stream, &mut self.batch, self.reroute);
         });
     }

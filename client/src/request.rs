@@ -12,7 +12,6 @@ use sterna_core::Data;
 use sterna_core::packet::{PropertiesBuf, QoS, ReasonCode};
 
 use crate::error::RequestError;
-use crate::inbox::AckMode;
 use crate::message::Message;
 use crate::publish::Publishing;
 use crate::requests::RequestId;
@@ -124,7 +123,7 @@ impl Future for Requesting<'_> {
             id
         };
         if let Poll::Ready(outcome) = this.handle.with(|inner| inner.requests.poll(id, cx.waker())) {
-            let answer = |message| Message::new(message, AckMode::OnReceipt, &this.handle);
+            let answer = |message| Message::new(message, None, &this.handle);
             return Poll::Ready(outcome.map(answer));
         }
         if this.stage == Stage::Unaddressed && !this.address(id, cx)? {

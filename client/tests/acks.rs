@@ -96,6 +96,24 @@ fn by_hand_in_any_order_and_only_once() {
 
 // R: SUB-06
 #[test]
+fn of_two_subscriptions_each_one_acknowledges_for_itself_alone() {
+    let (mut world, client) =
+        World::connected(V5, Options::default(), |builder| builder.ack(AckMode::Manual));
+    let mut all = world.finish(client.subscribe("#").qos(QoS::AtLeastOnce)).unwrap();
+    let mut one = world.finish(client.subscribe("a").qos(QoS::AtLeastOnce)).unwrap();
+    drop(client.publish("a", "x").qos(QoS::AtLeastOnce).send().unwrap());
+    let (first, second) = (world.finish(all.next()).unwrap(), world.finish(one.next()).unwrap());
+    let stale = Err(AckError::Rejected(sterna_core::AckError::Stale));
+    assert_eq!((first.ack(), first.ack(), first.acker().unwrap().ack()), (Ok(()), stale, stale));
+    world.settle();
+    assert_eq!(world.acked(), 0, "the other one is at it");
+    assert_eq!((second.ack(), second.ack()), (Ok(()), stale));
+    world.settle();
+    assert_eq!(world.acked(), 1);
+}
+
+// R: SUB-06
+#[test]
 fn a_reason_of_ones_own_at_qos_1_and_2() {
     let (mut world, client, mut stream) = queued(AckMode::Manual, 0);
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {

@@ -8,7 +8,7 @@ use std::task::Waker;
 
 use slab::Slab;
 use sterna_core::packet::ReasonCode;
-use sterna_core::{Backlog, Message, MessageId};
+use sterna_core::{AckError, Backlog, Message, MessageId};
 
 use crate::copies::Copies;
 use crate::lock::{Wakers, register};
@@ -53,7 +53,8 @@ pub(crate) struct Reroute {
 /// A message that several streams have to acknowledge.
 #[derive(Debug)]
 struct Share {
-    owners: usize,
+    /// The streams that have not.
+    owners: Vec<StreamId>,
     reason: ReasonCode,
 }
 
@@ -200,7 +201,9 @@ impl Inbox {
         match (id, owners) {
             (Some(_), 0) => id,
             (Some(id), 2..) => {
-                self.shares.insert(id, Share { owners, reason: ReasonCode::SUCCESS });
+                let owing = targets.iter().copied().filter(|stream| self.streams[*stream].owes());
+                let share = Share { owners: owing.collect(), reason: ReasonCode::SUCCESS };
+                self.shares.insert(id, share);
                 None
             }
             _ => None,
@@ -270,16 +273,25 @@ impl Inbox {
         }
     }
 
-    /// Counts one owner's acknowledgement; the reason code to send when it was the last one. A negative answer of
+    /// Takes down that `owner` has acknowledged; the reason code to send when it was the last one. A negative answer of
     /// one owner is the answer.
-    pub(crate) fn settle(&mut self, id: MessageId, reason: ReasonCode) -> Option<ReasonCode> {
-        let Some(share) = self.shares.get_mut(&id) else { return Some(reason) };
-        share.owners -= 1;
+    ///
+    /// # Errors
+    /// It did so before.
+    pub(crate) fn settle(
+        &mut self,
+        id: MessageId,
+        owner: StreamId,
+        reason: ReasonCode,
+    ) -> Result<Option<ReasonCode>, AckError> {
+        let Some(share) = self.shares.get_mut(&id) else { return Ok(Some(reason)) };
+        let position = share.owners.iter().position(|other| *other == owner).ok_or(AckError::Stale)?;
+        share.owners.swap_remove(position);
         share.reason = share.reason.max(reason);
-        if share.owners > 0 {
-            return None;
+        if !share.owners.is_empty() {
+            return Ok(None);
         }
-        self.shares.remove(&id).map(|share| share.reason)
+        Ok(self.shares.remove(&id).map(|share| share.reason))
     }
 
     /// Moves what is queued into `batch`, which is empty; whether there was anything. Of a stream with a bound of its

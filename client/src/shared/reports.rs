@@ -18,7 +18,7 @@ impl Inner {
         while let Some(message) = self.connection.poll_message() {
             any = true;
             let acknowledged = self.inbox.deliver(message, hold, &mut self.wakers);
-            self.settle_all(acknowledged);
+            self.acknowledge_all(acknowledged);
         }
         self.take_responses();
         self.connection.handle_backlog(self.inbox.backlog());

@@ -16,23 +16,38 @@ impl Inner {
     ///
     /// # Errors
     /// Nothing is owed any more, or the reason code cannot be sent.
-    pub(crate) fn settle(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
-        // Before one owner's word is counted.
+    pub(crate) fn settle(
+        &mut self,
+        id: MessageId,
+        owner: StreamId,
+        reason: ReasonCode,
+    ) -> Result<(), AckError> {
+        // Before one owner's word is taken down.
         self.connection.check_acknowledgement(reason)?;
-        let Some(reason) = self.inbox.settle(id, reason) else { return Ok(()) };
+        let Some(reason) = self.inbox.settle(id, owner, reason)? else { return Ok(()) };
         // Another owner may have said more to a server of 5.0: an older one can only be told that it was taken.
         let lawful = self.connection.check_acknowledgement(reason).is_ok();
-        let reason = if lawful { reason } else { ReasonCode::SUCCESS };
+        self.acknowledge(id, if lawful { reason } else { ReasonCode::SUCCESS })
+    }
+
+    /// Settles what `owner` is done with: an acknowledgement that is not owed any more is none that is missing.
+    pub(crate) fn settle_all(&mut self, owner: StreamId, ids: impl IntoIterator<Item = MessageId>) {
+        for id in ids {
+            let _ = self.settle(id, owner, ReasonCode::SUCCESS);
+        }
+    }
+
+    /// Acknowledges what no stream has to.
+    pub(crate) fn acknowledge_all(&mut self, ids: impl IntoIterator<Item = MessageId>) {
+        for id in ids {
+            let _ = self.acknowledge(id, ReasonCode::SUCCESS);
+        }
+    }
+
+    fn acknowledge(&mut self, id: MessageId, reason: ReasonCode) -> Result<(), AckError> {
         let result = self.connection.acknowledge(self.now, id, reason);
         self.touch();
         result
-    }
-
-    /// Settles what needs no answer: an acknowledgement that is not owed any more is none that is missing.
-    pub(crate) fn settle_all(&mut self, ids: impl IntoIterator<Item = MessageId>) {
-        for id in ids {
-            let _ = self.settle(id, ReasonCode::SUCCESS);
-        }
     }
 
     /// What waits for the application, and whether somebody waits for messages.
@@ -53,7 +68,7 @@ impl Inner {
     /// A filter's streams, held messages and late messages are done with; then it is unsubscribed.
     pub(crate) fn forget_filter(&mut self, filter: &str) {
         let acknowledged = self.inbox.unsubscribed(filter, &mut self.wakers);
-        self.settle_all(acknowledged);
+        self.acknowledge_all(acknowledged);
         self.taken();
     }
 
@@ -65,7 +80,7 @@ impl Inner {
         on_full: OnFull,
     ) -> StreamId {
         let (stream, acknowledged) = self.inbox.open(filters, mode, on_full);
-        self.settle_all(acknowledged);
+        self.acknowledge_all(acknowledged);
         stream
     }
 
@@ -84,7 +99,7 @@ impl Inner {
         self.subscribing.retain(|_, subscribing| subscribing.stream != stream);
         let reroute = reroute.then(|| Reroute { hold: self.holds_unclaimed() });
         let acknowledged = self.inbox.close(stream, batch, reroute, &mut self.wakers);
-        self.settle_all(acknowledged);
+        self.settle_all(stream, acknowledged);
         self.taken();
     }
 
