@@ -88,6 +88,9 @@ pub(crate) fn with_client(
         let mut session = Session::start(&plan, plan.builder()?)?;
         let outcome = limit(work(&mut session), plan.timeout, &mut signals).await;
         let at_once = !matches!(outcome, Outcome::Done(_));
+        if at_once {
+            session.tell(format_args!("disconnecting; another signal does not wait for it"));
+        }
         let ended = session.end(at_once, farewell, &mut signals).await;
         match (outcome, ended) {
             (_, Err(failure @ Failure::Interrupted(_))) => Err(failure),

@@ -275,17 +275,24 @@ fn a_message_is_repeated_and_lines_have_two_names() {
 // R: CLI-01
 #[test]
 fn a_second_signal_forces() {
+    use std::time::{Duration, Instant};
     use sterna_core::packet::PacketType;
     use sterna_simulator::broker::{Fault, OnReceive};
     let broker = Broker::start();
-    // It is never acknowledged, so that a graceful end takes its ten seconds.
-    let silence = Fault::receiving(PacketType::Publish, OnReceive::Discard);
-    broker.model.with(|model, _| model.add_fault(silence));
-    let mut lines = Sterna::start(&["pub", &broker.url(), "-i", "pub", "-t", "a", "-l", "-q", "1", "-d"]);
-    lines.write(b"one\n");
-    lines.wait_to_say("sent PUBLISH");
+    // It reads no more, so that DISCONNECT waits behind a message that is larger than what the sockets hold.
+    let deaf = Fault::receiving(PacketType::Publish, OnReceive::StopReading);
+    broker.model.with(|model, _| model.add_fault(deaf));
+    let mut lines = Sterna::start(&["pub", &broker.url(), "-i", "pub", "-t", "a", "-l", "-d"]);
+    lines.write(b"first\n");
+    broker.wait_for("pub", PacketType::Publish, 1);
+    lines.write(&vec![b'x'; 16_000_000]);
     lines.close_input();
+    lines.wait_to_say("sent PUBLISH, 1600");
+    let started = Instant::now();
     lines.signal("INT");
+    lines.wait_to_say("disconnecting");
     lines.signal("INT");
-    assert!(matches!(lines.end().status, Some(130)));
+    lines.end().expect(130);
+    // Disconnecting would have taken ten.
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
 }
