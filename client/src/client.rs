@@ -216,8 +216,9 @@ impl Client {
     /// [`OperationError::Store`](crate::OperationError::Store). What it is at cannot be called back: it may be stored
     /// after all, and the file stays in use until the store returns.
     ///
-    /// What a stream still has can be read, but not acknowledged any more: the server sends it again after
-    /// [`connect`](Self::connect), so that a message of QoS 2 that was unread when the client closed may be had twice.
+    /// What a stream still has can be read after that, and be acknowledged: the server is told once it has sent the
+    /// message again, after [`connect`](Self::connect). This client does not hand it over a second time; a new one that
+    /// goes on with the session does, as long as it is not acknowledged.
     ///
     /// # Errors
     /// Of the future: [`DisconnectError`](crate::DisconnectError). The client is closed even then, unless the

@@ -467,12 +467,6 @@ impl Inbox {
         acknowledged
     }
 
-    /// The client has closed: what is held can not be acknowledged any more, and comes again if the session lives.
-    pub(crate) fn forget_held(&mut self) {
-        self.held = VecDeque::new();
-        self.held_load = Load::default();
-    }
-
     /// Nothing comes any more: every stream looks.
     pub(crate) fn wake_all(&mut self, wakers: &mut Wakers) {
         for (_, stream) in &mut self.streams {

@@ -233,10 +233,8 @@ impl Drop for Subscribing {
 ///
 /// It counts as a handle: the client stays connected as long as it lives.
 ///
-/// A close of the client ends the stream once everything queued was taken. Nothing of that can be acknowledged any
-/// more: what a session at the server still owes comes again, marked as
-/// [`redelivered`](crate::Message::redelivered) if it had been sent, when the client is connected again. A
-/// `Subscription` that still lives then goes on, with those messages first.
+/// A close of the client ends the stream once everything queued was taken. What is acknowledged after that counts when
+/// the client is connected again, and the server sends the message again; a `Subscription` that still lives then goes on.
 ///
 /// # Acknowledgement
 /// In [`AckMode::OnNext`] asking for the next message acknowledges the one before, and dropping the

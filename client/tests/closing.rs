@@ -8,7 +8,7 @@ use sterna_client::{
     AckError, AckMode, Client, ClientBuilder, ProtocolVersion, QoS, ReasonCode, State, VersionPolicy,
 };
 use sterna_core::packet::PacketType;
-use sterna_simulator::broker::Options;
+use sterna_simulator::broker::{Options, Sessions};
 use world::{Bench, World, poll};
 
 const V5: ProtocolVersion = ProtocolVersion::V5;
@@ -19,83 +19,110 @@ fn by_hand(builder: ClientBuilder<Bench>) -> ClientBuilder<Bench> {
 
 // R: SUB-06, REC-05
 #[test]
-fn messages_that_a_close_left_unacknowledged_can_be_read_and_not_acknowledged() {
+fn messages_that_a_close_left_unacknowledged_are_handed_over_once_and_acknowledged_when_they_come_again() {
     for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
         let (mut world, client) = World::connected(V5, Options::default(), by_hand);
         let mut stream = world.finish(client.subscribe("a").qos(qos)).unwrap();
-        for text in ["0", "1", "2"] {
+        for text in ["0", "1", "2", "3"] {
             world.finish(client.publish("a", text).qos(qos)).unwrap();
         }
         let first = world.finish(stream.next()).unwrap();
-        let acker = first.acker().unwrap();
         world.finish(client.disconnect().at_once()).unwrap();
         assert_eq!(client.state(), State::Closed);
 
-        // What was handed over stays, and what was queued is still handed over; then the stream ends.
+        // What was handed over stays, and what was queued is still handed over.
         assert_eq!(first.text(), Ok("0"));
         let second = world.finish(stream.next()).unwrap();
         assert_eq!((second.text(), second.redelivered()), (Ok("1"), false));
-        let stale = AckError::from(sterna_core::AckError::Stale);
-        assert_eq!((first.ack(), acker.ack(), second.ack()), (Err(stale), Err(stale), Err(stale)));
-        assert_eq!(world.finish(stream.next()).unwrap().text(), Ok("2"));
-        assert!(world.finish(stream.next()).is_none());
-        assert_eq!(world.acked(), 0);
+        assert_eq!((second.ack(), second.ack()), (Ok(()), Err(AckError::from(sterna_core::AckError::Stale))));
+        world.settle();
+        assert_eq!(world.acked(), 0, "there is nobody to tell");
 
-        // The server's session has all of them: they come again, and are known as such.
-        // A subscription that lives goes on.
+        // The server's session has all of them, and sends them again: that only makes the acknowledgements due.
         world.finish(client.connect()).unwrap();
-        for text in ["0", "1", "2"] {
+        world.settle();
+        assert_eq!(world.acked(), 0, "the first one comes first [MQTT-4.6.0-2]");
+        assert_eq!(first.ack(), Ok(()));
+        world.settle();
+        assert_eq!(world.acked(), 2);
+        for text in ["2", "3"] {
             let message = world.finish(stream.next()).unwrap();
-            assert_eq!((message.text(), message.redelivered()), (Ok(text), true));
-            // Not by the copy of the life before.
-            assert_eq!((first.ack(), second.ack()), (Err(stale), Err(stale)));
+            assert_eq!(message.text(), Ok(text));
             assert_eq!(message.ack(), Ok(()));
-            assert_eq!(message.ack(), Err(stale));
         }
         world.settle();
-        assert_eq!(world.acked(), 3);
+        assert_eq!(world.acked(), 4);
         assert!(poll(&mut Box::pin(stream.next())).is_pending(), "each once");
     }
 }
 
+// R: SUB-06, SUB-07
+#[test]
+fn a_stream_ends_with_the_client_when_everything_is_read() {
+    let (mut world, client) = World::connected(V5, Options::default(), by_hand);
+    let mut stream = world.finish(client.subscribe("a").qos(QoS::ExactlyOnce)).unwrap();
+    world.finish(client.publish("a", "x").qos(QoS::ExactlyOnce)).unwrap();
+    world.finish(client.disconnect().at_once()).unwrap();
+    assert_eq!(world.finish(stream.next()).unwrap().text(), Ok("x"));
+    assert!(world.finish(stream.next()).is_none());
+}
+
+/// The session has ended: nobody sends them again.
+// R: REC-06, SUB-06
+#[test]
+fn messages_that_a_close_left_are_not_lost_with_the_session() {
+    let (mut world, client) = World::connected(V5, Options::default(), by_hand);
+    let mut stream = world.finish(client.subscribe("a").qos(QoS::ExactlyOnce)).unwrap();
+    world.finish(client.publish("a", "x").qos(QoS::ExactlyOnce)).unwrap();
+    world.finish(client.disconnect().at_once()).unwrap();
+    world
+        .broker
+        .restart(sterna_simulator::broker::Instant::from_micros(world.now.as_micros()), Sessions::Lose);
+    world.finish(client.connect()).unwrap();
+    world.settle();
+    let message = world.finish(stream.next()).unwrap();
+    assert_eq!(message.text(), Ok("x"));
+    assert_eq!(message.ack(), Err(AckError::from(sterna_core::AckError::Stale)));
+    assert!(poll(&mut Box::pin(stream.next())).is_pending(), "once");
+}
+
 // R: SUB-06
 #[test]
-fn what_was_on_its_way_when_the_client_closed_comes_without_the_mark() {
+fn what_was_on_its_way_when_the_client_closed_follows_what_it_has() {
     let options = Options { maximum_in_flight: 1, ..Options::default() };
     let (mut world, client) = World::connected(V5, options, by_hand);
     let mut stream = world.finish(client.subscribe("a").qos(QoS::AtLeastOnce)).unwrap();
     for text in ["sent", "kept"] {
         world.finish(client.publish("a", text).qos(QoS::AtLeastOnce)).unwrap();
     }
-    assert_eq!(world.finish(stream.next()).unwrap().text(), Ok("sent"));
+    let sent = world.finish(stream.next()).unwrap();
+    assert_eq!(sent.text(), Ok("sent"));
     world.finish(client.disconnect().at_once()).unwrap();
     world.finish(client.connect()).unwrap();
-    for (text, redelivered) in [("sent", true), ("kept", false)] {
-        let message = world.finish(stream.next()).unwrap();
-        assert_eq!((message.text(), message.redelivered()), (Ok(text), redelivered));
-        message.ack().unwrap();
-    }
+    sent.ack().unwrap();
+    let kept = world.finish(stream.next()).unwrap();
+    assert_eq!((kept.text(), kept.redelivered()), (Ok("kept"), false));
 }
 
 // R: SUB-05
 #[test]
 fn unclaimed_messages_that_were_held_come_once_after_a_new_start() {
-    let (mut world, client) = World::connected(V5, Options::default(), by_hand);
-    let stream = world.finish(client.subscribe("a").qos(QoS::AtLeastOnce)).unwrap();
-    drop(stream);
-    world.finish(client.publish("a", "x").qos(QoS::AtLeastOnce)).unwrap();
-    world.settle();
-    assert_eq!((client.statistics().backlog, world.acked()), (1, 0));
-    world.finish(client.disconnect().at_once()).unwrap();
-    assert_eq!(client.statistics().backlog, 0, "it could not be acknowledged any more");
-    assert!(client.messages().try_next().is_none());
-    let mut rest = client.messages();
-    world.finish(client.connect()).unwrap();
-    let message = world.finish(rest.next()).unwrap();
-    assert_eq!((message.text(), message.redelivered()), (Ok("x"), true));
-    message.ack().unwrap();
-    world.settle();
-    assert_eq!((world.acked(), rest.try_next().is_none()), (1, true));
+    for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let (mut world, client) = World::connected(V5, Options::default(), by_hand);
+        let stream = world.finish(client.subscribe("a").qos(qos)).unwrap();
+        drop(stream);
+        world.finish(client.publish("a", "x").qos(qos)).unwrap();
+        world.settle();
+        assert_eq!((client.statistics().backlog, world.acked()), (1, 0));
+        world.finish(client.disconnect().at_once()).unwrap();
+        let mut rest = client.messages();
+        world.finish(client.connect()).unwrap();
+        let message = world.finish(rest.next()).unwrap();
+        assert_eq!(message.text(), Ok("x"));
+        message.ack().unwrap();
+        world.settle();
+        assert_eq!((world.acked(), rest.try_next().is_none()), (1, true));
+    }
 }
 
 /// A client that falls back to 3.1.1, of whose session an earlier process left one message.

@@ -213,6 +213,11 @@ pub enum OperationError {
     /// The server's session ended while the operation was in flight; the server may or may not have taken it.
     #[error("the session ended at the server before the operation was acknowledged")]
     SessionLost,
+    /// The server answered a QoS 2 PUBLISH with PUBACK, as if it were one of QoS 1. That is a protocol error
+    /// [MQTT-4.3.3-1], and ends all that were sent on the connection and not answered: such a server has no QoS 2. It may
+    /// have taken the message, and may deliver it twice; the message is not sent again. Use QoS 1 with it.
+    #[error("the server has no QoS 2: it answered PUBLISH with PUBACK")]
+    Downgraded,
     /// The server's answer could not be read in time because unread messages fill the reserve. What was not sent was not
     /// sent for that, but for an unsubscribe, which is; a subscribe is taken back.
     #[error("the answer is stuck behind messages that the application does not read")]

@@ -38,6 +38,8 @@ pub struct TestCertificates {
     pub wrong_host: Identity,
     /// A server's that is of no authority.
     pub self_signed: Identity,
+    /// A server's that is of another authority with the same name.
+    pub namesake: Identity,
     /// The certificate of a client with the common name `client`.
     pub client: Identity,
     /// A client's certificate of another authority.
@@ -53,7 +55,9 @@ impl Default for TestCertificates {
 impl TestCertificates {
     /// Makes them all.
     pub fn new() -> Self {
-        let (authority, other) = (new_authority(), new_authority());
+        let number = NEXT_AUTHORITY.fetch_add(2, Ordering::Relaxed);
+        let (authority, namesake) = (new_authority(number), new_authority(number));
+        let other = new_authority(number + 1);
         let mut expired = server(&HERE);
         expired.not_before = date_time_ymd(1999, 1, 1);
         expired.not_after = date_time_ymd(2000, 1, 1);
@@ -62,6 +66,7 @@ impl TestCertificates {
             expired: sign(&expired, &authority),
             wrong_host: sign(&server(&["elsewhere.invalid"]), &authority),
             self_signed: self_sign(&server(&HERE)),
+            namesake: sign(&server(&HERE), &namesake),
             client: sign(&client("client"), &authority),
             stranger: sign(&client("stranger"), &other),
             authority: authority.pem(),
@@ -71,10 +76,10 @@ impl TestCertificates {
 
 const HERE: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// No two have the same name: of one with the same name and another key it is said that its signature is wrong.
-fn new_authority() -> CertifiedIssuer<'static, KeyPair> {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+/// No two have the same name unless they are to: what is wrong with a certificate is told by that.
+static NEXT_AUTHORITY: AtomicU32 = AtomicU32::new(1);
+
+fn new_authority(number: u32) -> CertifiedIssuer<'static, KeyPair> {
     let mut parameters = named(&[], &format!("Authority {number} of a test"));
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];

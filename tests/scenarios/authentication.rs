@@ -2,16 +2,23 @@
 
 use sterna::protocol::packet::PacketType;
 use sterna::{
-    Authenticator, Cause, ConfigError, ConnectError, Event, OperationError, PropertyId, QoS, ReasonCode,
-    ReauthenticateError,
+    Authenticator, Cause, ConfigError, ConnectError, Event, OperationError, PropertyId, ProtocolVersion, QoS,
+    ReasonCode, ReauthenticateError, Scram,
 };
 use sterna_simulator::broker::{Authentication, Options};
 
 use crate::brokers::Setup;
-use crate::cell::ON_TEST_BROKER;
+use crate::cell::{Kind, ON_TEST_BROKER, Scope, Transport};
 use crate::tools::{connected, event};
 
-scenarios!(ON_TEST_BROKER => an_exchange_opens_and_keeps_the_connection, who_fails_is_refused);
+scenarios! {
+    ON_TEST_BROKER => an_exchange_opens_and_keeps_the_connection, who_fails_is_refused;
+    SCRAM => a_password_that_is_never_sent;
+}
+
+/// The test broker asks for it, and only 5.0 has it; its computations are for every runtime to see.
+const SCRAM: Scope = Scope::only(|cell| cell.kind == Kind::TestBroker && cell.version == ProtocolVersion::V5)
+    .and_usual(|cell| cell.transport == Transport::Tcp);
 
 /// Answers each question with the number of questions of this exchange so far.
 struct Counter {
@@ -115,4 +122,32 @@ async fn who_fails_is_refused(setup: Setup) {
     })
     .await;
     assert!(matches!(cause, Cause::ServerDisconnected(_)), "not authorized any more: {cause}");
+}
+
+/// SCRAM-SHA-256: with the right password on both sides, with a wrong one, and with a server that does not know it.
+// R: CON-09
+async fn a_password_that_is_never_sent(setup: Setup) {
+    let asking = |authentication| Options { authentication: Some(authentication), ..Options::default() };
+    let scram = |password| Scram::sha256("anna", password).expect("a user and a password");
+    let broker = setup.test_broker(asking(Authentication::scram_sha256("anna", "secret"))).await;
+    let builder = || broker.builder("c").authentication("SCRAM-SHA-256", scram("secret"));
+    let client = builder().connect().await.expect("both know the password");
+    let mut stream = client.subscribe("here").qos(QoS::AtLeastOnce).await.expect("granted");
+    client.reauthenticate().await.expect("they still do");
+    let mut events = client.events();
+    client.reconnect();
+    connected(&mut events).await;
+    client.publish("here", "again").qos(QoS::AtLeastOnce).await.expect("acknowledged");
+    assert_eq!(crate::tools::text(&mut stream).await, "again");
+
+    let wrong = broker.builder("guesser").authentication("SCRAM-SHA-256", scram("guess"));
+    let error = wrong.connect().await.expect_err("refused");
+    assert!(
+        matches!(&error, ConnectError::Closed(Cause::Refused(refusal)) if refusal.reason == ReasonCode::NOT_AUTHORIZED),
+        "{error}"
+    );
+    let impostor = Authentication::scram_sha256_without_proof("anna", "secret");
+    let impostor = setup.test_broker(asking(impostor)).await;
+    let error = impostor.builder("c").authentication("SCRAM-SHA-256", scram("secret")).connect().await;
+    assert!(matches!(error, Err(ConnectError::Closed(Cause::Authentication(_)))), "{error:?}");
 }

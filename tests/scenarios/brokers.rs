@@ -5,15 +5,17 @@ use std::net::SocketAddr;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use sterna::{Client, ClientBuilder, ProtocolVersion, Reconnect, TlsOptions, VersionPolicy};
+use sterna::{Client, ClientBuilder, ProtocolVersion, QoS, Reconnect, TlsOptions, VersionPolicy};
 use sterna_simulator::broker::{Credentials, Options, Sessions};
 use sterna_simulator::{Identity, TestBroker, TestCertificates};
 
 use crate::cell::{Cell, Kind, Runtime, Transport};
+use crate::differences;
 use crate::other_brokers::OtherBroker;
 use crate::runtimes::Task;
 use crate::support::folder::SocketPath;
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
+use crate::tools::EVERY_QOS;
 
 /// What a scenario runs on: it makes brokers, clients and tasks.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,21 @@ impl Setup {
 
     pub(crate) fn is_v5(self) -> bool {
         self.cell.version == ProtocolVersion::V5
+    }
+
+    /// The qualities of service that the broker has, in ascending order.
+    pub(crate) fn every_qos(self) -> &'static [QoS] {
+        &EVERY_QOS[..=usize::from(self.highest_qos() as u8)]
+    }
+
+    /// The highest of them.
+    pub(crate) fn highest_qos(self) -> QoS {
+        differences::highest_qos(self.cell)
+    }
+
+    /// The shortest keep alive that the broker can hold.
+    pub(crate) fn short_keep_alive(self) -> Duration {
+        differences::short_keep_alive(self.cell)
     }
 
     /// Starts a task on the runtime.
@@ -213,6 +230,7 @@ impl Broker {
         match &self.server {
             Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").address(),
             Server::Test { broker, .. } => broker.address(),
+            Server::Other(broker) if self.setup.cell.transport.is_websocket() => broker.websocket_address(),
             Server::Other(broker) => broker.address(),
         }
     }

@@ -139,11 +139,12 @@ impl fmt::Display for Kind {
     }
 }
 
-/// Where a scenario can run, and whether it is a smoke test.
+/// Where a scenario can run, and where it does each time.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope {
     allows: fn(Cell) -> bool,
-    is_smoke: bool,
+    /// Besides on tokio over TCP.
+    usual: fn(Cell) -> bool,
 }
 
 /// Everywhere.
@@ -159,22 +160,27 @@ pub(crate) const ON_V5: Scope = Scope::only(|cell| cell.version == ProtocolVersi
 /// Where a runtime can be ended.
 pub(crate) const ON_TOKIO: Scope = Scope::only(|cell| cell.runtime == Runtime::Tokio);
 /// Everywhere, and one of the few that run everywhere each time.
-pub(crate) const SMOKE: Scope = Scope { is_smoke: true, ..ANYWHERE };
+pub(crate) const SMOKE: Scope = ANYWHERE.and_usual(|_| true);
 
 impl Scope {
     pub(crate) const fn only(allows: fn(Cell) -> bool) -> Self {
-        Self { allows, is_smoke: false }
+        Self { allows, usual: |_| false }
+    }
+
+    /// What is shown in other places too, each time.
+    pub(crate) const fn and_usual(self, usual: fn(Cell) -> bool) -> Self {
+        Self { usual, ..self }
     }
 
     pub(crate) fn allows(self, cell: Cell) -> bool {
         (self.allows)(cell)
     }
 
-    /// Whether it belongs to what runs each time: smoke tests do everywhere; others on tokio over TCP, or, if they
-    /// have no place there, over whatever they are for.
+    /// Whether it belongs to what runs each time: everything does on tokio over TCP, or, if it has no place there, over
+    /// whatever it is for; smoke tests do everywhere.
     pub(crate) fn is_usual(self, cell: Cell) -> bool {
         let over_tcp = Cell { transport: Transport::Tcp, ..cell };
         let is_home = cell.transport == Transport::Tcp || !self.allows(over_tcp);
-        self.is_smoke || (cell.runtime == Runtime::Tokio && is_home)
+        (self.usual)(cell) || (cell.runtime == Runtime::Tokio && is_home)
     }
 }

@@ -34,6 +34,7 @@ async fn a_certificate_that_is_not_right_is_refused(setup: Setup) {
         ),
         (&certificates.self_signed, &certificates.authority, "is self-signed, or issued by"),
         (&certificates.server, &elsewhere.authority, "that is not trusted"),
+        (&certificates.namesake, &certificates.authority, "is not trusted: its issuer has the name of"),
     ] {
         let broker = setup.secured_broker(Security { identity: identity.clone(), asks: false }).await;
         let trusting = |authority| broker.builder("client").tls(TlsOptions::new().ca_pem(authority));

@@ -33,7 +33,7 @@ async fn connecting_and_disconnecting(setup: Setup) {
 async fn keep_alive_holds(setup: Setup) {
     let broker = setup.broker().await;
     // A server closes after one and a half of it [MQTT-3.1.2-24].
-    let builder = broker.builder("idle").keep_alive(Duration::from_secs(1)).packet_events(true);
+    let builder = broker.builder("idle").keep_alive(setup.short_keep_alive()).packet_events(true);
     let client = builder.connect().await.expect("connected");
     let mut events = client.events();
     for _ in 0..3 {

@@ -29,6 +29,7 @@ mod brokers;
 mod cancel;
 mod cell;
 mod cuts;
+mod declared;
 mod delivery;
 mod differences;
 mod encryption;
@@ -90,6 +91,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     authentication::SCENARIOS,
     cancel::SCENARIOS,
     cuts::SCENARIOS,
+    declared::SCENARIOS,
     delivery::SCENARIOS,
     encryption::SCENARIOS,
     hostile::SCENARIOS,
@@ -124,13 +126,16 @@ fn main() -> ExitCode {
             .copied()
             .flatten()
             .filter(move |scenario| scenario.scope.allows(cell))
-            .filter(move |scenario| everything || scenario.scope.is_usual(cell))
+            .filter(move |scenario| everything || others || scenario.scope.is_usual(cell))
             .filter(move |scenario| differences::suits(cell, scenario.path()))
             .map(move |scenario| trial(cell, *scenario, Arc::clone(table)))
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     if everything || others {
         println!("{table}");
+    }
+    if others {
+        differences::not_asked().for_each(|line| println!("{line}"));
     }
     conclusion.exit_code()
 }

@@ -4,7 +4,7 @@ use sterna::{OperationError, PublishError, QoS, TopicAliases};
 
 use crate::brokers::Setup;
 use crate::cell::ANYWHERE;
-use crate::tools::{EVERY_QOS, next, number};
+use crate::tools::{next, number};
 
 scenarios!(ANYWHERE => assigned_aliases, many_filters, a_cancelled_publish);
 
@@ -13,11 +13,12 @@ async fn assigned_aliases(setup: Setup) {
     let broker = setup.broker().await;
     let client =
         broker.builder("client").topic_alias(TopicAliases::Assign).connect().await.expect("connected");
-    let mut stream = client.subscribe("alias/#").qos(QoS::ExactlyOnce).await.expect("granted");
+    let mut stream = client.subscribe("alias/#").qos(setup.highest_qos()).await.expect("granted");
+    let every_qos = setup.every_qos();
     // More topics than any of these servers takes aliases, and each often enough to be named by its alias.
     let topics = || (0..200).map(|n| format!("alias/{}", (n / 3) % 15 + n % 2 * 15));
     for (n, topic) in topics().enumerate() {
-        client.publish(topic, n.to_string()).qos(EVERY_QOS[n % 3]).await.expect("acknowledged");
+        client.publish(topic, n.to_string()).qos(every_qos[n % every_qos.len()]).await.expect("acknowledged");
     }
     // Each QoS has its own way through the server.
     let mut received = Vec::new();
@@ -47,10 +48,11 @@ async fn many_filters(setup: Setup) {
 async fn a_cancelled_publish(setup: Setup) {
     let broker = setup.broker().await;
     let client = broker.builder("client").build().expect("lawful");
-    let mut stream = client.subscribe("cancel").qos(QoS::ExactlyOnce).send().expect("accepted");
+    let mut stream = client.subscribe("cancel").qos(setup.highest_qos()).send().expect("accepted");
+    let every_qos = setup.every_qos();
     let mut deliveries = Vec::new();
     for n in 0..30 {
-        let publish = client.publish("cancel", n.to_string()).qos(EVERY_QOS[n % 3]);
+        let publish = client.publish("cancel", n.to_string()).qos(every_qos[n % every_qos.len()]);
         deliveries.push(publish.send().expect("room"));
     }
     deliveries.iter().step_by(2).for_each(|delivery| delivery.cancel().expect("under way"));

@@ -77,6 +77,8 @@ pub(crate) struct OtherBroker {
     directory: PathBuf,
     ports: Ports,
     process: Option<Child>,
+    /// Erlang's port mapper, if the broker needs one: left to itself it starts one that outlives it.
+    mapper: Option<Child>,
 }
 
 /// Bound and never listening: so no other program gets them.
@@ -116,7 +118,10 @@ impl OtherBroker {
             web: Port::reserve(),
             others: [Port::reserve(), Port::reserve(), Port::reserve()],
         };
-        let mut broker = Self { make, directory: new_directory(), ports, process: None };
+        let mut broker = Self { make, directory: new_directory(), ports, process: None, mapper: None };
+        if make == Make::RabbitMq {
+            broker.start_mapper();
+        }
         let log = File::create(broker.directory.join("log")).expect("a log file");
         let mut command = broker.command();
         command
@@ -140,6 +145,11 @@ impl OtherBroker {
         (Ipv4Addr::LOCALHOST, self.ports.mqtt.number).into()
     }
 
+    /// Where it listens for WebSockets, if it does.
+    pub(crate) fn websocket_address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.ports.web.number).into()
+    }
+
     /// Where it speaks MQTT over WebSocket, if it does.
     pub(crate) fn websocket_url(&self) -> String {
         let path = match self.make {
@@ -147,7 +157,7 @@ impl OtherBroker {
             Make::Nats => "/mqtt",
             Make::RabbitMq => "/ws",
         };
-        format!("ws://127.0.0.1:{}{path}", self.ports.web.number)
+        format!("ws://{}{path}", self.websocket_address())
     }
 
     fn command(&self) -> Command {
@@ -206,6 +216,25 @@ impl OtherBroker {
         command
     }
 
+    /// Starts Erlang's port mapper and returns once it listens.
+    fn start_mapper(&mut self) {
+        let port = self.ports.others[1].number;
+        let mut command = Command::new("epmd");
+        command.args(["-address", "127.0.0.1", "-port", &port.to_string()]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mapper = command.spawn().unwrap_or_else(|error| panic!("epmd does not run: {error}"));
+        let mapper = self.mapper.insert(mapper);
+        let start = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            let ended = mapper.try_wait().expect("the state of a child process is known");
+            assert!(ended.is_none(), "epmd ended with {ended:?} at its start");
+            assert!(start.elapsed() < PATIENCE, "epmd does not listen after {PATIENCE:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// It refuses filters of QoS 1 once all those of a session may have 65,535 messages unacknowledged, 1,024 each if it is
+    /// not told otherwise.
     fn nats(&self) -> Command {
         let config = self.write(
             "nats.conf",
@@ -213,7 +242,7 @@ impl OtherBroker {
                 "server_name: sterna\n\
                  listen: \"127.0.0.1:{}\"\n\
                  jetstream {{ store_dir: \"{}\" }}\n\
-                 mqtt {{ host: \"127.0.0.1\", port: {} }}\n\
+                 mqtt {{ host: \"127.0.0.1\", port: {}, max_ack_pending: 100 }}\n\
                  websocket {{ host: \"127.0.0.1\", port: {}, no_tls: true }}\n",
                 self.ports.others[0].number,
                 self.directory.join("data").display(),
@@ -304,15 +333,9 @@ impl Drop for OtherBroker {
             let _ = kill_process_group(Pid::from_child(&process), Signal::KILL);
             let _ = process.wait();
         }
-        if self.make == Make::RabbitMq {
-            // Erlang's port mapper goes on by itself.
-            let epmd = self.ports.others[1].number.to_string();
-            let _ = Command::new("epmd")
-                .args(["-port", &epmd, "-kill"])
-                .env("ERL_EPMD_ADDRESS", "127.0.0.1")
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .status();
+        if let Some(mut mapper) = self.mapper.take() {
+            let _ = mapper.kill();
+            let _ = mapper.wait();
         }
         if thread::panicking() {
             eprintln!("The log of {:?}:\n{}", self.make, self.log());

@@ -10,7 +10,7 @@ use sterna::{Client, Event, QoS, State, Subscription};
 
 use crate::brokers::{Broker, Setup};
 use crate::cell::{ANYWHERE, ON_V5};
-use crate::tools::{EVERY_QOS, event, next, number};
+use crate::tools::{event, next, number};
 
 scenarios! {
     ANYWHERE => connecting_is_dropped, publishing_is_dropped, subscribing_is_dropped, disconnecting_is_dropped;
@@ -58,14 +58,14 @@ async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
 }
 
 /// The client does what it is asked to, one thing after the other.
-async fn works(client: &Client, stream: &mut Subscription, round: usize) {
-    client.publish("works", round.to_string()).qos(QoS::ExactlyOnce).await.expect("acknowledged");
+async fn works(setup: Setup, client: &Client, stream: &mut Subscription, round: usize) {
+    client.publish("works", round.to_string()).qos(setup.highest_qos()).await.expect("acknowledged");
     assert_eq!(number(&next(stream).await), round);
 }
 
-async fn working(broker: &Broker) -> (Client, Subscription) {
+async fn working(setup: Setup, broker: &Broker) -> (Client, Subscription) {
     let client = broker.connect("client").await;
-    let stream = client.subscribe("works").qos(QoS::ExactlyOnce).await.expect("granted");
+    let stream = client.subscribe("works").qos(setup.highest_qos()).await.expect("granted");
     (client, stream)
 }
 
@@ -96,9 +96,9 @@ async fn connecting_is_dropped(setup: Setup) {
 // R: PUB-01, REC-08
 async fn publishing_is_dropped(setup: Setup) {
     let broker = setup.broker().await;
-    let (client, mut stream) = working(&broker).await;
-    let mut numbers = client.subscribe("numbers").qos(QoS::ExactlyOnce).await.expect("granted");
-    for qos in EVERY_QOS {
+    let (client, mut stream) = working(setup, &broker).await;
+    let mut numbers = client.subscribe("numbers").qos(setup.highest_qos()).await.expect("granted");
+    for &qos in setup.every_qos() {
         for times in 0..POINTS {
             let done = polled(client.publish("numbers", times.to_string()).qos(qos), times).await;
             if times > 0 {
@@ -108,7 +108,7 @@ async fn publishing_is_dropped(setup: Setup) {
                     "once it waits in the queue, it is sent"
                 );
             }
-            works(&client, &mut stream, times).await;
+            works(setup, &client, &mut stream, times).await;
             assert!(numbers.try_next().is_none(), "without a poll nothing is sent");
             if done.is_some() {
                 break;
@@ -132,10 +132,10 @@ async fn publishing_is_dropped(setup: Setup) {
 // R: SUB-01, SUB-04
 async fn subscribing_is_dropped(setup: Setup) {
     let broker = setup.broker().await;
-    let (client, mut stream) = working(&broker).await;
+    let (client, mut stream) = working(setup, &broker).await;
     for times in 0..POINTS {
         let done = polled(client.subscribe("numbers").qos(QoS::AtLeastOnce), times).await;
-        works(&client, &mut stream, times).await;
+        works(setup, &client, &mut stream, times).await;
         if let Some(result) = done {
             let mut numbers = result.expect("granted");
             client.publish("numbers", "1").qos(QoS::AtLeastOnce).await.expect("acknowledged");
@@ -153,7 +153,7 @@ async fn subscribing_is_dropped(setup: Setup) {
             assert_eq!(number(&next(&mut numbers).await), polls);
         }
         let done = polled(client.unsubscribe("numbers"), times).await;
-        works(&client, &mut stream, times).await;
+        works(setup, &client, &mut stream, times).await;
         if let Some(result) = done {
             result.expect("unsubscribed");
             break;
@@ -185,7 +185,7 @@ async fn disconnecting_is_dropped(setup: Setup) {
 // R: PUB-08
 async fn a_request_is_dropped(setup: Setup) {
     let broker = setup.broker().await;
-    let (client, mut stream) = working(&broker).await;
+    let (client, mut stream) = working(setup, &broker).await;
     let service = broker.connect("service").await;
     let mut requests = service.subscribe("service").qos(QoS::AtLeastOnce).await.expect("granted");
     let answering = setup.spawn(async move {
@@ -199,7 +199,7 @@ async fn a_request_is_dropped(setup: Setup) {
     });
     for times in 0..POINTS {
         let done = polled(client.request("service", times.to_string()), times).await;
-        works(&client, &mut stream, times).await;
+        works(setup, &client, &mut stream, times).await;
         if let Some(answer) = done {
             assert_eq!(number(&answer.expect("answered")), times, "and not the answer to an earlier one");
             break;

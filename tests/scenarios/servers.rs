@@ -1,11 +1,11 @@
 //! Several servers, and servers that send their clients to others.
 
 use sterna::protocol::packet::PacketType;
-use sterna::{Cause, Client, Event, QoS};
+use sterna::{Cause, Client, Event, ProtocolVersion, QoS};
 use sterna_simulator::broker::{Options, Redirect};
 
 use crate::brokers::{Broker, Memory, Setup};
-use crate::cell::{ANYWHERE, Kind, Scope, Transport};
+use crate::cell::{ANYWHERE, Kind, Runtime, Scope, Transport};
 use crate::tools::{connected, event};
 
 scenarios! {
@@ -13,9 +13,10 @@ scenarios! {
     REDIRECTING => sent_on_when_connecting, sent_on_while_connected;
 }
 
-/// A Server Reference has a host and a port.
+/// A Server Reference has a host and a port; the transport stays.
 const REDIRECTING: Scope =
-    Scope::only(|cell| cell.kind == Kind::TestBroker && cell.transport != Transport::Unix);
+    Scope::only(|cell| cell.kind == Kind::TestBroker && cell.transport != Transport::Unix)
+        .and_usual(|cell| cell.runtime == Runtime::Tokio && cell.version == ProtocolVersion::V5);
 
 /// Two servers without a common session: what was subscribed is subscribed again, and nothing that waits is lost.
 // R: CON-10, REC-03, REC-07

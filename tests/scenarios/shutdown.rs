@@ -3,13 +3,16 @@
 use std::time::Duration;
 
 use sterna::protocol::packet::PacketType;
-use sterna::{Event, OperationError, PublishError, QoS, SubscribeError};
+use sterna::{Event, OperationError, ProtocolVersion, PublishError, QoS, SubscribeError};
 use sterna_simulator::broker::{Fault, OnSend, Options};
 
 use crate::brokers::{Setup, blocking};
-use crate::cell::{Kind, Runtime, Scope};
+use crate::cell::{ANYWHERE, Kind, Runtime, Scope, Transport};
 
-scenarios!(ENDING => a_runtime_that_ends_with_operations_pending);
+scenarios! {
+    ENDING => a_runtime_that_ends_with_operations_pending;
+    ANYWHERE_AT_ONCE => a_function_that_panics;
+}
 
 /// Where a runtime can be ended, and answers withheld.
 const ENDING: Scope = Scope::only(|cell| cell.runtime == Runtime::Tokio && cell.kind == Kind::TestBroker);
@@ -54,4 +57,22 @@ async fn a_runtime_that_ends_with_operations_pending(setup: Setup) {
     while let Some(event) = events.next().await {
         assert!(!matches!(event, Event::Connected { .. }), "it is gone");
     }
+}
+
+/// Every runtime has a driver of its own to lose.
+const ANYWHERE_AT_ONCE: Scope = ANYWHERE.and_usual(|cell| {
+    cell.transport == Transport::Tcp && cell.kind == Kind::TestBroker && cell.version == ProtocolVersion::V5
+});
+
+/// A function of the application's that panics in the client's driver ends the client, and whoever waits is told.
+// R: REC-08
+async fn a_function_that_panics(setup: Setup) {
+    let broker = setup.broker().await;
+    let builder = broker.builder("c").before_connect(|_| async { panic!("no password at hand") });
+    let client = builder.build().expect("lawful options");
+    let publish = client.publish("a", "x").qos(QoS::AtLeastOnce).send().expect("queued");
+    let error = client.connect().await.expect_err("nobody connects it");
+    assert!(error.to_string().contains("the client's driver panicked: no password at hand"), "{error}");
+    assert_eq!(publish.await, Err(PublishError::Failed(OperationError::Closed)));
+    client.publish("a", "y").await.expect_err("nobody sends it");
 }

@@ -153,13 +153,13 @@ async fn a_store_is_free_after_disconnect(setup: Setup) {
     };
     let client =
         broker.builder("first").store(open().await.expect("it is made")).connect().await.expect("connected");
-    client.publish("a", "x").qos(QoS::ExactlyOnce).await.expect("acknowledged");
+    client.publish("a", "x").qos(setup.highest_qos()).await.expect("acknowledged");
     assert!(matches!(open().await, Err(StoreOpenError::Locked)));
     client.disconnect().await.expect("graceful");
     let other = broker.builder("other").store(open().await.expect("it is free"));
     let error = other.build().expect_err("it is the first one's session");
     assert!(matches!(error, ConnectError::Session(SessionError::OtherClient { .. })), "{error}");
     client.connect().await.expect("connected");
-    client.publish("a", "y").qos(QoS::ExactlyOnce).await.expect("the store is in use again");
+    client.publish("a", "y").qos(setup.highest_qos()).await.expect("the store is in use again");
     assert!(matches!(open().await, Err(StoreOpenError::Locked)));
 }

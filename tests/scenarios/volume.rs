@@ -4,7 +4,7 @@ use sterna::QoS;
 
 use crate::brokers::Setup;
 use crate::cell::{ANYWHERE, Cell, Kind, SMOKE, Scope};
-use crate::tools::{EVERY_QOS, next, number};
+use crate::tools::{next, number};
 
 scenarios! {
     SMOKE => large_payloads;
@@ -26,7 +26,7 @@ fn is_slow(cell: Cell) -> bool {
 
 async fn large_payloads(setup: Setup) {
     let bytes = if is_slow(setup.cell) { 32 << 10 } else { 1 << 20 };
-    large(setup, bytes, &EVERY_QOS).await;
+    large(setup, bytes, setup.every_qos()).await;
 }
 
 async fn sixteen_mebibytes(setup: Setup) {
@@ -37,7 +37,7 @@ async fn sixteen_mebibytes(setup: Setup) {
 async fn large(setup: Setup, bytes: u32, every_qos: &[QoS]) {
     let broker = setup.roomy_broker().await;
     let client = broker.connect("client").await;
-    let mut stream = client.subscribe("large").qos(QoS::ExactlyOnce).await.expect("granted");
+    let mut stream = client.subscribe("large").qos(setup.highest_qos()).await.expect("granted");
     // No two blocks of it are alike, so that nothing can be swapped.
     let payload: Vec<u8> = (0..bytes / 4).flat_map(|n| n.wrapping_mul(0x9e37_79b1).to_be_bytes()).collect();
     for &qos in every_qos {
@@ -99,12 +99,12 @@ async fn a_small_receive_maximum(setup: Setup) {
     let broker = setup.broker().await;
     let subscriber = broker.builder("subscriber").persistent().receive_maximum(5);
     let subscriber = subscriber.connect().await.expect("connected");
-    let mut stream = subscriber.subscribe("many").qos(QoS::ExactlyOnce).await.expect("granted");
+    let mut stream = subscriber.subscribe("many").qos(setup.highest_qos()).await.expect("granted");
     let publisher = broker.connect("publisher").await;
     let publish = async {
         let mut deliveries = Vec::with_capacity(COUNT);
         for n in 0..COUNT {
-            let publish = publisher.publish("many", n.to_string()).qos(QoS::ExactlyOnce);
+            let publish = publisher.publish("many", n.to_string()).qos(setup.highest_qos());
             deliveries.push(publish.enqueue().await.expect("accepted"));
         }
         for delivery in deliveries {
@@ -133,18 +133,20 @@ async fn many_tasks_publish(setup: Setup) {
             setup.spawn(async move {
                 let topic = format!("tasks/{task}");
                 for n in 0..EACH {
-                    let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce][n % 2];
+                    let qos = [QoS::AtLeastOnce, setup.highest_qos()][n % 2];
                     client.publish(&topic, n.to_string()).qos(qos).await.expect("acknowledged");
                 }
             })
         })
         .collect();
-    let mut counts = [0; TASKS];
+    // Each QoS has its own way through the server [MQTT-4.6.0-6].
+    let mut counts = [[0, 1]; TASKS];
     for _ in 0..TASKS * EACH {
         let message = next(&mut stream).await;
         let task: usize = message.topic()["tasks/".len()..].parse().expect("the task's number");
-        assert_eq!(number(&message), counts[task], "each task's messages come in its order");
-        counts[task] += 1;
+        let n = number(&message);
+        assert_eq!(n, counts[task][n % 2], "each task's messages come in its order");
+        counts[task][n % 2] += 2;
     }
     for task in tasks {
         task.await;

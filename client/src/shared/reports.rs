@@ -87,7 +87,6 @@ impl Inner {
             }
             Core::Offline => Event::Offline,
             Core::Closed { cause } => {
-                self.inbox.forget_held();
                 self.releasing = Some(cause);
                 if !self.stores {
                     self.announce_closed();

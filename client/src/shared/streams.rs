@@ -82,8 +82,7 @@ impl Inner {
     /// [`Inbox::close`].
     pub(crate) fn close_stream(&mut self, stream: StreamId, batch: &mut VecDeque<Message>, reroute: bool) {
         self.subscribing.retain(|_, subscribing| subscribing.stream != stream);
-        // After the end nothing can be acknowledged: what a session still owes comes again.
-        let reroute = (reroute && self.closed.is_none()).then(|| Reroute { hold: self.holds_unclaimed() });
+        let reroute = reroute.then(|| Reroute { hold: self.holds_unclaimed() });
         let acknowledged = self.inbox.close(stream, batch, reroute, &mut self.wakers);
         self.settle_all(acknowledged);
         self.taken();

@@ -185,7 +185,8 @@ pub struct Config {
     /// Queue QoS 0 messages while there is no connection. Default on; off, they end with `Offline`.
     pub queue_qos0: bool,
     /// How many bytes may wait for the transport before publishes are queued instead of encoded; and how many bytes
-    /// of acknowledgements before reading pauses. Default 256 KiB.
+    /// of acknowledgements before reading pauses, if that is more than five for each message that may be in flight, either
+    /// way. Default 256 KiB.
     pub send_buffer: usize,
     /// How many incoming messages may wait for the application before reading pauses. Default 4,096.
     pub incoming_limit: usize,

@@ -217,7 +217,6 @@ impl Connection {
             self.publish_failed(token, OperationError::Closed);
         }
         self.subscriptions.close();
-        self.received.close();
         self.trim();
         self.report(Event::Closed { cause });
     }

@@ -39,6 +39,9 @@ impl From<ProtocolError> for Refused {
     }
 }
 
+/// The bytes of a PUBACK, PUBREC, PUBREL or PUBCOMP with a reason code.
+const LONGEST_REPLY: u64 = 5;
+
 impl Connection {
     pub(super) fn take_input(&mut self, input: &mut BytesMut) -> Ingress {
         if !self.reads() {
@@ -188,8 +191,13 @@ impl Connection {
     }
 
     fn take_puback(&mut self, ack: &Ack<'_>) -> Result<(), ProtocolError> {
-        if self.awaiting(PacketType::PubAck, ack.packet_id)?.is_some() {
-            self.complete_publish(ack.packet_id, ack.reason, ack.properties);
+        match self.awaiting(PacketType::PubAck, ack.packet_id).map(|entry| entry.is_some()) {
+            Ok(true) => self.complete_publish(ack.packet_id, ack.reason, ack.properties),
+            Ok(false) => {}
+            Err(error) => {
+                self.end_downgraded(ack.packet_id);
+                return Err(error);
+            }
         }
         Ok(())
     }
@@ -402,9 +410,15 @@ impl Connection {
     }
 
     /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
-    /// that first wants to write must be read, or both wait for each other. Answers that wait for the store count too.
+    /// that first wants to write must be read, or both wait for each other. Nor do as many answers as a lawful server can
+    /// ask for before it reads one. Answers that wait for the store count too.
     pub(super) fn replies_pile_up(&self) -> bool {
-        self.replies + self.waiting_replies() > self.config.send_buffer as u64
+        let theirs = match self.version {
+            ProtocolVersion::V5 => self.config.receive_maximum,
+            ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => u16::MAX,
+        };
+        let lawful = (u64::from(theirs) + u64::from(self.config.in_flight_limit)) * LONGEST_REPLY;
+        self.replies + self.waiting_replies() > lawful.max(self.config.send_buffer as u64)
     }
 
     /// Whether packets are taken in this phase.

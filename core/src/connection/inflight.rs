@@ -392,6 +392,23 @@ impl InFlights {
         }
     }
 
+    /// If this identifier is that of a QoS 2 PUBLISH that is not answered: those of all that were sent on the connection
+    /// and are not, in the order of the calls.
+    pub(crate) fn downgraded(&self, id: u16, attempt: Attempt) -> Vec<u16> {
+        let is_meant = |entry: &InFlight| {
+            entry.sent_on == attempt
+                && entry.stage.qos() == Some(QoS::ExactlyOnce)
+                && !matches!(entry.stage, Stage::Released { .. })
+        };
+        if !self.table.get(id).is_some_and(is_meant) {
+            return Vec::new();
+        }
+        let downgraded = self.table.iter().filter(|(_, entry)| is_meant(entry));
+        let mut downgraded: Vec<_> = downgraded.map(|(id, entry)| (entry.token, id)).collect();
+        downgraded.sort_unstable();
+        downgraded.into_iter().map(|(_, id)| id).collect()
+    }
+
     /// The messages that the application waits for, in the order of the calls.
     pub(crate) fn awaited(&self) -> Vec<(Token, u16)> {
         let awaited = self.table.iter().filter(|(_, entry)| !entry.abandoned && entry.stage.qos().is_some());

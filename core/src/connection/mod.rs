@@ -4,6 +4,7 @@ mod authentication;
 mod backlog;
 mod commands;
 mod deadlines;
+mod downgrading;
 mod due;
 mod encoding;
 mod ending;

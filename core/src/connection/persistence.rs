@@ -120,7 +120,16 @@ impl Persistence {
 
 impl Connection {
     pub(super) fn take_batch(&mut self, batch: &mut Batch) -> Option<PersistId> {
+        if !self.may_store() {
+            return None;
+        }
         self.persistence.as_deref_mut()?.take(batch)
+    }
+
+    /// A client that has ended has let its store go: what the application acknowledges after that is stored when the client
+    /// is started again, if it is.
+    pub(super) fn may_store(&self) -> bool {
+        self.phase != Phase::Closed || self.is_closing()
     }
 
     pub(super) fn persisted(&mut self, id: PersistId, result: Result<(), StoreError>) {

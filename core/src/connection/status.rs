@@ -122,7 +122,7 @@ impl Connection {
             && self.actions.is_empty()
             && self.events.is_empty()
             && self.messages.is_empty())
-            || self.persistence.as_deref().is_some_and(Persistence::has_output)
+            || (self.may_store() && self.persistence.as_deref().is_some_and(Persistence::has_output))
             || self.due.is_unsettled()
     }
 

@@ -375,7 +375,6 @@ impl World {
             // The application may have connected it meanwhile, and it closed once more.
             self.wires[client].closed();
             self.routes[client].restarted(false);
-            self.promises.begins_again(client);
         }
         self.set_up(client);
         if self.is_settling {

@@ -102,10 +102,6 @@ impl World {
             Event::Read { reading, .. } => application.set_reading(reading, now),
             Event::Ack { acking, .. } => application.set_acking(acking),
             Event::Reconnect { .. } => {
-                // It may be about to close still.
-                if around.promises.has_closed(client) {
-                    around.promises.begins_again(client);
-                }
                 application.client.reconnect();
                 self.wires[client].ends_itself();
                 self.routes[client].disturbed();

@@ -74,6 +74,13 @@ pub enum TlsError {
         "the server's certificate is self-signed, or issued by a certificate authority that is not trusted"
     )]
     UnknownIssuer,
+    /// A signature is not that of the key which should have made it: the server's certificate is of a certificate authority
+    /// that only has the name of a trusted one, or the server does not have the key of its certificate.
+    #[error(
+        "the server's certificate is not trusted: its issuer has the name of a trusted certificate authority, but \
+         another key (or the server does not have the certificate's own key)"
+    )]
+    BadSignature,
     /// The server's certificate is for other names.
     #[error("the server's certificate is not for `{expected}`, but for {presented}")]
     WrongHost {
@@ -130,6 +137,7 @@ impl TlsError {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
             CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotValidYet,
             CertificateError::UnknownIssuer => Self::UnknownIssuer,
+            CertificateError::BadSignature => Self::BadSignature,
             CertificateError::Revoked => Self::Revoked,
             CertificateError::NotValidForNameContext { expected, presented } => {
                 Self::WrongHost { expected: expected.to_str().into(), presented: list(&presented) }

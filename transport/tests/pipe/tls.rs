@@ -79,6 +79,10 @@ fn what_is_wrong_with_a_certificate_is_said() {
     assert_eq!(failure(&trusting, self_signed(name).server()), TlsError::UnknownIssuer);
     let stranger = Authority::new("stranger");
     assert_eq!(failure(&trusting, stranger.certify(name).server()), TlsError::UnknownIssuer);
+    let namesake = Authority::new("test");
+    let error = failure(&trusting, namesake.certify(name).server());
+    assert_eq!(error, TlsError::BadSignature);
+    assert!(error.to_string().starts_with("the server's certificate is not trusted: "), "{error}");
     assert_eq!(failure(&trusting, authority.as_server().server()), TlsError::AuthorityAsServer);
 
     let error = failure(&trusting, authority.certify(&["other.example", "third.example"]).server());

@@ -233,14 +233,17 @@ fn operations_whose_answer_cannot_be_read_end_stalled() {
 // R: REC-08
 #[test]
 fn an_answer_that_waits_for_our_own_replies_to_leave_is_the_connections_fault() {
-    let limits = Config { keep_alive: 0, send_buffer: 1, write_timeout: Duration::ZERO, ..config() };
-    let mut rig = Rig::connected(limits);
+    let limits = Config {
+        keep_alive: 0,
+        send_buffer: 1,
+        write_timeout: Duration::ZERO,
+        ..config_of(ProtocolVersion::V5)
+    };
+    let mut rig = Rig::connected(Config { receive_maximum: 1, in_flight_limit: 1, ..limits });
     rig.publish("p", QoS::AtLeastOnce);
     rig.sent();
-    // The server takes nothing any more: the PUBACKs stay here, and nothing is read until they have left.
-    rig.deliver("t", QoS::AtLeastOnce, 1, false);
-    rig.messages();
-    assert_eq!(rig.deliver("t", QoS::AtLeastOnce, 2, false), Ingress::Paused);
+    // The server takes nothing any more: the PUBCOMPs stay here, and nothing is read until they have left.
+    assert_eq!(rig.send_bytes(&b"\x62\x02\x00\x09".repeat(4)), Ingress::Paused);
     rig.next_deadline(seconds(60));
     assert_eq!(rig.closed_because(), Cause::Timeout(Timer::Ack));
     assert_eq!(rig.outcomes(), [], "the next connection sends it again");

@@ -86,6 +86,46 @@ fn acknowledgements_of_the_wrong_kind_are_protocol_errors() {
     faulty(rig, b"\x40\x02\x00\x01", "", "MQTT-2.3.1-6");
 }
 
+/// `RabbitMQ` does this. Sent again in the session that lives on, the messages would be answered like that for ever.
+// R: SUB-06, REC-04
+#[test]
+fn a_server_that_answers_qos_2_with_puback_does_so_once() {
+    let mut rig = Rig::connected(Config {
+        client_id: crate::config::ClientId::Given("anna".into()),
+        clean_start: crate::config::CleanStart::Never,
+        ..config_of(ProtocolVersion::V3_1_1)
+    });
+    let [one, two, three, four] = [QoS::AtLeastOnce, QoS::ExactlyOnce, QoS::ExactlyOnce, QoS::ExactlyOnce]
+        .map(|qos| rig.publish("t", qos));
+    rig.sent();
+    rig.ack(PacketType::PubRec, 4, ReasonCode::SUCCESS);
+    rig.sent();
+    rig.ack(PacketType::PubAck, 2, ReasonCode::SUCCESS);
+    let downgraded = || Err(OperationError::Downgraded);
+    assert_eq!(rig.outcomes(), [(two, downgraded()), (three, downgraded())]);
+    let error = ProtocolError::WrongAck { packet: PacketType::PubAck, packet_id: 2 };
+    assert_eq!(rig.closed_because(), Cause::Protocol(error));
+
+    rig.next_deadline(seconds(60));
+    rig.accept(true, Properties::EMPTY);
+    assert_eq!(rig.sent(), ["PubRel 4 0x00", "Publish 1 q1 dup t"]);
+    rig.ack(PacketType::PubAck, 1, ReasonCode::SUCCESS);
+    rig.ack(PacketType::PubComp, 4, ReasonCode::SUCCESS);
+    assert_eq!(rig.outcomes(), [(one, Ok(0)), (four, Ok(0))]);
+    assert_eq!(rig.connection.queue.bytes(), 0);
+    // Their identifiers are not used again in this session, and take no place in the window.
+    for packet_id in 5..100 {
+        let token = rig.publish("t", QoS::ExactlyOnce);
+        assert_eq!(rig.sent(), [format!("Publish {packet_id} q2 t")]);
+        rig.ack(PacketType::PubAck, packet_id, ReasonCode::SUCCESS);
+        assert_eq!(rig.outcomes(), [(token, downgraded())]);
+        rig.closed_because();
+        rig.next_deadline(seconds(60));
+        rig.accept(true, Properties::EMPTY);
+        assert_eq!(rig.sent(), [""; 0]);
+    }
+}
+
 // R: SUB-02
 #[test]
 fn subacks_with_the_wrong_count_are_protocol_errors() {
@@ -143,7 +183,13 @@ fn what_follows_a_fault_is_not_read() {
 
 #[test]
 fn a_flood_that_asks_for_answers_is_paused_while_they_are_not_taken() {
-    let mut rig = Rig::connected(Config { send_buffer: 1_000, ..config() });
+    let limits = Config {
+        send_buffer: 1_000,
+        receive_maximum: 10,
+        in_flight_limit: 10,
+        ..config_of(ProtocolVersion::V5)
+    };
+    let mut rig = Rig::connected(limits);
     rig.sent();
     let flood: Vec<u8> = (1..=10_000u16).flat_map(|id| [0x50, 2, (id >> 8) as u8, id as u8]).collect();
     assert_eq!(rig.send_bytes(&flood), Ingress::Paused);
@@ -161,6 +207,30 @@ fn a_flood_that_asks_for_answers_is_paused_while_they_are_not_taken() {
     let pings: Vec<u8> = [0xd0, 0].repeat(10_000);
     assert_eq!(rig.send_bytes(&pings), Ingress::NeedData { missing: 1 });
     assert!(rig.events().is_empty() && rig.actions().is_empty());
+}
+
+/// It writes all that it has for us before it reads anything.
+// R: REC-08
+#[test]
+fn the_answers_that_a_lawful_server_leaves_unread_do_not_stop_reading() {
+    for version in [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5] {
+        let limits = Config {
+            send_buffer: 1,
+            receive_maximum: 200,
+            write_timeout: Duration::ZERO,
+            ..config_of(version)
+        };
+        let mut rig = Rig::connected(limits);
+        for _ in 0..100 {
+            rig.publish("p", QoS::ExactlyOnce);
+        }
+        for packet_id in 1..=200 {
+            let ingress = rig.deliver("t", QoS::AtLeastOnce, packet_id, false);
+            assert_eq!(ingress, Ingress::NeedData { missing: 1 }, "{version:?}: {packet_id}");
+            rig.messages();
+        }
+        assert!(rig.connection.unsent() > 800);
+    }
 }
 
 #[test]

@@ -319,13 +319,15 @@ impl Application {
         }
     }
 
-    /// The client has closed: streams and what they held are gone.
+    /// The client has closed: the application lets go of its streams, and acknowledges what it has of them in its own time.
     pub(super) fn closed(&mut self, around: &mut Surroundings<'_>) {
         around.promises.closed(around.client);
         around.promises.reroute(around.client);
         self.has_closed = true;
         self.aliases.clear();
-        self.streams.clear();
+        for mut stream in self.streams.drain(..) {
+            self.orphans.append(&mut stream.owed);
+        }
     }
 
     /// Live subscriptions, whose filters the broker must have.

@@ -105,8 +105,6 @@ struct Account {
     /// Copies that each stream got in this life; those that count from earlier lives have no stream.
     handed: BTreeMap<(u64, u32, QoS), u32>,
     from_earlier_lives: BTreeMap<u32, u32>,
-    /// Copies that were there when it closed, and can be handed over beside those that come again.
-    held_over: BTreeMap<u32, u32>,
     acknowledged: BTreeMap<u32, u32>,
     /// The latest that each stream got, by the broker's order.
     latest: BTreeMap<(u64, QoS), u64>,
@@ -369,8 +367,7 @@ impl Promises {
         let earlier = account.from_earlier_lives.get(&number).copied().unwrap_or(0);
         // A refusal may be lost, and the message comes again.
         let is_bound = qos != QoS::AtLeastOnce && !account.refused.contains(&number);
-        let held_over = account.held_over.get(&number).copied().unwrap_or(0);
-        let most = if is_bound { queued.count + held_over } else { u32::MAX };
+        let most = if is_bound { queued.count } else { u32::MAX };
         let copies = *handed + if qos == QoS::ExactlyOnce { earlier } else { 0 };
         findings.require(copies <= most, "delivered twice [MQTT-4.3.3-10]", || {
             format!("c{client}, stream {stream}: message {number} of {qos:?}, {copies} of {most} copies")
@@ -491,23 +488,10 @@ impl Promises {
         self.accounts[client].has_closed = true;
     }
 
-    /// The client is connected again after it had closed: what a stream still has from before, or has handed over, can no
-    /// longer be acknowledged, and comes again.
-    pub(super) fn begins_again(&mut self, client: usize) {
-        let account = &mut self.accounts[client];
-        account.latest.clear();
-        for (number, qos) in account.queued.keys() {
-            if *qos == QoS::ExactlyOnce && !account.acknowledged.contains_key(number) {
-                *account.held_over.entry(*number).or_default() += 1;
-            }
-        }
-    }
-
     /// The process is gone, and a new one begins.
     pub(super) fn died(&mut self, client: usize, has_store: bool, keeps_session: bool) {
         let account = &mut self.accounts[client];
         account.handed.clear();
-        account.held_over.clear();
         account.latest.clear();
         account.asked.clear();
         account.drops = Drops::default();
