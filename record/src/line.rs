@@ -21,6 +21,7 @@ const KEEP: usize = 1_024;
 
 /// A line that waits.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // All but one are entries.
 pub(crate) enum Line {
     Header(Box<Header>),
     Entry(Entry),
@@ -112,7 +113,11 @@ impl Lines {
     ///
     /// # Errors
     /// The lines cannot be written.
-    pub(crate) fn write_all(&self, write: Box<dyn Write + Send>, mut redactor: Redactor) -> io::Result<Written> {
+    pub(crate) fn write_all(
+        &self,
+        write: Box<dyn Write + Send>,
+        mut redactor: Redactor,
+    ) -> io::Result<Written> {
         let mut output = Sink::new(write);
         let mut lines = Vec::new();
         loop {
@@ -128,7 +133,7 @@ impl Lines {
                         output.line(&header)?;
                     }
                     Line::Entry(entry) => {
-                        if !redactor.entry(entry, &mut |entry| output.entry(&entry))? {
+                        if !redactor.entry(entry, &mut |entry| output.entry(entry))? {
                             output.flush()?;
                             return Ok(output.written);
                         }
@@ -205,9 +210,15 @@ impl Sink {
 pub(crate) fn weight(entry: &Entry) -> usize {
     let input = match &entry.input {
         Some(Input::Received { bytes, .. }) => bytes.len(),
-        Some(Input::Publish(publish)) => publish.topic.len() + publish.payload.len() + publish.properties.size(),
+        Some(Input::Publish(publish)) => {
+            publish.topic.len() + publish.payload.len() + publish.properties.size()
+        }
         Some(Input::Subscribe(subscribe)) => {
-            subscribe.filters.iter().map(|filter| filter.topic_filter.len() + size_of_val(filter)).sum::<usize>()
+            subscribe
+                .filters
+                .iter()
+                .map(|filter| filter.topic_filter.len() + size_of_val(filter))
+                .sum::<usize>()
                 + subscribe.properties.size()
         }
         Some(Input::Unsubscribe(unsubscribe)) => {
@@ -218,7 +229,9 @@ pub(crate) fn weight(entry: &Entry) -> usize {
     };
     let output = match &entry.output {
         Some(Output::Transmit { bytes }) => bytes.len(),
-        Some(Output::Message(message)) => message.topic.len() + message.payload.len() + message.properties.size(),
+        Some(Output::Message(message)) => {
+            message.topic.len() + message.payload.len() + message.properties.size()
+        }
         Some(Output::Persist { changes, .. }) => changes.iter().map(change_weight).sum(),
         _ => 0,
     };

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use sterna_core::packet::ReasonCode;
 use sterna_core::{
-    AckError, Action, Attempt, Auth, AuthError, Backlog, Batch, CancelError, Config, ConfigError, ConnectOverrides,
-    Connection, Disconnect, DisconnectError, Event, Ingress, Instant, Lost, Message, MessageId, PersistId, Publish,
-    PublishError, RestoreError, Session, StoreError, Subscribe, SubscribeError, Timer, Token, Transmit, Unsubscribe,
+    AckError, Action, Attempt, Auth, AuthError, Backlog, Batch, CancelError, Config, ConfigError,
+    ConnectOverrides, Connection, Disconnect, DisconnectError, Event, Ingress, Instant, Lost, Message,
+    MessageId, PersistId, Publish, PublishError, RestoreError, Session, StoreError, Subscribe,
+    SubscribeError, Timer, Token, Transmit, Unsubscribe,
 };
 
 use crate::data::Hex;
@@ -45,10 +46,10 @@ struct Tap {
 }
 
 impl Tap {
-    fn new(recorder: Recorder, config: &Config, now: Instant) -> Box<Self> {
+    fn new(recorder: Recorder, config: &Config, now: Instant) -> Self {
         let at = now.as_micros();
         let (lines, limit) = recorder.attach(config, at);
-        Box::new(Self {
+        Self {
             lines,
             limit,
             at,
@@ -58,7 +59,7 @@ impl Tap {
             backlog: Backlog::default(),
             deadline: None,
             ended: false,
-        })
+        }
     }
 
     fn push(&mut self, input: Option<Input>, output: Option<Output>) {
@@ -89,7 +90,7 @@ impl Recorded {
     /// As there.
     pub fn new(config: Config, now: Instant, recorder: Option<Recorder>) -> Result<Self, ConfigError> {
         config.validate()?;
-        let tap = recorder.map(|recorder| Tap::new(recorder, &config, now));
+        let tap = recorder.map(|recorder| Box::new(Tap::new(recorder, &config, now)));
         Ok(Self { connection: Connection::new(config, now)?, tap })
     }
 
@@ -105,7 +106,7 @@ impl Recorded {
     ) -> Result<Self, RestoreError> {
         let recording = recorder.map(|recorder| (recorder, config.clone()));
         let connection = Connection::restore(config, session, now)?;
-        let tap = recording.map(|(recorder, config)| Tap::new(recorder, &config, now));
+        let tap = recording.map(|(recorder, config)| Box::new(Tap::new(recorder, &config, now)));
         Ok(Self { connection, tap })
     }
 
@@ -257,7 +258,12 @@ impl Recorded {
     pub fn publish(&mut self, now: Instant, publish: Publish<'_>) -> Result<Token, PublishError> {
         let Some(_) = self.tap() else { return self.connection.publish(now, publish) };
         let input = Input::Publish(crate::entry::Publish::new(&publish));
-        self.ask(now, || input, |connection| connection.publish(now, publish), |result| Some(Output::token(result)))
+        self.ask(
+            now,
+            || input,
+            |connection| connection.publish(now, publish),
+            |result| Some(Output::token(result)),
+        )
     }
 
     /// See [`Connection::subscribe`].
@@ -277,7 +283,11 @@ impl Recorded {
     ///
     /// # Errors
     /// As there.
-    pub fn unsubscribe(&mut self, now: Instant, unsubscribe: Unsubscribe<'_>) -> Result<Token, SubscribeError> {
+    pub fn unsubscribe(
+        &mut self,
+        now: Instant,
+        unsubscribe: Unsubscribe<'_>,
+    ) -> Result<Token, SubscribeError> {
         self.ask(
             now,
             || Input::Unsubscribe(crate::entry::Unsubscribe::new(&unsubscribe)),
@@ -337,8 +347,7 @@ impl Recorded {
         attempt: Attempt,
         reason: ReasonCode,
     ) -> Result<(), AuthError> {
-        let input =
-            || Input::RefuseAuthentication { attempt: attempt.number(), reason: reason.value() };
+        let input = || Input::RefuseAuthentication { attempt: attempt.number(), reason: reason.value() };
         let call = |connection: &mut Connection| connection.refuse_authentication(now, attempt, reason);
         self.ask(now, input, call, Output::refusal)
     }

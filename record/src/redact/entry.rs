@@ -5,8 +5,8 @@ use sterna_core::StoredMessage;
 use super::{Kind, Values};
 use crate::data::Hex;
 use crate::entry::{
-    Auth, Change, Connected, Entry, Input, Message, Output, Publish, StoredRecord, Subscribe, Unsubscribe, Will,
-    WillOverride,
+    Auth, Change, Connected, Entry, Input, Message, Output, Publish, StoredRecord, Subscribe, Unsubscribe,
+    Will, WillOverride,
 };
 use crate::event::{Event, Outcome};
 use crate::failure::Failure;
@@ -51,11 +51,15 @@ impl Values {
             Input::Connected(connected) => self.connected(connected),
             Input::Publish(publish) => self.publish(publish),
             Input::Subscribe(Subscribe { filters, properties, .. }) => {
-                filters.iter_mut().for_each(|filter| self.text(Kind::Topic, &mut filter.topic_filter));
+                for filter in filters {
+                    self.text(Kind::Topic, &mut filter.topic_filter);
+                }
                 self.properties(properties);
             }
             Input::Unsubscribe(Unsubscribe { topic_filters, properties, .. }) => {
-                topic_filters.iter_mut().for_each(|filter| self.text(Kind::Topic, filter));
+                for filter in topic_filters {
+                    self.text(Kind::Topic, filter);
+                }
                 self.properties(properties);
             }
             Input::Authenticate { auth, .. } | Input::Reauthenticate(auth) => self.auth(auth),
