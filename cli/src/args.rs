@@ -7,6 +7,7 @@ use crate::bench::BenchCommand;
 use crate::broker::BrokerArguments;
 use crate::completions::{CompletionsArguments, ManArguments};
 use crate::exit::Failure;
+use crate::import::ImportArguments;
 use crate::packet::PacketCommand;
 use crate::ping::PingArguments;
 use crate::publish::PublishArguments;
@@ -14,6 +15,7 @@ use crate::record::RecordArguments;
 use crate::replay::ReplayArguments;
 use crate::request::RequestArguments;
 use crate::respond::RespondArguments;
+use crate::show::ShowArguments;
 use crate::subscribe::SubscribeArguments;
 
 const EXAMPLES: &str = "\
@@ -49,6 +51,8 @@ pub(crate) enum Command {
     Replay(ReplayArguments),
     #[command(subcommand)]
     Packet(PacketCommand),
+    Show(ShowArguments),
+    Import(ImportArguments),
     Broker(BrokerArguments),
     Completions(CompletionsArguments),
     Man(ManArguments),
@@ -67,6 +71,8 @@ impl Command {
             Self::Record(arguments) => crate::record::run(arguments),
             Self::Replay(arguments) => crate::replay::run(arguments),
             Self::Packet(command) => crate::packet::run(command),
+            Self::Show(arguments) => crate::show::run(arguments),
+            Self::Import(arguments) => crate::import::run(arguments),
             Self::Broker(arguments) => crate::broker::run(arguments),
             Self::Completions(arguments) => crate::completions::run(arguments),
             Self::Man(arguments) => crate::completions::manual(arguments),

@@ -9,6 +9,7 @@ mod completions;
 mod connect;
 mod defaults;
 mod exit;
+mod import;
 mod input;
 mod log;
 mod output;
@@ -21,6 +22,7 @@ mod replay;
 mod request;
 mod respond;
 mod session;
+mod show;
 mod signal;
 mod subscribe;
 
