@@ -11,6 +11,8 @@ use crate::import::ImportArguments;
 use crate::packet::PacketCommand;
 use crate::ping::PingArguments;
 use crate::publish::PublishArguments;
+use crate::record::RecordArguments;
+use crate::replay::ReplayArguments;
 use crate::request::RequestArguments;
 use crate::respond::RespondArguments;
 use crate::show::ShowArguments;
@@ -45,6 +47,8 @@ pub(crate) enum Command {
     Ping(PingArguments),
     #[command(subcommand)]
     Bench(BenchCommand),
+    Record(RecordArguments),
+    Replay(ReplayArguments),
     #[command(subcommand)]
     Packet(PacketCommand),
     Show(ShowArguments),
@@ -64,6 +68,8 @@ impl Command {
             Self::Respond(arguments) => crate::respond::run(arguments),
             Self::Ping(arguments) => crate::ping::run(arguments),
             Self::Bench(command) => crate::bench::run(command),
+            Self::Record(arguments) => crate::record::run(arguments),
+            Self::Replay(arguments) => crate::replay::run(arguments),
             Self::Packet(command) => crate::packet::run(command),
             Self::Show(arguments) => crate::show::run(arguments),
             Self::Import(arguments) => crate::import::run(arguments),

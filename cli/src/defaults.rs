@@ -224,12 +224,12 @@ fn change(command: Command, names: &[String], defaults: Vec<Given>) -> Command {
             rivals(&command, argument).into_iter().map(|id| is_given(&command, id)).collect();
         command = command.mut_arg(given.id, |argument| {
             let values: Vec<clap::builder::OsStr> = given.values.into_iter().map(Into::into).collect();
-            let rivals = rivals
-                .into_iter()
-                .map(|(id, predicate)| (id, predicate, Resettable::<clap::builder::OsStr>::Reset));
+            // A switch has to have a value.
+            let is_switch = !argument.get_action().takes_values();
+            let otherwise = if is_switch { Resettable::Value("false".into()) } else { Resettable::Reset };
+            let rivals = rivals.into_iter().map(|(id, predicate)| (id, predicate, otherwise.clone()));
             // It may be a secret: help does not show it.
-            let is_hidden = argument.get_action().takes_values();
-            argument.default_values(values).default_value_ifs(rivals).hide_default_value(is_hidden)
+            argument.default_values(values).default_value_ifs(rivals).hide_default_value(!is_switch)
         });
     }
     command

@@ -17,6 +17,8 @@ mod packet;
 #[allow(clippy::cast_precision_loss)] // Statistics.
 mod ping;
 mod publish;
+mod record;
+mod replay;
 mod request;
 mod respond;
 mod session;
@@ -24,9 +26,10 @@ mod show;
 mod signal;
 mod subscribe;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
-use args::Arguments;
+use args::{Arguments, Command};
 use clap::{CommandFactory, FromArgMatches};
 use exit::Failure;
 
@@ -38,11 +41,21 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let words: Vec<_> = std::env::args_os().collect();
+    carry_out(std::env::args_os().collect(), |_| Ok(()))
+}
+
+/// Parses the words of a command line, and carries it out unless `check` has something against it.
+fn carry_out(
+    words: Vec<OsString>,
+    check: impl FnOnce(&Command) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let command = defaults::apply(Arguments::command(), &words)?;
     let parsed = command.try_get_matches_from(words);
     match parsed.and_then(|matches| Arguments::from_arg_matches(&matches)) {
-        Ok(arguments) => arguments.command.run(),
+        Ok(arguments) => {
+            check(&arguments.command)?;
+            arguments.command.run()
+        }
         Err(error) => explain(&error),
     }
 }

@@ -140,15 +140,13 @@ impl<'a> Pinger<'a> {
         }
         let limit = self.arguments.answer_timeout;
         let outcome = match &mut self.way {
-            Way::Pingreq(events) => pingreq(events, limit, round_trips).await,
+            Way::Pingreq(events) => pingreq(events, limit).await,
             Way::Publish => {
-                round_trips.sent += 1;
                 let started = Instant::now();
                 let publish = publish(session, &self.topic, self.arguments);
                 tokio::time::timeout(limit, publish).await.map(|sent| sent.map(|()| started.elapsed()))
             }
             Way::Message(inbox) => {
-                round_trips.sent += 1;
                 let started = Instant::now();
                 let there_and_back = async {
                     publish(session, &self.topic, self.arguments).await?;
@@ -163,6 +161,7 @@ impl<'a> Pinger<'a> {
             Ok(Err(Missed::Failed(error))) => Err(Failure::Failed(error)),
             Err(_) if session.client.state() == State::Closed => Err(session.closed().await),
             Err(_) => {
+                round_trips.sent += 1;
                 say(format_args!("no answer to number {}", round_trips.sent));
                 Ok(())
             }
@@ -202,7 +201,6 @@ async fn own_message(inbox: &mut Subscription, started: Instant) -> Result<Durat
 async fn pingreq(
     events: &mut Events,
     limit: Duration,
-    round_trips: &mut RoundTrips,
 ) -> Result<Result<Duration, Missed>, tokio::time::error::Elapsed> {
     while let Some(event) = events.next().await {
         match event {
@@ -211,7 +209,6 @@ async fn pingreq(
             _ => {}
         }
     }
-    round_trips.sent += 1;
     let started = Instant::now();
     let answer = async {
         while let Some(event) = events.next().await {
@@ -231,6 +228,7 @@ async fn pingreq(
 /// What was measured, in milliseconds.
 #[derive(Default)]
 struct RoundTrips {
+    /// Those that were answered or missed.
     sent: u64,
     answered: u64,
     minimum: f64,
@@ -242,6 +240,7 @@ struct RoundTrips {
 impl RoundTrips {
     fn tell(&mut self, time: Duration) -> Result<(), Failure> {
         let time = time.as_secs_f64() * 1e3;
+        self.sent += 1;
         self.minimum = if self.answered == 0 { time } else { self.minimum.min(time) };
         self.maximum = self.maximum.max(time);
         self.sum += time;

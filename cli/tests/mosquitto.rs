@@ -79,6 +79,36 @@ fn a_wrong_password_gives_mosquittos_code() {
     }
 }
 
+// R: CLI-01
+#[test]
+fn exit_statuses_stand_beside_mosquittos() {
+    let broker = Mosquitto::options().user("tern", "secret").start();
+    let port = broker.port().to_string();
+    let here = ["-p", &port, "-u", "tern", "-P", "secret"];
+    let wrong = ["-p", &port, "-u", "tern", "-P", "wrong"];
+    // The words, the same for both; mosquitto's status; ours.
+    let table: &[(&str, &[&str], &[&str], i32, i32)] = &[
+        ("pub", &here, &["-t", "a", "-m", "x", "-q", "2"], 0, 0),
+        ("pub", &wrong, &["-t", "a", "-m", "x", "-V", "311"], 5, 5),
+        ("pub", &wrong, &["-t", "a", "-m", "x", "-V", "5"], 135, 135),
+        ("pub", &["-p", "1"], &["-t", "a", "-m", "x"], 1, 1),
+        ("pub", &here, &["-t", "a/#", "-m", "x"], 1, 2),
+        ("pub", &here, &["-t", "a", "-m", "x", "--nonsense"], 1, 2),
+        ("sub", &here, &["-t", "a", "-E"], 0, 0),
+        ("sub", &here, &["-t", "a", "-W", "1"], 27, 27),
+        ("sub", &wrong, &["-t", "a", "-V", "311"], 5, 5),
+        ("sub", &wrong, &["-t", "a", "-V", "5"], 135, 135),
+        ("sub", &["-p", "1"], &["-t", "a"], 1, 1),
+        ("sub", &here, &["-t", "a/#/b"], 1, 2),
+    ];
+    for (command, server, options, theirs, ours) in table {
+        let mut mosquitto = Command::new(format!("mosquitto_{command}"));
+        let ended = output(mosquitto.args(*server).args(*options));
+        assert_eq!(ended.status.code(), Some(*theirs), "mosquitto_{command} {options:?}");
+        sterna(&[&[*command, "-h", "localhost"], *server, *options].concat()).expect(*ours);
+    }
+}
+
 // R: REC-01 CLI-01
 #[test]
 fn a_restart_with_persistence_loses_nothing() {

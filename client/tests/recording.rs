@@ -125,6 +125,19 @@ fn a_session_is_replayed_to_the_byte_in_every_version() {
 
 // R: DET-01
 #[test]
+fn an_idle_hour_is_replayed_ten_thousand_times_faster() {
+    let mut taped = Taped::new(V5, |recorder| recorder, |builder| builder);
+    taped.world.finish(taped.client.connect()).unwrap();
+    taped.world.pass(Duration::from_secs(3_600));
+    let (_, recording) = taped.end();
+    let start = std::time::Instant::now();
+    let summary = recording.replay().unwrap();
+    let took = start.elapsed();
+    assert!(Duration::from_micros(summary.duration) > 10_000 * took, "{summary:?} took {took:?}");
+}
+
+// R: DET-01
+#[test]
 fn a_redacted_session_is_replayed_to_the_byte() {
     for version in [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, V5] {
         let everything: Choose =

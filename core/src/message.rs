@@ -26,7 +26,7 @@ impl MessageId {
         self.sequence
     }
 
-    /// The packet identifier that it came with.
+    /// The packet identifier that the server delivered it with first.
     pub const fn packet_id(self) -> u16 {
         self.packet_id
     }

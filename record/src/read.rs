@@ -170,7 +170,7 @@ impl<R: BufRead> Iterator for Reader<R> {
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/example.jsonl");
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/sessions/mosquitto-5.0-tcp-traffic.jsonl");
 /// let recording = sterna_record::Recording::load(path)?;
 /// assert!(recording.is_complete());
 /// recording.replay()?;

@@ -97,7 +97,7 @@ impl<R: std::io::BufRead> Reader<R> {
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/example.jsonl");
+/// # let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/sessions/mosquitto-5.0-tcp-traffic.jsonl");
 /// use sterna_record::{Recording, Replay};
 ///
 /// let recording = Recording::load(path)?;

@@ -1,9 +1,9 @@
 //! Makes the recordings in `tests/vectors/sessions/`: clients against real brokers, one situation a file.
 //!
 //! ```text
-//! cargo run --example record-sessions -- FOLDER [PART-OF-A-NAME]
+//! cargo test --test record-sessions -- FOLDER [PART-OF-A-NAME]
 //! ```
-//! It needs Mosquitto. Brokers of other makes are recorded too where `STERNA_BROKERS` names the folder that
+//! It is no test, but uses what the tests have. It needs Mosquitto. Brokers of other makes are recorded too where `STERNA_BROKERS` names the folder that
 //! `./test --brokers` has put them into. Each recording is replayed at once. What is written differs from run to run; the
 //! recordings that are there are replayed by the tests of `sterna-record` and made anew only to record other situations.
 

@@ -94,8 +94,11 @@ pub(crate) async fn other_brokers(studio: &Studio) -> Result<()> {
         let levels = if takes_all { &EVERY_QOS[..] } else { &EVERY_QOS[..2] };
         traffic(studio, &tcp, levels).await?;
         traffic(studio, &web, levels).await?;
-        backlog(studio, &tcp).await?;
-        takeover(studio, &tcp).await?;
+        // Of what came while a client was away, amqtt gives it nothing, and it lets two have one name.
+        if make != Make::Amqtt {
+            backlog(studio, &tcp).await?;
+            takeover(studio, &tcp).await?;
+        }
         slow_consumer(studio, &tcp).await?;
     }
     Ok(())
@@ -167,7 +170,7 @@ async fn backlog(studio: &Studio, place: &Place) -> Result<()> {
     }
     let name = "returning";
     let client = place.builder().client_id(name).persistent().connect().await?;
-    client.subscribe("post/#").qos(QoS::AtLeastOnce).await?;
+    drop(client.subscribe("post/#").qos(QoS::AtLeastOnce).await?);
     client.disconnect().await?;
     let other = place.other().connect().await?;
     for n in 0..20 {
@@ -296,9 +299,11 @@ async fn limits_of(studio: &Studio, place: &Place) -> Result<()> {
         .record(place, "limits", async |builder: ClientBuilder<Runtime>| {
             let client = builder.connect().await?;
             let mut events = client.events();
+            // On 3.1.1 nobody says how many of QoS 2 it takes: it closes the connection instead.
+            let qos = if place.version == V5 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
             let mut deliveries = Vec::new();
             for n in 0..10 {
-                deliveries.push(client.publish("a", n.to_string()).qos(QoS::ExactlyOnce).send()?);
+                deliveries.push(client.publish("a", n.to_string()).qos(qos).send()?);
             }
             for delivery in deliveries {
                 delivery.await?;

@@ -14,11 +14,13 @@ const INTERVALS: usize = 1_000;
 
 /// Counts and times, from any task.
 pub(super) struct Collector {
-    started: Instant,
+    made: Instant,
     state: Mutex<State>,
 }
 
 struct State {
+    /// When the time began to run; `None` until the first one has come.
+    started: Option<Instant>,
     count: u64,
     bytes: u64,
     failed: u64,
@@ -57,20 +59,33 @@ pub(super) struct Snapshot {
 impl Collector {
     /// The time runs from now on.
     pub(super) fn start() -> Self {
-        let started = Instant::now();
-        let series = Series { interval: INTERVAL, points: Vec::new(), current: histogram(), count: 0 };
-        let state = State { count: 0, bytes: 0, failed: 0, latency: histogram(), series, last: started };
-        Self { started, state: Mutex::new(state) }
+        Self::new(true)
     }
 
-    pub(super) fn started(&self) -> Instant {
-        self.started
+    /// The time runs from the first one on.
+    pub(super) fn start_at_first() -> Self {
+        Self::new(false)
+    }
+
+    fn new(at_once: bool) -> Self {
+        let made = Instant::now();
+        let series = Series { interval: INTERVAL, points: Vec::new(), current: histogram(), count: 0 };
+        let started = at_once.then_some(made);
+        let state =
+            State { started, count: 0, bytes: 0, failed: 0, latency: histogram(), series, last: made };
+        Self { made, state: Mutex::new(state) }
+    }
+
+    /// When it was made.
+    pub(super) fn made(&self) -> Instant {
+        self.made
     }
 
     /// One more, and how long it took, if that means something.
     pub(super) fn note(&self, latency: Option<Duration>, bytes: usize) {
         let now = Instant::now();
         let mut state = self.lock();
+        let started = *state.started.get_or_insert(now);
         state.count += 1;
         state.bytes += bytes as u64;
         state.last = now;
@@ -78,7 +93,7 @@ impl Collector {
         if let Some(nanoseconds) = nanoseconds {
             state.latency.saturating_record(nanoseconds);
         }
-        state.series.note(now.duration_since(self.started), nanoseconds);
+        state.series.note(now.duration_since(started), nanoseconds);
     }
 
     pub(super) fn fail(&self) {
@@ -101,7 +116,7 @@ impl Collector {
         let mut state = self.lock();
         state.series.close();
         Snapshot {
-            elapsed: state.last.duration_since(self.started),
+            elapsed: state.last.duration_since(state.started.unwrap_or(state.last)),
             count: state.count,
             bytes: state.bytes,
             failed: state.failed,

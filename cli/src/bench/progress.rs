@@ -59,7 +59,7 @@ async fn draw(bar: ProgressBar, collector: Arc<Collector>, goal: Goal) {
         // The mean of about the last second.
         rate += 0.1 * ((count - before) as f64 / EVERY.as_secs_f64() - rate);
         before = count;
-        let elapsed = collector.started().elapsed();
+        let elapsed = collector.made().elapsed();
         match goal {
             Goal::Count(_) => bar.set_position(count),
             Goal::Time(_) => bar.set_position(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)),

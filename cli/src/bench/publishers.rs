@@ -214,7 +214,7 @@ impl Publisher {
     /// Publishes until it is done or told to stop, and gives how many failed.
     async fn run(mut self, mut session: Session, mut stop: Stop) -> Result<(Session, u64), Failure> {
         let mut under_way: VecDeque<UnderWay> = VecDeque::new();
-        let started = self.collector.started();
+        let started = self.collector.made();
         let end = self.work.duration.map(|duration| tokio::time::Instant::from_std(started + duration));
         let mut time_is_over = std::pin::pin!(sleep_until(end));
         let (mut sequence, mut is_over) = (0, false);

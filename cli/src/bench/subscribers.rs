@@ -132,7 +132,7 @@ async fn receive(
     quiet: bool,
 ) -> Result<(Vec<Session>, Arc<Work>, Tally), Failure> {
     let work = Arc::new(Work {
-        collector: Arc::new(Collector::start()),
+        collector: Arc::new(Collector::start_at_first()),
         count: arguments.count,
         received: AtomicU64::new(0),
         enough: Notify::new(),

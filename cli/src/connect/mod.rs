@@ -7,7 +7,7 @@ mod tls;
 mod transport;
 mod will;
 
-use std::path::PathBuf;
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::Args;
@@ -82,7 +82,7 @@ pub(crate) struct ConnectArguments {
     /// in its table, as `[sub]`. An empty name means no file [default: sterna/options.toml in the folder for
     /// configuration, such as ~/.config, if it is there] [env: STERNA_OPTIONS_FILE]
     #[arg(long, value_name = "FILE", help_heading = GENERAL)]
-    options_file: Option<PathBuf>,
+    options_file: Option<OsString>,
     /// Print this help
     #[arg(long, action = clap::ArgAction::Help, help_heading = GENERAL)]
     help: Option<bool>,
@@ -217,6 +217,9 @@ impl Plan {
         builder = self.login.apply(builder)?;
         builder =
             builder.configure(|config| config.session_expiry = self.expiry.unwrap_or(config.session_expiry));
+        if let Some(recorder) = crate::record::take_recorder() {
+            builder = builder.record(recorder);
+        }
         Ok(properties::configure(builder, &self.connect))
     }
 

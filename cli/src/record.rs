@@ -1,0 +1,105 @@
+//! `sterna record`: another subcommand, with a recorder beside its client.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use clap::{Args, ValueEnum};
+use sterna_client::record::Recorder;
+
+use crate::args::Command;
+use crate::exit::{Failure, say};
+
+const EXAMPLES: &str = "\
+What can be recorded: pub, sub, request, respond, ping. The recording ends with the command. Passwords and authentication \
+data are never written. `sterna replay` replays it, and compares.
+
+Exit status: that of the recorded command; 1 if the file cannot be written, 2 wrong usage.
+
+Examples:
+  sterna record session.jsonl sub -t 'home/#'
+  sterna record session.jsonl --hide topics,payloads sub -t 'home/#' -q 1
+  sterna record session.jsonl pub -t home/door -m open";
+
+/// Record everything that another subcommand's client does, byte for byte, as JSON lines.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct RecordArguments {
+    /// The file to write
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// What is written as hashes or asterisks of the same length, separated by commas
+    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
+    hide: Vec<Hidden>,
+    /// The subcommand, and its options
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    command: Vec<OsString>,
+}
+
+/// What can be hidden.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Hidden {
+    /// Levels of topic names and filters; separators and wildcards stay
+    Topics,
+    /// Payloads, correlation data and user properties
+    Payloads,
+    /// User names
+    Usernames,
+}
+
+/// The recorder of this process, until its client is made.
+static RECORDER: Mutex<Option<Recorder>> = Mutex::new(None);
+
+fn set_recorder(recorder: Option<Recorder>) -> Option<Recorder> {
+    std::mem::replace(&mut RECORDER.lock().unwrap_or_else(PoisonError::into_inner), recorder)
+}
+
+/// The recorder, if this is `sterna record`, for the first client that is made.
+pub(crate) fn take_recorder() -> Option<Recorder> {
+    set_recorder(None)
+}
+
+/// Only subcommands with one client.
+fn check(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Pub(_) | Command::Sub(_) | Command::Request(_) | Command::Respond(_) | Command::Ping(_) => Ok(()),
+        _ => Err(Failure::Usage(
+            "only pub, sub, request, respond and ping can be recorded: they have one client".to_owned(),
+        )),
+    }
+}
+
+/// Carries out `sterna record`.
+pub(crate) fn run(arguments: &RecordArguments) -> Result<(), Failure> {
+    let unwritable =
+        |error: std::io::Error| Failure::Failed(format!("{}: {error}", arguments.file.display()));
+    let words = std::iter::once("sterna".into()).chain(arguments.command.iter().cloned()).collect();
+    let mut finished = None;
+    let outcome = crate::carry_out(words, |command| {
+        check(command)?;
+        let recorder = recorder(arguments).map_err(unwritable)?;
+        finished = Some(recorder.finished());
+        set_recorder(Some(recorder));
+        Ok(())
+    });
+    // A command that failed before it made a client has left it.
+    drop(take_recorder());
+    if let Some(finished) = finished
+        && finished.wait().map_err(unwritable)?.overflow
+    {
+        say("the recording ends early: more came than could be written");
+    }
+    outcome
+}
+
+fn recorder(arguments: &RecordArguments) -> std::io::Result<Recorder> {
+    let mut recorder = Recorder::create(&arguments.file)?;
+    for hidden in &arguments.hide {
+        recorder = match hidden {
+            Hidden::Topics => recorder.redact_topics(),
+            Hidden::Payloads => recorder.redact_payloads(),
+            Hidden::Usernames => recorder.redact_user_names(),
+        };
+    }
+    Ok(recorder)
+}
