@@ -62,7 +62,9 @@ pub(crate) fn take_recorder() -> Option<Recorder> {
 /// Only subcommands with one client.
 fn check(command: &Command) -> Result<(), Failure> {
     match command {
-        Command::Pub(_) | Command::Sub(_) | Command::Request(_) | Command::Respond(_) | Command::Ping(_) => Ok(()),
+        Command::Pub(_) | Command::Sub(_) | Command::Request(_) | Command::Respond(_) | Command::Ping(_) => {
+            Ok(())
+        }
         _ => Err(Failure::Usage(
             "only pub, sub, request, respond and ping can be recorded: they have one client".to_owned(),
         )),

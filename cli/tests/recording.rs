@@ -16,7 +16,8 @@ fn a_subscriber_is_recorded_over_a_restart_and_replayed_a_thousand_times() {
     let broker = Broker::start();
     let url = broker.url();
     let file = TemporaryFile::new("restart.jsonl", "");
-    let record = ["record", file.path(), "sub", &url, "-i", "sub", "-t", "a/#", "-q", "2", "-C", "6", "-W", "60"];
+    let record =
+        ["record", file.path(), "sub", &url, "-i", "sub", "-t", "a/#", "-q", "2", "-C", "6", "-W", "60"];
     let mut sub = Sterna::start(&record);
     broker.wait_for("sub", PacketType::Subscribe, 1);
     publish(&broker, &["-t", "a/b", "-m", "before", "-q", "2"]);
@@ -60,7 +61,10 @@ fn the_state_can_be_looked_at_in_the_middle() {
     let url = broker.url();
     sterna(&["record", file.path(), "pub", &url, "-t", "a", "-m", "x", "-q", "2", "-W", "60"]).expect(0);
     let state = sterna(&["replay", file.path(), "--until", "2"]).expect(0);
-    assert!(state.text().starts_with("after line 2, at ") && state.text().contains("in flight     0"), "{state:?}");
+    assert!(
+        state.text().starts_with("after line 2, at ") && state.text().contains("in flight     0"),
+        "{state:?}"
+    );
     let recording = Recording::load(file.path()).unwrap();
     let in_flight = (2..recording.entries().len() as u64).find_map(|line| {
         let state = sterna(&["replay", file.path(), "--until", &line.to_string()]).expect(0);
@@ -76,7 +80,8 @@ fn what_is_hidden_is_not_in_the_file() {
     let file = TemporaryFile::new("hidden.jsonl", "");
     let url = broker.url();
     let everything = ["record", file.path(), "--hide", "topics,payloads,usernames"];
-    let command = ["pub", &url, "-t", "kitchen/kettle", "-m", "lukewarm", "-q", "1", "-u", "cook", "-P", "pepper"];
+    let command =
+        ["pub", &url, "-t", "kitchen/kettle", "-m", "lukewarm", "-q", "1", "-u", "cook", "-P", "pepper"];
     sterna(&[&everything[..], &command].concat()).expect(0);
     let text = fs::read_to_string(file.path()).unwrap();
     for private in ["kitchen", "kettle", "lukewarm", "cook", "pepper"] {

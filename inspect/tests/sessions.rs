@@ -20,7 +20,8 @@ fn every_recorded_session_is_shown_to_its_end() {
     let sessions = sessions();
     assert!(sessions.len() > 20, "{sessions:?}");
     for path in sessions {
-        let timeline = read_recording(BufReader::new(File::open(&path).expect("it opens"))).expect("a recording");
+        let timeline =
+            read_recording(BufReader::new(File::open(&path).expect("it opens"))).expect("a recording");
         let packets = timeline.entries.iter().filter_map(|entry| match &entry.what {
             What::Packet(packet) => Some(packet),
             _ => None,
@@ -43,9 +44,10 @@ fn every_recorded_session_is_shown_to_its_end() {
                 What::Malformed(_) => {}
             }
         }
-        let commands = timeline.entries.iter().filter(
-            |entry| matches!(&entry.what, What::Local(local) if local.kind == LocalKind::Command),
-        );
+        let commands = timeline
+            .entries
+            .iter()
+            .filter(|entry| matches!(&entry.what, What::Local(local) if local.kind == LocalKind::Command));
         assert!(commands.count() > 0, "{path:?}");
         let mut out = Vec::new();
         write_text(&timeline, &sterna_inspect::TextOptions::default(), &mut out).expect("into memory");
