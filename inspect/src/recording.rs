@@ -1,6 +1,6 @@
 //! Recordings: what went into a client and what came out of it, as a time-line.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
 use serde_json::Value;
@@ -31,6 +31,7 @@ pub fn read_recording(input: impl BufRead) -> Result<Timeline, ReadError> {
         splitters: [Splitter::new(Sender::Client), Splitter::new(Sender::Server)],
         tokens: BTreeMap::new(),
         deadline: None,
+        timers: BTreeSet::new(),
         last: header.at,
     };
     for entry in reader.by_ref() {
@@ -59,6 +60,8 @@ struct View {
     /// What the operations that have no outcome are.
     tokens: BTreeMap<u64, String>,
     deadline: Option<(u64, String)>,
+    /// The timers that were told of on this connection.
+    timers: BTreeSet<String>,
     /// The time of the last entry.
     last: u64,
 }
@@ -73,10 +76,20 @@ impl View {
     }
 
     fn tell(&mut self, kind: LocalKind, text: String, detail: &impl serde::Serialize) {
+        self.tell_routine(kind, text, detail, false);
+    }
+
+    fn tell_routine(
+        &mut self,
+        kind: LocalKind,
+        text: String,
+        detail: &impl serde::Serialize,
+        is_routine: bool,
+    ) {
         let mut detail = serde_json::to_value(detail).unwrap_or(Value::Null);
         describe::redact_all(&mut detail);
         let queued = self.replay.as_ref().and_then(Replay::connection).map(|client| client.queued() as u32);
-        self.out.local(self.time(), self.current, Local { kind, text, detail, queued });
+        self.out.local(self.time(), self.current, Local { kind, text, detail, queued, is_routine });
     }
 
     fn entry(&mut self, entry: &Entry) {
@@ -178,6 +191,7 @@ impl View {
                 });
                 let connection = Connection::new(format!("attempt {attempt}"), place, Carrier::Tcp);
                 self.current = self.out.connection(connection);
+                self.timers.clear();
                 self.tell(LocalKind::Driver, format!("connect, attempt {attempt}"), output);
             }
             Output::Close { attempt } => {
@@ -203,7 +217,9 @@ impl View {
             Output::Deadline { at, timer } => {
                 let after = describe::span(at.saturating_sub(self.last));
                 self.deadline = Some((*at, timer.clone()));
-                self.tell(LocalKind::Timer, format!("{timer} will be due in {after}"), &Value::Null);
+                let is_known = !self.timers.insert(timer.clone());
+                let text = format!("{timer} will be due in {after}");
+                self.tell_routine(LocalKind::Timer, text, &Value::Null, is_known);
             }
             Output::NoDeadline => {
                 self.deadline = None;

@@ -29,7 +29,8 @@ const STRONG: Style = Style::new().bold();
 const LOCAL: Style = AnsiColor::Magenta.on_default();
 const PLAIN: Style = Style::new();
 
-/// Writes the connections, then a line for each entry. Passwords and authentication data are not shown; characters that
+/// Writes the connections, then a line for each entry but [routine](crate::Local::is_routine) ones, which are shown where
+/// the filter names kinds. Passwords and authentication data are not shown; characters that
 /// could do something to a terminal are escaped.
 ///
 /// # Errors
@@ -40,6 +41,10 @@ pub fn write_text(timeline: &Timeline, options: &TextOptions, out: &mut impl Wri
         line.write(options, out)?;
     }
     for index in options.filter.select(timeline) {
+        let is_routine = matches!(&timeline.entries[index].what, What::Local(local) if local.is_routine);
+        if is_routine && options.filter.kinds.is_empty() {
+            continue;
+        }
         columns.line(timeline, index).write(options, out)?;
     }
     Ok(())

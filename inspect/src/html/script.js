@@ -416,12 +416,14 @@
   const option = (value, text) => { const made = element("option", text); made.value = value; return made; };
   select.append(option("0", head.connections.length === 1 ? "1 connection" : `All ${head.connections.length} connections`), ...head.connections.map((connection, index) =>
     option(String(index + 1), cut(`${index + 1}: ${connection.client_identifier || connection.client}`, 50))));
+  // Deadlines move all the time.
+  if (entries.some((entry) => entry.kind === "timer")) state.hidden.add("timer");
   const counts = new Map();
   for (const entry of entries) counts.set(entry.kind, (counts.get(entry.kind) || 0) + 1);
   byId("kinds").append(...[...counts].map(([kind, count]) => {
     const button = element("button", `${kind} ${count}`);
     button.type = "button";
-    button.setAttribute("aria-pressed", "true");
+    button.setAttribute("aria-pressed", String(!state.hidden.has(kind)));
     button.addEventListener("click", () => {
       if (!state.hidden.delete(kind)) state.hidden.add(kind);
       button.setAttribute("aria-pressed", String(!state.hidden.has(kind)));

@@ -146,8 +146,10 @@ pub struct Local {
     pub text: String,
     /// All of it; null where the words are all.
     pub detail: Value,
-    /// Messages that wait to be sent, if the recording says so.
+    /// Operations that wait to be sent, as long as the client does what was recorded.
     pub queued: Option<u32>,
+    /// A deadline that was told before on this connection and only moves: text leaves it out unless it is asked for.
+    pub is_routine: bool,
 }
 
 /// The sort of a thing inside the client.
