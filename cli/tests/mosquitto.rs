@@ -82,12 +82,13 @@ fn a_wrong_password_gives_mosquittos_code() {
 // R: CLI-01
 #[test]
 fn exit_statuses_stand_beside_mosquittos() {
+    /// The subcommand, the words that are the same for both, mosquitto's status, and ours.
+    type Row<'a> = (&'a str, &'a [&'a str], &'a [&'a str], i32, i32);
     let broker = Mosquitto::options().user("tern", "secret").start();
     let port = broker.port().to_string();
     let here = ["-p", &port, "-u", "tern", "-P", "secret"];
     let wrong = ["-p", &port, "-u", "tern", "-P", "wrong"];
-    // The words, the same for both; mosquitto's status; ours.
-    let table: &[(&str, &[&str], &[&str], i32, i32)] = &[
+    let table: &[Row<'_>] = &[
         ("pub", &here, &["-t", "a", "-m", "x", "-q", "2"], 0, 0),
         ("pub", &wrong, &["-t", "a", "-m", "x", "-V", "311"], 5, 5),
         ("pub", &wrong, &["-t", "a", "-m", "x", "-V", "5"], 135, 135),

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use sterna_client::record::{Difference, End, Finished, Input, Output, Recorder, Recording, ReplayError};
 use sterna_client::{
-    AckMode, Client, ClientBuilder, MemoryStore, Property, PropertiesBuf, ProtocolVersion, QoS, Will,
+    AckMode, Client, ClientBuilder, MemoryStore, PropertiesBuf, Property, ProtocolVersion, QoS, Will,
 };
 use sterna_simulator::broker::Options;
 use world::{Bench, World};
@@ -140,8 +140,7 @@ fn an_idle_hour_is_replayed_ten_thousand_times_faster() {
 #[test]
 fn a_redacted_session_is_replayed_to_the_byte() {
     for version in [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, V5] {
-        let everything: Choose =
-            |recorder| recorder.redact_topics().redact_payloads().redact_user_names();
+        let everything: Choose = |recorder| recorder.redact_topics().redact_payloads().redact_user_names();
         let (memory, recording) = session(version, everything);
         recording.replay().unwrap_or_else(|error| panic!("{version}: {error}"));
         let text = memory.text();
@@ -179,7 +178,12 @@ fn a_session_goes_on_from_a_store_and_its_recording_has_the_records() {
 }
 
 /// The difference that a changed entry makes.
-fn difference(recording: &Recording, text: &str, number: usize, change: impl FnOnce(&mut Output)) -> Difference {
+fn difference(
+    recording: &Recording,
+    text: &str,
+    number: usize,
+    change: impl FnOnce(&mut Output),
+) -> Difference {
     let mut lines: Vec<String> = text.lines().map(Into::into).collect();
     let mut entry = recording.entries()[number].clone();
     change(entry.output.as_mut().unwrap());
@@ -212,7 +216,10 @@ fn every_changed_output_is_found_at_its_line() {
         let shown = difference.to_string();
         assert!(shown.contains(&format!("line {}", number + 2)), "{shown}");
         assert!(shown.contains(&format!("first at byte {last}")), "{shown}");
-        assert!(shown.contains("in flight") && shown.contains("queued") && shown.contains("next deadline"), "{shown}");
+        assert!(
+            shown.contains("in flight") && shown.contains("queued") && shown.contains("next deadline"),
+            "{shown}"
+        );
         found += 1;
     }
     assert!(found > 10);
@@ -231,8 +238,10 @@ fn every_changed_output_is_found_at_its_line() {
 #[test]
 fn a_difference_names_packets_and_the_last_inputs() {
     let (memory, recording) = session(V5, |recorder| recorder);
-    let is_publish = |output: &Output| matches!(output, Output::Transmit { bytes } if bytes.first() == Some(&0x32));
-    let number = recording.entries().iter().position(|entry| entry.output.as_ref().is_some_and(is_publish)).unwrap();
+    let is_publish =
+        |output: &Output| matches!(output, Output::Transmit { bytes } if bytes.first() == Some(&0x32));
+    let number =
+        recording.entries().iter().position(|entry| entry.output.as_ref().is_some_and(is_publish)).unwrap();
     let difference = difference(&recording, &memory.text(), number, |output| {
         let Output::Transmit { bytes } = output else { return };
         let mut changed = bytes.to_vec();
@@ -301,16 +310,19 @@ fn a_recorder_without_a_client_has_nothing_to_wait_for() {
 // R: DET-01
 #[test]
 fn messages_that_wait_and_late_acknowledgements_are_replayed() {
-    let mut taped = Taped::new(V5, |recorder| recorder, |builder| {
-        builder.ack(AckMode::Manual).incoming_limit(2, 1 << 20).receive_maximum(4)
-    });
+    let mut taped = Taped::new(
+        V5,
+        |recorder| recorder,
+        |builder| builder.ack(AckMode::Manual).incoming_limit(2, 1 << 20).receive_maximum(4),
+    );
     let Taped { world, client, .. } = &mut taped;
     world.finish(client.connect()).unwrap();
     let mut stream = world.finish(client.subscribe("a/#").qos(QoS::ExactlyOnce)).unwrap();
     let mut properties = PropertiesBuf::new();
     properties.push(Property::UserProperty { name: "n", value: "v" }).unwrap();
     for n in 0..12 {
-        let publish = client.publish("a/b", n.to_string()).qos(QoS::ExactlyOnce).properties(properties.clone());
+        let publish =
+            client.publish("a/b", n.to_string()).qos(QoS::ExactlyOnce).properties(properties.clone());
         drop(publish.send().unwrap());
     }
     world.pass(Duration::from_secs(30));

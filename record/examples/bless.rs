@@ -16,11 +16,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         env::args().skip(1).map(PathBuf::from).partition(|argument| argument.as_os_str() == "--dry-run");
     if files.is_empty() {
         let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/sessions");
-        files = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
+        files =
+            fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_, std::io::Error>>()?;
         files.sort();
     }
     for file in files {
-        let blessed = Recording::load(&file).map_err(|error| format!("{}: {error}", file.display()))?.bless()?;
+        let blessed =
+            Recording::load(&file).map_err(|error| format!("{}: {error}", file.display()))?.bless()?;
         if blessed.changes.is_empty() {
             continue;
         }

@@ -9,10 +9,8 @@ use std::io;
 use std::time::Instant as Clock;
 
 use bytes::{Buf, BytesMut};
-use sterna_core::{
-    Action, Config, ConnectOverrides, Connection, Instant, Publish, Transmit, VersionPolicy,
-};
 use sterna_core::packet::ProtocolVersion;
+use sterna_core::{Action, Config, ConnectOverrides, Connection, Instant, Publish, Transmit, VersionPolicy};
 use sterna_record::{Recorded, Recorder};
 
 const MESSAGES: u32 = 200_000;
@@ -35,7 +33,9 @@ macro_rules! measure {
             now = now + std::time::Duration::from_micros(100);
             connection.handle_timeout(now);
             for _ in 0..BURST {
-                connection.publish(now, Publish::new("house/hall/temperature", "21.5 degrees")).expect("it fits");
+                connection
+                    .publish(now, Publish::new("house/hall/temperature", "21.5 degrees"))
+                    .expect("it fits");
             }
             connection.poll_transmit(now, &mut out);
             let written = out.remaining();

@@ -112,7 +112,11 @@ impl Lines {
     ///
     /// # Errors
     /// The lines cannot be written.
-    pub(crate) fn write_all(&self, write: Box<dyn Write + Send>, mut redactor: Redactor) -> io::Result<Written> {
+    pub(crate) fn write_all(
+        &self,
+        write: Box<dyn Write + Send>,
+        mut redactor: Redactor,
+    ) -> io::Result<Written> {
         let mut output = Sink::new(write);
         let mut lines = Vec::new();
         loop {
@@ -205,9 +209,15 @@ impl Sink {
 pub(crate) fn weight(entry: &Entry) -> usize {
     let input = match &entry.input {
         Some(Input::Received { bytes, .. }) => bytes.len(),
-        Some(Input::Publish(publish)) => publish.topic.len() + publish.payload.len() + publish.properties.size(),
+        Some(Input::Publish(publish)) => {
+            publish.topic.len() + publish.payload.len() + publish.properties.size()
+        }
         Some(Input::Subscribe(subscribe)) => {
-            subscribe.filters.iter().map(|filter| filter.topic_filter.len() + size_of_val(filter)).sum::<usize>()
+            subscribe
+                .filters
+                .iter()
+                .map(|filter| filter.topic_filter.len() + size_of_val(filter))
+                .sum::<usize>()
                 + subscribe.properties.size()
         }
         Some(Input::Unsubscribe(unsubscribe)) => {
@@ -218,7 +228,9 @@ pub(crate) fn weight(entry: &Entry) -> usize {
     };
     let output = match &entry.output {
         Some(Output::Transmit { bytes }) => bytes.len(),
-        Some(Output::Message(message)) => message.topic.len() + message.payload.len() + message.properties.size(),
+        Some(Output::Message(message)) => {
+            message.topic.len() + message.payload.len() + message.properties.size()
+        }
         Some(Output::Persist { changes, .. }) => changes.iter().map(change_weight).sum(),
         _ => 0,
     };

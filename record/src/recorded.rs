@@ -6,9 +6,10 @@ use std::sync::Arc;
 use bytes::{Buf, BytesMut};
 use sterna_core::packet::ReasonCode;
 use sterna_core::{
-    AckError, Action, Attempt, Auth, AuthError, Backlog, Batch, CancelError, Config, ConfigError, ConnectOverrides,
-    Connection, Disconnect, DisconnectError, Event, Ingress, Instant, Lost, Message, MessageId, PersistId, Publish,
-    PublishError, RestoreError, Session, StoreError, Subscribe, SubscribeError, Timer, Token, Transmit, Unsubscribe,
+    AckError, Action, Attempt, Auth, AuthError, Backlog, Batch, CancelError, Config, ConfigError,
+    ConnectOverrides, Connection, Disconnect, DisconnectError, Event, Ingress, Instant, Lost, Message,
+    MessageId, PersistId, Publish, PublishError, RestoreError, Session, StoreError, Subscribe,
+    SubscribeError, Timer, Token, Transmit, Unsubscribe,
 };
 
 use crate::data::Hex;
@@ -257,7 +258,12 @@ impl Recorded {
     pub fn publish(&mut self, now: Instant, publish: Publish<'_>) -> Result<Token, PublishError> {
         let Some(_) = self.tap() else { return self.connection.publish(now, publish) };
         let input = Input::Publish(crate::entry::Publish::new(&publish));
-        self.ask(now, || input, |connection| connection.publish(now, publish), |result| Some(Output::token(result)))
+        self.ask(
+            now,
+            || input,
+            |connection| connection.publish(now, publish),
+            |result| Some(Output::token(result)),
+        )
     }
 
     /// See [`Connection::subscribe`].
@@ -277,7 +283,11 @@ impl Recorded {
     ///
     /// # Errors
     /// As there.
-    pub fn unsubscribe(&mut self, now: Instant, unsubscribe: Unsubscribe<'_>) -> Result<Token, SubscribeError> {
+    pub fn unsubscribe(
+        &mut self,
+        now: Instant,
+        unsubscribe: Unsubscribe<'_>,
+    ) -> Result<Token, SubscribeError> {
         self.ask(
             now,
             || Input::Unsubscribe(crate::entry::Unsubscribe::new(&unsubscribe)),
@@ -337,8 +347,7 @@ impl Recorded {
         attempt: Attempt,
         reason: ReasonCode,
     ) -> Result<(), AuthError> {
-        let input =
-            || Input::RefuseAuthentication { attempt: attempt.number(), reason: reason.value() };
+        let input = || Input::RefuseAuthentication { attempt: attempt.number(), reason: reason.value() };
         let call = |connection: &mut Connection| connection.refuse_authentication(now, attempt, reason);
         self.ask(now, input, call, Output::refusal)
     }

@@ -231,7 +231,9 @@ impl Replay {
             }
         }
         if polled(|output| matches!(output, Output::Connect { .. } | Output::Close { .. })) {
-            rest.extend(std::iter::from_fn(|| connection.poll_action()).map(|action| Output::action(&action)));
+            rest.extend(
+                std::iter::from_fn(|| connection.poll_action()).map(|action| Output::action(&action)),
+            );
         }
         if polled(|output| matches!(output, Output::Message(_))) {
             let messages = std::iter::from_fn(|| connection.poll_message());

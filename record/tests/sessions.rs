@@ -61,9 +61,17 @@ fn the_sessions_are_of_many_brokers_versions_transports_and_situations() {
     assert!(brokers.len() >= 5 && brokers.contains(&"mosquitto".to_owned()), "{brokers:?}");
     assert_eq!(protocols.len(), 2, "{protocols:?}");
     assert_eq!(transports, ["tcp", "tls", "ws"]);
-    for situation in
-        ["traffic", "restart", "refusal", "redirect", "quota", "takeover", "limits", "slow-consumer", "backlog"]
-    {
+    for situation in [
+        "traffic",
+        "restart",
+        "refusal",
+        "redirect",
+        "quota",
+        "takeover",
+        "limits",
+        "slow-consumer",
+        "backlog",
+    ] {
         assert!(situations.contains(&situation.to_owned()), "{situation}");
     }
 }
@@ -149,7 +157,10 @@ fn what_is_no_recording_is_refused_with_the_line() {
         (r#"{"at":1,"in":{"cancel":{"token":1,"more":2}}}"#, "line 2: unknown field `more`"),
         (r#"{"at":1,"in":{"received":{"bytes":"0g"}}}"#, "line 2: hexadecimal digits"),
         ("{\"at\":1,\"in\":\"connect\"}\n{\"at\":0,\"in\":\"timeout\"}", "line 3: the time 0 is before"),
-        ("{\"at\":1,\"out\":{\"end\":\"closed\"}}\n{\"at\":1,\"in\":\"timeout\"}", "line 3: something follows"),
+        (
+            "{\"at\":1,\"out\":{\"end\":\"closed\"}}\n{\"at\":1,\"in\":\"timeout\"}",
+            "line 3: something follows",
+        ),
         (r#"{"at":0,"in":{"stored":{"key":"00","record":""}}}"#, "line 2: the header says that the store"),
     ] {
         let error = read_error(&format!("{header}\n{bad}\n")).to_string();
@@ -230,7 +241,8 @@ fn replaying_is_faster_than_living() {
 #[test]
 fn entries_have_both_directions() {
     let (_, recording) = first();
-    let received = recording.entries().iter().any(|entry| matches!(entry.input, Some(Input::Received { .. })));
+    let received =
+        recording.entries().iter().any(|entry| matches!(entry.input, Some(Input::Received { .. })));
     let sent = recording.entries().iter().any(|entry| matches!(entry.output, Some(Output::Transmit { .. })));
     assert!(received && sent);
 }

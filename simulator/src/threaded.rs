@@ -7,8 +7,8 @@ use std::time::Duration;
 use sterna_core::packet::PacketType;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::TestBroker;
 use crate::broker::{Broker, Instant, Options, Record, Sessions};
+use crate::{TestBroker, TestBrokerBuilder};
 
 /// A [`TestBroker`] on a runtime of its own, for callers that have none: its methods block. Not to be used, nor dropped,
 /// within an async runtime of tokio's.
@@ -43,8 +43,17 @@ impl ThreadedBroker {
     ///
     /// As [`start`](Self::start).
     pub fn with_options(options: Options) -> io::Result<Self> {
+        Self::run(TestBroker::builder().options(options))
+    }
+
+    /// Starts a broker that was set up.
+    ///
+    /// # Errors
+    ///
+    /// As [`start`](Self::start), or the place is taken.
+    pub fn run(builder: TestBrokerBuilder) -> io::Result<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let broker = runtime.block_on(TestBroker::bind("127.0.0.1:0", options))?;
+        let broker = runtime.block_on(builder.start())?;
         Ok(Self { broker, runtime })
     }
 

@@ -159,6 +159,10 @@ pub(crate) const ON_V3: Scope = Scope::only(|cell| cell.version != ProtocolVersi
 pub(crate) const ON_V5: Scope = Scope::only(|cell| cell.version == ProtocolVersion::V5);
 /// Where a runtime can be ended.
 pub(crate) const ON_TOKIO: Scope = Scope::only(|cell| cell.runtime == Runtime::Tokio);
+/// Everywhere, and each time on every runtime: each has a driver of its own.
+pub(crate) const ON_EVERY_RUNTIME: Scope = ANYWHERE.and_usual(|cell| {
+    cell.transport == Transport::Tcp && cell.kind == Kind::TestBroker && cell.version == ProtocolVersion::V5
+});
 /// Everywhere, and one of the few that run everywhere each time.
 pub(crate) const SMOKE: Scope = ANYWHERE.and_usual(|_| true);
 

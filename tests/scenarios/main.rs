@@ -64,7 +64,7 @@ use std::time::Duration;
 use libtest_mimic::{Arguments, Trial};
 
 use crate::brokers::Setup;
-use crate::cell::{Cell, Scope};
+use crate::cell::{Cell, Kind, Scope};
 use crate::other_brokers::Make;
 use crate::table::Table;
 
@@ -156,9 +156,13 @@ fn run(cell: Cell, scenario: impl Future<Output = ()>) {
         .enable_all()
         .build()
         .expect("a runtime can be made");
-    let limited = async { tokio::time::timeout(LIMIT, scenario).await };
+    let limit = match cell.kind {
+        Kind::Other(_) => LIMIT + other_brokers::PATIENCE,
+        Kind::Mosquitto | Kind::TestBroker => LIMIT,
+    };
+    let limited = async { tokio::time::timeout(limit, scenario).await };
     let result = cell.runtime.block_on(&harness, limited);
     // A client that hangs must not keep the test from failing.
     harness.shutdown_background();
-    result.unwrap_or_else(|_| panic!("the scenario did not end within {LIMIT:?}"));
+    result.unwrap_or_else(|_| panic!("the scenario did not end within {limit:?}"));
 }

@@ -15,7 +15,7 @@ use socket2::{Domain, Socket, Type};
 use sterna::ProtocolVersion;
 
 /// How long a broker may take to start: a Java or Erlang machine on a busy computer.
-const PATIENCE: Duration = Duration::from_secs(90);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// Where `./test --brokers` has put those that come from npm and `PyPI`.
 const INSTALLED: &str = "STERNA_BROKERS";
 /// CONNECT of MQTT 3.1.1, client identifier `probe`, Clean Session.
@@ -308,7 +308,11 @@ impl OtherBroker {
         }
     }
 
+    /// Whether a client gets in, and whether there is a listener for WebSockets, which may begin later.
     fn accepts(&self) -> bool {
+        if self.make.speaks_websocket() && TcpStream::connect(self.websocket_address()).is_err() {
+            return false;
+        }
         let Ok(mut stream) = TcpStream::connect(self.address()) else {
             return false;
         };

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use sterna::protocol::packet::PacketType;
-use sterna::{Event, OperationError, ProtocolVersion, PublishError, QoS, SubscribeError};
+use sterna::{Event, OperationError, PublishError, QoS, SubscribeError};
 use sterna_simulator::broker::{Fault, OnSend, Options};
 
 use crate::brokers::{Setup, blocking};
-use crate::cell::{ANYWHERE, Kind, Runtime, Scope, Transport};
+use crate::cell::{Kind, ON_EVERY_RUNTIME, Runtime, Scope};
 
 scenarios! {
     ENDING => a_runtime_that_ends_with_operations_pending;
-    ANYWHERE_AT_ONCE => a_function_that_panics;
+    ON_EVERY_RUNTIME => a_function_that_panics;
 }
 
 /// Where a runtime can be ended, and answers withheld.
@@ -58,11 +58,6 @@ async fn a_runtime_that_ends_with_operations_pending(setup: Setup) {
         assert!(!matches!(event, Event::Connected { .. }), "it is gone");
     }
 }
-
-/// Every runtime has a driver of its own to lose.
-const ANYWHERE_AT_ONCE: Scope = ANYWHERE.and_usual(|cell| {
-    cell.transport == Transport::Tcp && cell.kind == Kind::TestBroker && cell.version == ProtocolVersion::V5
-});
 
 /// A function of the application's that panics in the client's driver ends the client, and whoever waits is told.
 // R: REC-08

@@ -139,16 +139,9 @@ async fn a_stream_that_keeps_the_latest(setup: Setup) {
     let mut events = client.events();
     let latest = OnFull::DropOldest { messages: 5, bytes: 64 << 10 };
     let mut latest = client.subscribe("fast").qos(QoS::AtLeastOnce).on_full(latest).await.expect("granted");
-    let mut end = client.subscribe("end").qos(QoS::AtLeastOnce).await.expect("granted");
     for n in 0..COUNT {
         client.publish("fast", n.to_string()).qos(QoS::AtLeastOnce).enqueue().await.expect("accepted");
     }
-    client.publish("end", "").qos(QoS::AtLeastOnce).await.expect("acknowledged");
-    next(&mut end).await;
-    for n in COUNT - 5..COUNT {
-        assert_eq!(number(&next(&mut latest).await), n);
-    }
-    assert_eq!(latest.dropped(), COUNT as u64 - 5);
     let mut told = 0;
     while told < COUNT as u64 - 5 {
         told += event(&mut events, |event| match event {
@@ -156,6 +149,10 @@ async fn a_stream_that_keeps_the_latest(setup: Setup) {
             _ => None,
         })
         .await;
+    }
+    assert_eq!((told, latest.dropped()), (COUNT as u64 - 5, COUNT as u64 - 5));
+    for n in COUNT - 5..COUNT {
+        assert_eq!(number(&next(&mut latest).await), n);
     }
 }
 
@@ -259,7 +256,9 @@ async fn an_unread_flood_holds_no_operation_up(setup: Setup) {
 async fn operations_behind_a_flood_beyond_the_reserve_end(setup: Setup) {
     let broker = setup.broker().await;
     let client = broker.builder("reader").incoming_limit(1, 1 << 20).incoming_reserve(1 << 10);
-    let client = client.ack_timeout(Duration::from_millis(200)).connect().await.expect("connected");
+    // Some brokers take their time to answer, and an answer that comes later than this ends the connection.
+    let patience = if matches!(setup.cell.kind, Kind::Other(_)) { 3_000 } else { 200 };
+    let client = client.ack_timeout(Duration::from_millis(patience)).connect().await.expect("connected");
     let mut unread = client.subscribe("flood").qos(QoS::AtLeastOnce).await.expect("granted");
     flood(&broker, "flood").await;
     let stalled = OperationError::Stalled;

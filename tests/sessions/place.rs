@@ -38,7 +38,12 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    pub(crate) fn new(broker: &'static str, version: ProtocolVersion, transport: Transport, url: String) -> Self {
+    pub(crate) fn new(
+        broker: &'static str,
+        version: ProtocolVersion,
+        transport: Transport,
+        url: String,
+    ) -> Self {
         Self { broker, version, transport, url, authority: None }
     }
 

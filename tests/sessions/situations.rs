@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sterna::tokio::Runtime;
 use sterna::{
-    AckMode, Client, ClientBuilder, Event, Events, PropertiesBuf, Property, ProtocolVersion, QoS, Subscription,
+    AckMode, Client, ClientBuilder, Event, Events, PropertiesBuf, Property, ProtocolVersion, QoS,
+    Subscription,
 };
 use sterna_simulator::broker::{Fault, OnReceive, Options, Redirect};
 use sterna_simulator::{TestBroker, TestCertificates};
@@ -23,7 +24,8 @@ pub(crate) async fn mosquitto(studio: &Studio) -> Result<()> {
     let certificates = TestCertificates::new();
     for version in VERSIONS {
         for transport in Transport::ALL {
-            let start = |options: MosquittoOptions| start_mosquitto(options, version, transport, &certificates);
+            let start =
+                |options: MosquittoOptions| start_mosquitto(options, version, transport, &certificates);
             let (broker, place) = start(Mosquitto::options());
             traffic(studio, &place, &EVERY_QOS).await?;
             backlog(studio, &place).await?;
@@ -31,13 +33,15 @@ pub(crate) async fn mosquitto(studio: &Studio) -> Result<()> {
             let (mut broker, place) = start(Mosquitto::options().persistence(Persistence::OnExit));
             restart(studio, &place, &mut broker).await?;
         }
-        let start = |options: MosquittoOptions| start_mosquitto(options, version, Transport::Tcp, &certificates);
+        let start =
+            |options: MosquittoOptions| start_mosquitto(options, version, Transport::Tcp, &certificates);
         let (_broker, place) = start(Mosquitto::options());
         takeover(studio, &place).await?;
         slow_consumer(studio, &place).await?;
         let (_broker, place) = start(Mosquitto::options().user("nurse", "thunder"));
         refusal(studio, &place).await?;
-        let limits = Mosquitto::options().max_keepalive(10).line("max_packet_size 500").line("retain_available false");
+        let limits =
+            Mosquitto::options().max_keepalive(10).line("max_packet_size 500").line("retain_available false");
         let (_broker, place) = start(limits.line("max_inflight_messages 2"));
         limits_of(studio, &place).await?;
     }
@@ -68,7 +72,10 @@ pub(crate) async fn test_broker(studio: &Studio) -> Result<()> {
     let there = TestBroker::start().await?;
     let reference = there.address().to_string();
     let redirect = Redirect { permanent: false, reference };
-    let here = TestBroker::builder().options(Options { redirect: Some(redirect), ..Options::default() }).start().await?;
+    let here = TestBroker::builder()
+        .options(Options { redirect: Some(redirect), ..Options::default() })
+        .start()
+        .await?;
     redirected(studio, &place(&here)).await?;
     let options = Options { maximum_subscriptions: 2, receive_maximum: 3, ..Options::default() };
     let broker = TestBroker::builder().options(options).start().await?;
@@ -147,7 +154,12 @@ async fn traffic(studio: &Studio, place: &Place, levels: &[QoS]) -> Result<()> {
                 next(&mut stream).await?;
             }
             for n in 0..12 {
-                drop(client.publish("house/cellar/temperature", n.to_string()).qos(levels[n % levels.len()]).send()?);
+                drop(
+                    client
+                        .publish("house/cellar/temperature", n.to_string())
+                        .qos(levels[n % levels.len()])
+                        .send()?,
+                );
             }
             for _ in 0..12 {
                 next(&mut stream).await?;
@@ -352,7 +364,9 @@ async fn quota(studio: &Studio, place: &Place, broker: &TestBroker) -> Result<()
             }
             broker.with(|model, _| {
                 let refuse = OnReceive::Answer(sterna::ReasonCode::QUOTA_EXCEEDED);
-                model.add_fault(Fault::receiving(sterna::protocol::packet::PacketType::Publish, refuse).times(1));
+                model.add_fault(
+                    Fault::receiving(sterna::protocol::packet::PacketType::Publish, refuse).times(1),
+                );
             });
             if client.publish("a", "too much").qos(QoS::AtLeastOnce).await.is_ok() {
                 return Err("it was not refused".into());
@@ -366,8 +380,12 @@ async fn quota(studio: &Studio, place: &Place, broker: &TestBroker) -> Result<()
             }
             broker.with(|model, _| {
                 // DISCONNECT: Quota exceeded.
-                let close = OnReceive::SendThenClose(sterna::protocol::bytes::Bytes::from_static(b"\xe0\x02\x97\x00"));
-                model.add_fault(Fault::receiving(sterna::protocol::packet::PacketType::Publish, close).times(1));
+                let close = OnReceive::SendThenClose(sterna::protocol::bytes::Bytes::from_static(
+                    b"\xe0\x02\x97\x00",
+                ));
+                model.add_fault(
+                    Fault::receiving(sterna::protocol::packet::PacketType::Publish, close).times(1),
+                );
             });
             client.publish("d", "again").qos(QoS::AtLeastOnce).await?;
             connected(&mut events).await?;

@@ -16,8 +16,8 @@ use sterna_client::{
     PublishError, QoS, Reconnect, VersionPolicy,
 };
 use sterna_core::packet::PacketType;
-use sterna_simulator::ThreadedBroker;
 use sterna_simulator::broker::{Fault, OnReceive, Sessions};
+use sterna_simulator::{TestBroker, ThreadedBroker};
 
 const VERSIONS: [ProtocolVersion; 3] = [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5];
 /// A time-out that only a hang reaches.
@@ -191,49 +191,6 @@ fn an_executor_that_ends_ends_the_client() {
     assert!(block_on(soon(client.connect())).is_err());
 }
 
-// R: PUB-02, SUB-07
-#[test]
-fn many_tasks_publish_while_one_reads() {
-    const TASKS: usize = 4;
-    const MESSAGES: usize = 300;
-    let broker = ThreadedBroker::start().unwrap();
-    let builder = smol::builder(&broker.url()).incoming_limit(64, 1 << 20).queue_limit(32, 1 << 20);
-    let client = block_on(soon(builder.connect())).unwrap();
-    let executor = Executor::new();
-    let publish = |task: usize| {
-        let client = client.clone();
-        let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce][task % 2];
-        async move {
-            for n in 0..MESSAGES {
-                let publish = client.publish(format!("task/{task}"), n.to_string()).qos(qos);
-                if n % 7 == 0 {
-                    publish.await.unwrap();
-                } else {
-                    drop(publish.enqueue().await.unwrap());
-                }
-            }
-        }
-    };
-    block_on(executor.run(soon(async {
-        let mut inbox = client.subscribe("task/+").qos(QoS::ExactlyOnce).await.unwrap();
-        let tasks: Vec<_> = (0..TASKS).map(|task| executor.spawn(publish(task))).collect();
-        let mut next = [0; TASKS];
-        for n in 0..TASKS * MESSAGES {
-            let message = inbox.next().await.unwrap();
-            let task: usize = message.topic()["task/".len()..].parse().unwrap();
-            assert_eq!(message.text(), Ok(&*next[task].to_string()), "each task's messages keep their order");
-            next[task] += 1;
-            if n % 100 == 0 {
-                client.publish("other", "from the receive loop").qos(QoS::AtLeastOnce).await.unwrap();
-            }
-        }
-        for task in tasks {
-            task.await;
-        }
-        client.disconnect().await.unwrap();
-    })));
-}
-
 /// The store's work is done by other threads.
 // R: STO-01
 #[test]
@@ -280,47 +237,20 @@ fn a_stream_of_ones_own() {
     assert_eq!(attempts.load(Ordering::Relaxed), 2);
 }
 
-/// A Unix socket whose connections are carried to `server`.
-#[cfg(unix)]
-fn unix_socket(server: std::net::SocketAddr) -> std::path::PathBuf {
-    use std::net::Shutdown;
-
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("sterna-async-{}-{number}.socket", std::process::id()));
-    // A killed run of the same process id may have left one.
-    let _ = std::fs::remove_file(&path);
-    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    std::thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let mut server = std::net::TcpStream::connect(server).unwrap();
-        let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-        let there = std::thread::spawn(move || {
-            let _ = io::copy(&mut from_client, &mut to_server);
-            let _ = to_server.shutdown(Shutdown::Write);
-        });
-        let _ = io::copy(&mut server, &mut client);
-        let _ = client.shutdown(Shutdown::Write);
-        there.join().unwrap();
-    });
-    path
-}
-
 // R: CON-16
 #[cfg(unix)]
 #[test]
 fn over_a_unix_socket() {
-    let broker = ThreadedBroker::start().unwrap();
+    let path = std::env::temp_dir().join(format!("sterna-async-{}.socket", std::process::id()));
+    let broker = ThreadedBroker::run(TestBroker::builder().unix(path)).unwrap();
     for builder in BUILDERS {
-        let path = unix_socket(broker.address());
         block_on(soon(async {
-            let client = builder(&format!("unix://{}", path.display())).connect().await.unwrap();
+            let client = builder(&broker.url()).connect().await.unwrap();
             let mut inbox = client.subscribe("a").await.unwrap();
             client.publish("a", "x").qos(QoS::ExactlyOnce).await.unwrap();
             assert_eq!(inbox.next().await.unwrap().text(), Ok("x"));
             client.disconnect().await.unwrap();
         }));
-        std::fs::remove_file(path).unwrap();
     }
     let error = block_on(soon(smol::connect("unix:///nowhere/at/all"))).unwrap_err();
     assert!(error.to_string().contains("/nowhere/at/all"), "{error}");

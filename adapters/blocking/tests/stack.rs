@@ -16,8 +16,8 @@ use sterna_client::{
     ProtocolVersion, PublishError, QoS, Reconnect, VersionPolicy,
 };
 use sterna_core::packet::PacketType;
-use sterna_simulator::ThreadedBroker;
 use sterna_simulator::broker::{Fault, OnReceive, Sessions};
+use sterna_simulator::{TestBroker, ThreadedBroker};
 
 const VERSIONS: [ProtocolVersion; 3] = [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5];
 const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -517,45 +517,18 @@ fn it_drives_an_async_client_too() {
     });
 }
 
-/// A Unix socket whose connections are carried to `server`.
-#[cfg(unix)]
-fn unix_socket(server: std::net::SocketAddr) -> std::path::PathBuf {
-    use std::net::Shutdown;
-
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let path = std::env::temp_dir().join(format!("sterna-blocking-{}-{number}.socket", std::process::id()));
-    // A killed run of the same process id may have left one.
-    let _ = std::fs::remove_file(&path);
-    let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    thread::spawn(move || {
-        let (mut client, _) = listener.accept().unwrap();
-        let mut server = std::net::TcpStream::connect(server).unwrap();
-        let (mut from_client, mut to_server) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-        let there = thread::spawn(move || {
-            let _ = io::copy(&mut from_client, &mut to_server);
-            let _ = to_server.shutdown(Shutdown::Write);
-        });
-        let _ = io::copy(&mut server, &mut client);
-        let _ = client.shutdown(Shutdown::Write);
-        there.join().unwrap();
-    });
-    path
-}
-
 // R: CON-16
 #[cfg(unix)]
 #[test]
 fn over_a_unix_socket() {
-    let broker = ThreadedBroker::start().unwrap();
+    let path = std::env::temp_dir().join(format!("sterna-blocking-{}.socket", std::process::id()));
+    let broker = ThreadedBroker::run(TestBroker::builder().unix(path)).unwrap();
     for mode in MODES {
-        let path = unix_socket(broker.address());
-        let client = mode.builder(&format!("unix://{}", path.display())).connect().unwrap();
+        let client = mode.builder(&broker.url()).connect().unwrap();
         let mut inbox = client.subscribe("a").wait().unwrap();
         client.publish("a", "x").qos(QoS::ExactlyOnce).wait().unwrap();
         assert_eq!(next_text(&mut inbox), "x");
         client.disconnect().wait().unwrap();
-        std::fs::remove_file(path).unwrap();
     }
     let error = sterna_blocking::connect("unix:///nowhere/at/all").unwrap_err();
     assert!(error.to_string().contains("/nowhere/at/all"), "{error}");

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sterna_core::packet::QoS;
 use sterna_core::{
-    CancelError, Instant, Publish, PublishError, QueuePolicy, State, Subscribe, SubscribeError,
-    Token, Unsubscribe,
+    CancelError, Instant, Publish, PublishError, QueuePolicy, State, Subscribe, SubscribeError, Token,
+    Unsubscribe,
 };
 
 use super::{Inner, Subscribing, Ticket};

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::Connection;
-use super::inflight::Stage;
+use super::flight::Stage;
 use super::queue::Request;
 use super::state::{Input, Phase};
 use super::timer::Timer;

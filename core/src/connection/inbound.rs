@@ -3,7 +3,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::backlog::Room;
-use super::inflight::{InFlight, Stage};
+use super::flight::{InFlight, Stage};
 use super::queue::{Control, Request};
 use super::received::Arrival;
 use super::state::Phase;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::inflight::Stage;
+use super::flight::Stage;
 use super::state::{Input, Phase};
 use super::timer::Timer;
 use super::{Connection, Unwritten};

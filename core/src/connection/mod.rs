@@ -8,6 +8,7 @@ mod downgrading;
 mod due;
 mod encoding;
 mod ending;
+mod flight;
 mod handshake;
 mod id_table;
 mod inbound;

@@ -3,7 +3,8 @@
 use alloc::boxed::Box;
 
 use super::encoding::Changes;
-use super::inflight::{Planned, Stage, Window};
+use super::flight::Stage;
+use super::inflight::{Planned, Window};
 use super::queue::{Control, Record, Request};
 use super::send_buffer::Transmit;
 use super::state::Phase;

@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 
 use super::Connection;
-use super::inflight::Stage;
+use super::flight::Stage;
 use super::queue::Record;
 use super::state::Phase;
 use crate::bug::Bug;

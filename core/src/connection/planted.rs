@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::Connection;
-use super::inflight::Stage;
+use super::flight::Stage;
 use crate::bug::Bug;
 use crate::packet::{PacketType, QoS, ReasonCode};
 

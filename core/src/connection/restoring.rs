@@ -4,7 +4,7 @@ use alloc::boxed::Box;
 use core::time::Duration;
 
 use super::Connection;
-use super::inflight::Stage;
+use super::flight::Stage;
 use super::persistence::Persistence;
 use crate::bug::Bug;
 use crate::command::{Data, Publish};

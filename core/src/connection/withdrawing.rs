@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use super::Connection;
 use super::due::Kind;
-use super::inflight::Stage;
+use super::flight::Stage;
 use super::queue::{Control, Request};
 use super::state::Phase;
 use crate::error::{CancelError, OperationError};

@@ -5,8 +5,8 @@ use sterna_core::StoredMessage;
 use super::{Kind, Values};
 use crate::data::Hex;
 use crate::entry::{
-    Auth, Change, Connected, Entry, Input, Message, Output, Publish, StoredRecord, Subscribe, Unsubscribe, Will,
-    WillOverride,
+    Auth, Change, Connected, Entry, Input, Message, Output, Publish, StoredRecord, Subscribe, Unsubscribe,
+    Will, WillOverride,
 };
 use crate::event::{Event, Outcome};
 use crate::failure::Failure;

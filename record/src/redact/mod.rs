@@ -13,8 +13,8 @@ use std::io;
 
 use sterna_core::packet::{PropertiesBuf, Property};
 
-use self::names::Names;
 pub(crate) use self::names::Key;
+use self::names::Names;
 use self::stream::Stream;
 use crate::data::{Hex, PropertyList};
 use crate::entry::{End, Entry, Input, Output};
@@ -80,7 +80,9 @@ impl Redactor {
             (Some(Input::Lost { .. }), _) | (_, Some(Output::Close { .. } | Output::End(_))) => {
                 self.stream.end(&mut self.values);
             }
-            (None, Some(Output::Transmit { bytes })) => *bytes = self.stream.transmit(bytes, &mut self.values),
+            (None, Some(Output::Transmit { bytes })) => {
+                *bytes = self.stream.transmit(bytes, &mut self.values)
+            }
             _ => {}
         }
         self.values.entry(&mut entry);
@@ -90,7 +92,10 @@ impl Redactor {
         self.release(write)?;
         if self.held_bytes > self.limit && !is_end {
             // What is held cannot be shown, and no more can be held.
-            write(&Entry::output(self.held.front().map_or(at, |entry| entry.at), Output::End(End::Overflow)))?;
+            write(&Entry::output(
+                self.held.front().map_or(at, |entry| entry.at),
+                Output::End(End::Overflow),
+            ))?;
             return Ok(false);
         }
         Ok(!is_end)
@@ -165,11 +170,15 @@ impl Values {
         let mut changed = PropertiesBuf::new();
         for property in list.0.as_properties() {
             let pushed = match property {
-                Property::ResponseTopic(text) => changed.push(Property::ResponseTopic(&self.hidden_text(Kind::Topic, text))),
+                Property::ResponseTopic(text) => {
+                    changed.push(Property::ResponseTopic(&self.hidden_text(Kind::Topic, text)))
+                }
                 Property::ResponseInformation(text) => {
                     changed.push(Property::ResponseInformation(&self.hidden_text(Kind::Text, text)))
                 }
-                Property::ReasonString(text) => changed.push(Property::ReasonString(&self.hidden_text(Kind::Text, text))),
+                Property::ReasonString(text) => {
+                    changed.push(Property::ReasonString(&self.hidden_text(Kind::Text, text)))
+                }
                 Property::CorrelationData(data) => {
                     changed.push(Property::CorrelationData(&self.hidden(Kind::Payload, data)))
                 }

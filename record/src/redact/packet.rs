@@ -3,8 +3,8 @@
 use std::ops::Range;
 
 use sterna_core::packet::{
-    Connect, DecodeError, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties, Property, ProtocolVersion,
-    Sender, Will,
+    Connect, DecodeError, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, PacketType, Properties,
+    Property, ProtocolVersion, Sender, Will,
 };
 
 use super::{Kind, Values};
@@ -83,7 +83,9 @@ pub(super) fn each_property(properties: Properties<'_>, each: &mut dyn FnMut(&[u
     for property in properties {
         match property {
             Property::ResponseTopic(text) => each(text.as_bytes(), Kind::Topic),
-            Property::ResponseInformation(text) | Property::ReasonString(text) => each(text.as_bytes(), Kind::Text),
+            Property::ResponseInformation(text) | Property::ReasonString(text) => {
+                each(text.as_bytes(), Kind::Text)
+            }
             Property::CorrelationData(data) => each(data, Kind::Payload),
             Property::AuthenticationData(data) => each(data, Kind::Secret),
             Property::UserProperty { name, value } => {
@@ -131,7 +133,13 @@ impl Values {
 
     /// Redacts a whole packet in its place. Of one that cannot be read only so much is left as it takes to fail in the same
     /// way: nobody can tell what in the rest is a secret.
-    pub(super) fn packet(&mut self, header: FixedHeader, packet: &mut [u8], version: ProtocolVersion, sender: Sender) {
+    pub(super) fn packet(
+        &mut self,
+        header: FixedHeader,
+        packet: &mut [u8],
+        version: ProtocolVersion,
+        sender: Sender,
+    ) {
         if !self.concerns(header.packet_type) {
             return;
         }

@@ -1,13 +1,13 @@
 //! What is redacted, and what stays.
 
 use sterna_core::packet::{
-    Connect, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, PropertiesBuf, Property, ProtocolVersion,
-    Publish, QoS, Sender, Will,
+    Connect, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, PropertiesBuf, Property,
+    ProtocolVersion, Publish, QoS, Sender, Will,
 };
 use sterna_core::topic;
 
-use super::{Key, Kind, Redactor, Values};
 use super::names::Names;
+use super::{Key, Kind, Redactor, Values};
 use crate::data::Hex;
 use crate::entry::{Connected, End, Entry, Input, Output};
 use crate::header::Redacted;
@@ -114,9 +114,30 @@ fn a_publish_keeps_its_lengths_and_its_meaning() {
 fn a_filter_matches_what_it_matched() {
     let mut values = values(ALL);
     let mut hidden = |text: &str| values.hidden_text(Kind::Topic, text);
-    let names = ["a", "a/b", "a/b/c", "b/b", "$SYS/broker/load", "/", "a//c", "straße/büro", "measurement/of/something/long"];
+    let names = [
+        "a",
+        "a/b",
+        "a/b/c",
+        "b/b",
+        "$SYS/broker/load",
+        "/",
+        "a//c",
+        "straße/büro",
+        "measurement/of/something/long",
+    ];
     let filters = [
-        "a", "a/+", "a/#", "+/b", "#", "+", "$SYS/#", "/+", "a//+", "straße/+", "+/of/#", "$share/group/a/+",
+        "a",
+        "a/+",
+        "a/#",
+        "+/b",
+        "#",
+        "+",
+        "$SYS/#",
+        "/+",
+        "a//+",
+        "straße/+",
+        "+/of/#",
+        "$share/group/a/+",
         "$share/group/#",
     ];
     for filter in filters {
@@ -124,7 +145,11 @@ fn a_filter_matches_what_it_matched() {
         assert_eq!(redacted.len(), filter.len());
         assert_eq!(topic::validate_filter(&redacted), Ok(()), "{filter} → {redacted}");
         for name in names {
-            assert_eq!(topic::matches(&redacted, &hidden(name)), topic::matches(filter, name), "{filter} {name}");
+            assert_eq!(
+                topic::matches(&redacted, &hidden(name)),
+                topic::matches(filter, name),
+                "{filter} {name}"
+            );
         }
     }
     assert_eq!(hidden("$share/g/a").split('/').next(), Some("$share"));
@@ -136,7 +161,8 @@ fn a_filter_matches_what_it_matched() {
 fn short_levels_stay_apart() {
     let mut values = values(ALL);
     let letters = (b'!'..=b'~').map(char::from).filter(|letter| !"/+#$".contains(*letter));
-    let mut hidden: Vec<_> = letters.map(|letter| values.hidden_text(Kind::Topic, &letter.to_string())).collect();
+    let mut hidden: Vec<_> =
+        letters.map(|letter| values.hidden_text(Kind::Topic, &letter.to_string())).collect();
     let numbers: Vec<_> = (0..20_000).map(|n| values.hidden_text(Kind::Topic, &n.to_string())).collect();
     hidden.extend(numbers);
     let count = hidden.len() - 10; // The digits come twice.
@@ -187,7 +213,10 @@ fn a_packet_in_pieces_is_redacted_as_a_whole() {
         let entries = session(pieces);
         let written = redact(ALL, 1 << 20, entries.clone());
         assert_eq!(written.len(), entries.len());
-        assert!(written.iter().zip(&entries).all(|(written, entry)| written.at == entry.at), "in their order");
+        assert!(
+            written.iter().zip(&entries).all(|(written, entry)| written.at == entry.at),
+            "in their order"
+        );
         let bytes = written.iter().filter_map(|entry| match &entry.input {
             Some(Input::Received { bytes, .. }) => Some(bytes.to_vec()),
             _ => None,
@@ -212,7 +241,8 @@ fn what_never_becomes_a_packet_is_not_shown() {
 #[test]
 fn holding_back_is_bounded_and_only_done_where_it_must_be() {
     let bytes = publish(&"x".repeat(10_000));
-    let pieces = |bytes: &[u8]| bytes.chunks(100).zip(2..).map(|(piece, at)| received(at, piece)).collect::<Vec<_>>();
+    let pieces =
+        |bytes: &[u8]| bytes.chunks(100).zip(2..).map(|(piece, at)| received(at, piece)).collect::<Vec<_>>();
     let half = &bytes[..5_000];
     let written = redact(ALL, 4_000, session(pieces(half)));
     assert_eq!(written.last().unwrap().output, Some(Output::End(End::Overflow)));

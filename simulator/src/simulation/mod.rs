@@ -48,10 +48,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 pub use findings::Violation;
 pub use report::{FAULTS, Report};
-#[cfg(feature = "record")]
-pub use tapes::Replayed;
 #[cfg(feature = "planted-bugs")]
 pub use sterna_core::Bug;
+#[cfg(feature = "record")]
+pub use tapes::Replayed;
 
 use plan::Plan;
 use world::World;

@@ -7,7 +7,8 @@ use sterna_client::{Message, RequestError};
 use super::super::plan::Event;
 use super::super::promises::Terms;
 use super::super::wire::number_of;
-use super::{Application, Operation, Surroundings, Task, check_subscribe_error};
+use super::subscribing::check_subscribe_error;
+use super::{Application, Operation, Surroundings, Task};
 
 impl Application {
     pub(in super::super) fn request(&mut self, event: &Event, around: &mut Surroundings<'_>) {
