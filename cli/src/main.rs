@@ -67,6 +67,16 @@ fn explain(error: &clap::Error) -> Result<(), Failure> {
     }
     let text = error.to_string();
     let paragraph: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    let message = paragraph.join(" ");
+    let message = redact(&paragraph.join(" "));
     Err(Failure::Usage(message.strip_prefix("error: ").unwrap_or(&message).to_owned()))
+}
+
+/// A URL in the wrong place may have a password.
+fn redact(text: &str) -> String {
+    let mut words = text.split(' ').map(|word| match (word.find("://"), word.rfind('@')) {
+        (Some(scheme), Some(at)) if scheme < at => format!("{}://***{}", &word[..scheme], &word[at..]),
+        _ => word.to_owned(),
+    });
+    let first = words.next().unwrap_or_default();
+    words.fold(first, |text, word| text + " " + &word)
 }

@@ -76,7 +76,7 @@ pub(crate) enum Interruption {
 }
 
 /// Does `work` with a client that is not connected yet, within the time that the options give, and disconnects. The
-/// first signal ends the work and disconnects, the second does not wait for that.
+/// first signal ends the work and disconnects, which waits some seconds for what is under way; the second does not wait.
 pub(crate) fn with_client(
     mut plan: Plan,
     interruption: Interruption,
@@ -87,7 +87,10 @@ pub(crate) fn with_client(
         let mut signals = catch_signals()?;
         let mut session = Session::start(&plan, plan.builder()?)?;
         let outcome = limit(work(&mut session), plan.timeout, &mut signals).await;
-        let at_once = !matches!(outcome, Outcome::Done(_));
+        let at_once = matches!(outcome, Outcome::TimedOut { .. });
+        if matches!(outcome, Outcome::Signal(_)) {
+            session.tell(format_args!("disconnecting; another signal does not wait for it"));
+        }
         let ended = session.end(at_once, farewell, &mut signals).await;
         match (outcome, ended) {
             (_, Err(failure @ Failure::Interrupted(_))) => Err(failure),

@@ -125,12 +125,22 @@ fn topics_and_payloads_have_places() {
     assert_eq!(lines[3], "b/1/1 {\"client\": 1, \"n\": 1, \"r\": 0}");
 
     // A payload of one's own can be checked if it has the header.
-    let sub = subscribers(&broker, &["-t", "b", "--idle", "0.3", "--check", "-q", "1"]);
+    let sub = subscribers(&broker, &["-t", "b", "-C", "5", "--check", "-q", "1"]);
     let arguments =
         ["bench", "pub", &url, "-t", "b", "--payload", "<{header}>", "--messages", "5", "-q", "1"];
     sterna(&arguments).expect(0);
     let heard: Value = serde_json::from_str(sub.end().expect(0).text()).expect("JSON");
     assert_eq!(heard["check"]["checked"], 5);
+}
+
+// R: CLI-03
+#[test]
+fn silence_is_an_end() {
+    let broker = Broker::start();
+    let sub = subscribers(&broker, &["-t", "b", "--idle", "0.2"]);
+    sterna(&["bench", "pub", &broker.url(), "-t", "b", "--messages", "1"]).expect(0);
+    let heard: Value = serde_json::from_str(sub.end().expect(0).text()).expect("JSON");
+    assert_eq!(heard["messages"], 1);
 }
 
 // R: CLI-03

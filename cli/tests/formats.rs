@@ -275,17 +275,23 @@ fn a_message_is_repeated_and_lines_have_two_names() {
 // R: CLI-01
 #[test]
 fn a_second_signal_forces() {
-    use sterna_core::packet::PacketType;
-    use sterna_simulator::broker::{Fault, OnReceive};
-    let broker = Broker::start();
-    // It is never acknowledged, so that a graceful end takes its ten seconds.
-    let silence = Fault::receiving(PacketType::Publish, OnReceive::Discard);
-    broker.model.with(|model, _| model.add_fault(silence));
-    let mut lines = Sterna::start(&["pub", &broker.url(), "-i", "pub", "-t", "a", "-l", "-q", "1", "-d"]);
-    lines.write(b"one\n");
-    lines.wait_to_say("sent PUBLISH");
-    lines.close_input();
-    lines.signal("INT");
-    lines.signal("INT");
-    assert!(matches!(lines.end().status, Some(130)));
+    use std::io::{Read, Write};
+    use std::time::{Duration, Instant};
+    // A server that reads nothing behind CONNECT: DISCONNECT waits behind a message larger than what the sockets hold.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("mqtt://{}", listener.local_addr().expect("an address"));
+    let mut publishing = Sterna::start(&["pub", &url, "-t", "a", "-s", "-V", "3.1.1", "-d"]);
+    publishing.write(&vec![b'x'; 64_000_000]);
+    publishing.close_input();
+    let (mut client, _) = listener.accept().expect("a client");
+    client.read_exact(&mut [0; 14]).expect("CONNECT");
+    client.write_all(&[0x20, 2, 0, 0]).expect("CONNACK");
+    publishing.wait_to_say("sent PUBLISH");
+    let started = Instant::now();
+    publishing.signal("INT");
+    publishing.wait_to_say("disconnecting");
+    publishing.signal("INT");
+    publishing.end().expect(130);
+    // Disconnecting would have taken ten.
+    assert!(started.elapsed() < Duration::from_secs(9), "{:?}", started.elapsed());
 }

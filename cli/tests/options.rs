@@ -168,6 +168,8 @@ fn secrets_are_in_no_message() {
     let runs: &[&[&str]] = &[
         &["pub", &with_password, "-t", "t", "-m", "x", "-d", "--log", "trace"],
         &["pub", &url, "-u", "ann", "-P", "hush-hush", "-t", "t", "-m", "x", "-d", "--log", "trace"],
+        &["pub", &url, &with_password, "-t", "t", "-m", "x"],
+        &["sub", &url, "-q", &with_password, "-t", "t"],
         &["pub", "-h", "ann:hush-hush@localhost", "-t", "t", "-m", "x"],
         &["pub", &format!("{with_password}:9999999"), "-t", "t", "-m", "x"],
         &["pub", &url, "--header", "hush-hush", "-t", "t", "-m", "x"],

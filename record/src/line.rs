@@ -21,6 +21,7 @@ const KEEP: usize = 1_024;
 
 /// A line that waits.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant)] // All but one are entries.
 pub(crate) enum Line {
     Header(Box<Header>),
     Entry(Entry),
@@ -132,7 +133,7 @@ impl Lines {
                         output.line(&header)?;
                     }
                     Line::Entry(entry) => {
-                        if !redactor.entry(entry, &mut |entry| output.entry(&entry))? {
+                        if !redactor.entry(entry, &mut |entry| output.entry(entry))? {
                             output.flush()?;
                             return Ok(output.written);
                         }

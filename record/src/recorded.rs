@@ -46,10 +46,10 @@ struct Tap {
 }
 
 impl Tap {
-    fn new(recorder: Recorder, config: &Config, now: Instant) -> Box<Self> {
+    fn new(recorder: Recorder, config: &Config, now: Instant) -> Self {
         let at = now.as_micros();
         let (lines, limit) = recorder.attach(config, at);
-        Box::new(Self {
+        Self {
             lines,
             limit,
             at,
@@ -59,7 +59,7 @@ impl Tap {
             backlog: Backlog::default(),
             deadline: None,
             ended: false,
-        })
+        }
     }
 
     fn push(&mut self, input: Option<Input>, output: Option<Output>) {
@@ -90,7 +90,7 @@ impl Recorded {
     /// As there.
     pub fn new(config: Config, now: Instant, recorder: Option<Recorder>) -> Result<Self, ConfigError> {
         config.validate()?;
-        let tap = recorder.map(|recorder| Tap::new(recorder, &config, now));
+        let tap = recorder.map(|recorder| Box::new(Tap::new(recorder, &config, now)));
         Ok(Self { connection: Connection::new(config, now)?, tap })
     }
 
@@ -106,7 +106,7 @@ impl Recorded {
     ) -> Result<Self, RestoreError> {
         let recording = recorder.map(|recorder| (recorder, config.clone()));
         let connection = Connection::restore(config, session, now)?;
-        let tap = recording.map(|(recorder, config)| Tap::new(recorder, &config, now));
+        let tap = recording.map(|(recorder, config)| Box::new(Tap::new(recorder, &config, now)));
         Ok(Self { connection, tap })
     }
 

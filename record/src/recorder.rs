@@ -206,7 +206,7 @@ impl Recorder {
         lines.extend(stored.map(|record| Line::Entry(Entry::input(at, Input::Stored(record), None))));
         self.lines.begin(lines);
         let key = self.key.map_or_else(RedactionKey::random, RedactionKey::new);
-        let redactor = Redactor::new(self.redacted, key, self.limit);
+        let redactor = Redactor::new(self.redacted, &key, self.limit);
         let write = std::mem::replace(&mut self.write, Box::new(io::sink()));
         let writer = self.lines.clone();
         let spawned = thread::Builder::new()

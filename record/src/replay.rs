@@ -198,9 +198,7 @@ impl Replay {
         let line = self.entries + 2;
         self.enter();
         let actual = self.call(entry).map_err(|problem| ReplayError::Unlawful { line, problem })?;
-        if let Some(actual) = actual
-            && actual != entry.output
-        {
+        if actual != entry.output {
             let difference = Difference::new(line, entry.clone(), actual, self.context());
             return Err(ReplayError::Difference(Box::new(difference)));
         }
@@ -214,7 +212,7 @@ impl Replay {
         self.enter();
         let actual = self.call(entry).map_err(|problem| ReplayError::Unlawful { line, problem })?;
         self.passed(entry);
-        Ok(actual.unwrap_or_else(|| entry.output.clone()))
+        Ok(actual)
     }
 
     /// Events, actions and messages that nobody has polled, where the entries before end with what was polled.
@@ -258,8 +256,8 @@ impl Replay {
         self.recent.push_back(entry.clone());
     }
 
-    /// What comes out now in the place of the entry's output; `None`: the entry is none of the connection's.
-    fn call(&mut self, entry: &Entry) -> Result<Option<Option<Output>>, String> {
+    /// What comes out now in the place of the entry's output.
+    fn call(&mut self, entry: &Entry) -> Result<Option<Output>, String> {
         let now = Instant::from_micros(entry.at);
         if let Some(Input::Stored(stored)) = &entry.input {
             self.load(stored)?;
@@ -267,13 +265,13 @@ impl Replay {
         }
         let connection = self.connection.as_mut().ok_or("a record of the store is missing")?;
         match (&entry.input, &entry.output) {
-            (Some(input), _) => Ok(Some(input.apply(connection, now, &mut self.received)?)),
+            (Some(input), _) => input.apply(connection, now, &mut self.received),
             (None, Some(Output::End(end))) => {
                 self.end = Some(*end);
                 let rest = (*end == End::Closed).then(|| self.rest()).flatten();
-                Ok(rest.map(Some))
+                Ok(rest.or_else(|| entry.output.clone()))
             }
-            (None, Some(output)) => self.poll(output, now).map(Some),
+            (None, Some(output)) => self.poll(output, now),
             (None, None) => Err("an entry needs `in` or `out`".into()),
         }
     }

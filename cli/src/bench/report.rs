@@ -60,11 +60,14 @@ impl Report {
     pub(super) fn text(&self) -> String {
         let Snapshot { elapsed, count, bytes, failed, latency, .. } = &self.snapshot;
         let seconds = elapsed.as_secs_f64();
+        let payload = match bytes {
+            0 => String::new(),
+            bytes => format!(", {:.1} kB/s of payload", *bytes as f64 / 1e3 / seconds.max(1e-9)),
+        };
         let mut lines = vec![format!(
-            "{count} {} in {seconds:.3} s: {:.0} a second, {:.1} kB/s of payload, {failed} failed",
+            "{count} {} in {seconds:.3} s: {:.0} a second{payload}, {failed} failed",
             self.unit,
             self.rate(),
-            *bytes as f64 / 1e3 / seconds.max(1e-9),
         )];
         if self.has_latency() {
             let percentiles: Vec<_> = PERCENTILES

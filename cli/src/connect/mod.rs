@@ -80,7 +80,8 @@ pub(crate) struct ConnectArguments {
     log: LogOptions,
     /// Defaults of all these options, in TOML: those of the connection as `url = "mqtts://host"`, those of a subcommand
     /// in its table, as `[sub]`. An empty name means no file [default: sterna/options.toml in the folder for
-    /// configuration, such as ~/.config, if it is there] [env: STERNA_OPTIONS_FILE]
+    /// configuration, such as ~/.config, if it is there]. The options of the connection may be in the environment too, by
+    /// names such as STERNA_URL and STERNA_OPTIONS_FILE; what is nearer by counts
     #[arg(long, value_name = "FILE", help_heading = GENERAL)]
     options_file: Option<OsString>,
     /// Print this help

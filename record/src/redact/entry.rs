@@ -51,11 +51,15 @@ impl Values {
             Input::Connected(connected) => self.connected(connected),
             Input::Publish(publish) => self.publish(publish),
             Input::Subscribe(Subscribe { filters, properties, .. }) => {
-                filters.iter_mut().for_each(|filter| self.text(Kind::Topic, &mut filter.topic_filter));
+                for filter in filters {
+                    self.text(Kind::Topic, &mut filter.topic_filter);
+                }
                 self.properties(properties);
             }
             Input::Unsubscribe(Unsubscribe { topic_filters, properties, .. }) => {
-                topic_filters.iter_mut().for_each(|filter| self.text(Kind::Topic, filter));
+                for filter in topic_filters {
+                    self.text(Kind::Topic, filter);
+                }
                 self.properties(properties);
             }
             Input::Authenticate { auth, .. } | Input::Reauthenticate(auth) => self.auth(auth),

@@ -45,7 +45,7 @@ pub(crate) struct Redactor {
 }
 
 impl Redactor {
-    pub(crate) fn new(redacted: Redacted, key: Key, limit: usize) -> Self {
+    pub(crate) fn new(redacted: Redacted, key: &Key, limit: usize) -> Self {
         Self {
             values: Values { redacted, names: Names::new(key) },
             stream: Stream::default(),
@@ -81,7 +81,7 @@ impl Redactor {
                 self.stream.end(&mut self.values);
             }
             (None, Some(Output::Transmit { bytes })) => {
-                *bytes = self.stream.transmit(bytes, &mut self.values)
+                *bytes = self.stream.transmit(bytes, &mut self.values);
             }
             _ => {}
         }

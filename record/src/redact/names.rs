@@ -43,7 +43,7 @@ pub(crate) struct Names {
 }
 
 impl Names {
-    pub(crate) fn new(key: Key) -> Self {
+    pub(crate) fn new(key: &Key) -> Self {
         // A key is filled up to a block with zeros.
         let mut block = [0; 64];
         block[..key.0.len()].copy_from_slice(&key.0);

@@ -84,7 +84,7 @@ pub(super) fn each_property(properties: Properties<'_>, each: &mut dyn FnMut(&[u
         match property {
             Property::ResponseTopic(text) => each(text.as_bytes(), Kind::Topic),
             Property::ResponseInformation(text) | Property::ReasonString(text) => {
-                each(text.as_bytes(), Kind::Text)
+                each(text.as_bytes(), Kind::Text);
             }
             Property::CorrelationData(data) => each(data, Kind::Payload),
             Property::AuthenticationData(data) => each(data, Kind::Secret),

@@ -16,7 +16,7 @@ const V5: ProtocolVersion = ProtocolVersion::V5;
 const ALL: Redacted = Redacted { secrets: true, user_names: true, topics: true, payloads: true };
 
 fn values(redacted: Redacted) -> Values {
-    Values { redacted, names: Names::new(Key::new([7; 32])) }
+    Values { redacted, names: Names::new(&Key::new([7; 32])) }
 }
 
 fn encode(packet: &Packet<'_>) -> Vec<u8> {
@@ -173,7 +173,7 @@ fn short_levels_stay_apart() {
 
 /// Runs entries through a redactor.
 fn redact(redacted: Redacted, limit: usize, entries: Vec<Entry>) -> Vec<Entry> {
-    let mut redactor = Redactor::new(redacted, Key::new([7; 32]), limit);
+    let mut redactor = Redactor::new(redacted, &Key::new([7; 32]), limit);
     let mut written = Vec::new();
     for entry in entries {
         let goes_on = redactor.entry(entry, &mut |entry| {
