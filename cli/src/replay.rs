@@ -46,14 +46,13 @@ fn replay<R: io::BufRead>(
 ) -> Result<(), Failure> {
     let failed = |error: ReplayError| Failure::Failed(format!("{}: {error}", arguments.file.display()));
     let reader = reader.map_err(failed)?;
-    let text = match arguments.until {
-        Some(line) => reader.replay_until(line).map_err(failed)?.to_string(),
-        None => {
-            let summary = reader.replay().map_err(failed)?;
-            let (seconds, micros) = (summary.duration / 1_000_000, summary.duration % 1_000_000);
-            let end = if summary.end.is_some() { "" } else { "; the recording was cut off" };
-            format!("{} entries, {seconds}.{micros:06} s: everything is the same{end}\n", summary.entries)
-        }
+    let text = if let Some(line) = arguments.until {
+        reader.replay_until(line).map_err(failed)?.to_string()
+    } else {
+        let summary = reader.replay().map_err(failed)?;
+        let (seconds, micros) = (summary.duration / 1_000_000, summary.duration % 1_000_000);
+        let end = if summary.end.is_some() { "" } else { "; the recording was cut off" };
+        format!("{} entries, {seconds}.{micros:06} s: everything is the same{end}\n", summary.entries)
     };
     io::stdout().lock().write_all(text.as_bytes()).map_err(|error| Failure::of_output(&error))
 }

@@ -26,7 +26,7 @@ shown as such.
 Examples:
   sterna show session.jsonl
   sterna show capture.pcap --topic 'home/#' --type publish,puback
-  tcpdump -i lo -U -w - port 1883 | sterna show -
+  tcpdump -i lo -c 1000 -w - port 1883 | sterna show -
   sterna show capture.pcapng --output html --out capture.html
   echo '> c000 < d000' | sterna show -";
 

@@ -85,7 +85,7 @@ fn what_is_hidden_is_not_in_the_file() {
     sterna(&[&everything[..], &command].concat()).expect(0);
     let text = fs::read_to_string(file.path()).unwrap();
     for private in ["kitchen", "kettle", "lukewarm", "cook", "pepper"] {
-        let digits: String = private.bytes().map(|byte| format!("{byte:02x}")).collect();
+        let digits = hex::encode(private);
         assert!(!text.contains(private) && !text.contains(&digits), "{private}");
     }
     sterna(&["replay", file.path()]).expect(0);

@@ -1,8 +1,9 @@
 //! MQTT traffic as a [`Timeline`]: every packet in both directions, decoded, and joined to what answers it.
 //!
-//! It comes from a packet capture ([`read_capture`]), a recording ([`read_recording`]) or hexadecimal digits ([`read_hex`]);
-//! [`read_any`] tells them apart. It becomes text for a terminal ([`write_text`]), JSON lines ([`write_json`]) or one HTML file with a picture of the sequence
-//! ([`write_html`]). `docs/show.md` in the repository describes all of it.
+//! It comes from a packet capture ([`read_capture`]), a recording ([`read_recording`]) or hexadecimal digits
+//! ([`read_hex`]); [`read_any`] tells them apart. It becomes text for a terminal ([`write_text`]), JSON lines
+//! ([`write_json`]) or one HTML file with a picture of the sequence ([`write_html`]). [`record_connection`] makes a
+//! recording of a captured connection. `docs/show.md` in the repository describes all of it.
 //!
 //! ```
 //! let timeline = sterna_inspect::read_hex("> 100c00044d5154540402003c0000 < 20020000", Default::default())?;
