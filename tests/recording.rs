@@ -91,6 +91,9 @@ fn essence(recording: &Recording) -> (Vec<u8>, Vec<u8>, Vec<String>) {
     (sent, came, told)
 }
 
+/// Runs the script against the broker at an URL.
+type Run<'a> = dyn Fn(&str, Recorder) + 'a;
+
 // R: DET-01 RUN-01
 #[test]
 fn the_same_script_is_the_same_session_on_every_runtime() {
@@ -108,7 +111,7 @@ fn the_same_script_is_the_same_session_on_every_runtime() {
             let builder = ClientBuilder::new(url, sterna::blocking::Runtime::default());
             wait_for(script(builder, version, recorder));
         };
-        let runs: [(&str, &dyn Fn(&str, Recorder)); 4] =
+        let runs: [(&str, &Run<'_>); 4] =
             [("tokio", &on_tokio), ("smol", &on_smol), ("async-std", &on_async_std), ("blocking", &on_none)];
         let essences = runs.map(|(name, run)| {
             // Each has a broker of its own, which remembers nothing.

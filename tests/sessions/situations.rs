@@ -213,8 +213,8 @@ async fn restart(studio: &Studio, place: &Place, broker: &mut Mosquitto) -> Resu
             let client = builder.persistent().connect().await?;
             let mut events = client.events();
             let mut stream = client.subscribe("ship/log").qos(QoS::ExactlyOnce).await?;
-            for n in 0..3 {
-                client.publish("ship/log", n.to_string()).qos(EVERY_QOS[n]).await?;
+            for (n, qos) in EVERY_QOS.into_iter().enumerate() {
+                client.publish("ship/log", n.to_string()).qos(qos).await?;
                 next(&mut stream).await?;
             }
             tokio::task::block_in_place(|| broker.stop());
