@@ -7,7 +7,8 @@ mod support;
 use std::process::{Child, Command, Stdio};
 
 use shared::mosquitto::{Mosquitto, Persistence};
-use support::{Sterna, first_copies, output, sterna, sterna_with};
+use sterna_client::record::Recording;
+use support::{Sterna, TemporaryFile, first_copies, output, sterna, sterna_with};
 
 /// Their versions and ours.
 const VERSIONS: [(&str, &str); 3] = [("mqttv31", "31"), ("mqttv311", "3.1.1"), ("mqttv5", "5")];
@@ -63,6 +64,35 @@ fn a_thousand_lines_of_quality_of_service_2_arrive_once_and_in_order() {
         sub.wait_to_say("subscribed to a");
         sterna_with(&["pub", &url, "-t", "a", "-q", "2", "-l", "-V", version], lines.as_bytes()).expect(0);
         assert_eq!(sub.end().expect(0).text(), lines, "MQTT {version}");
+    }
+}
+
+// R: DET-01
+#[test]
+fn a_session_over_a_restart_replays_a_thousand_times() {
+    for (_, version) in VERSIONS {
+        let mut broker = Mosquitto::anonymous();
+        let url = broker.url();
+        let file = TemporaryFile::new(&format!("mosquitto-{version}.jsonl"), "");
+        let sub = ["sub", &url, "-t", "a/#", "-q", "2", "-i", "sub", "-V", version, "-C", "4", "-v", "-d"];
+        let mut sub = Sterna::start(&[&["record", file.path()], &sub[..], &["-W", "60"]].concat());
+        sub.wait_to_say("subscribed to a/#: granted QoS 2");
+        for qos in QOS {
+            sterna(&["pub", &url, "-t", "a/b", "-m", qos, "-q", qos]).expect(0);
+        }
+        assert_eq!(sub.read_lines(3), ["a/b 0", "a/b 1", "a/b 2"]);
+        broker.stop();
+        sub.wait_to_say("next attempt in");
+        broker.start();
+        // Retained, it comes whenever the subscriber is back.
+        sterna(&["pub", &url, "-t", "a/c", "-m", "back", "-q", "2", "-r"]).expect(0);
+        assert_eq!(sub.end().expect(0).text(), "a/c back\n");
+
+        let recording = Recording::load(file.path()).unwrap();
+        assert!(recording.is_complete());
+        for _ in 0..1_000 {
+            recording.replay().unwrap();
+        }
     }
 }
 
