@@ -377,6 +377,19 @@ fn a_captured_connection_becomes_a_recording_that_replays() {
     }
 }
 
+/// The clock of a captured machine was set right, fifty years on: no ping of that time is sent one by one.
+// R: DET-04
+#[test]
+fn a_jump_of_the_clock_is_no_long_wait() {
+    let mut timeline =
+        read_hex("> 100e00044d5154540402000100026161 < 20020000 > c000", HexOptions::default()).unwrap();
+    timeline.entries.last_mut().unwrap().time += 50 * 365 * 86_400 * 1_000_000;
+    let memory = Memory::default();
+    let imported = record_connection(&timeline, 1, Recorder::new(memory.clone())).unwrap();
+    assert!(imported.sent < 1_000, "{imported:?}");
+    Recording::read(&memory.bytes()[..]).unwrap().replay().unwrap();
+}
+
 #[test]
 fn what_cannot_be_recorded_is_refused() {
     let mut tcp = Tcp::plain();

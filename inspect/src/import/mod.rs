@@ -20,6 +20,9 @@ use crate::describe;
 use crate::splitter::{Found, Splitter};
 use crate::timeline::{PacketEntry, Timeline, What};
 
+/// How many deadlines pass between two packets at most.
+const DEADLINES: usize = 100;
+
 /// Why there is no recording of a connection.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -147,12 +150,15 @@ impl Actor {
         }
     }
 
-    /// Lets every deadline pass up to `now`.
+    /// Lets the deadlines up to `now` pass. Clocks jump, and captures are damaged: of very many only the first, and what is
+    /// due after them at `now`.
     fn pass_time(&mut self, now: Instant) {
-        while let Some((at, _)) = self.client.poll_timeout().filter(|(at, _)| *at < now) {
+        for passed in 0..=DEADLINES {
+            let Some((at, _)) = self.client.poll_timeout().filter(|(at, _)| *at < now) else { return };
             if self.is_closing {
                 return;
             }
+            let at = if passed < DEADLINES { at } else { now };
             self.client.handle_timeout(at);
             self.drain(at);
             if self.client.poll_timeout().is_some_and(|(next, _)| next <= at) {

@@ -216,7 +216,7 @@ impl fmt::Display for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.split_once('?').map_or(&*self.path, |(path, _)| path);
         match self.transport {
-            Transport::Unix => write!(f, "unix://{}", self.path),
+            Transport::Unix => write!(f, "unix://{}", parse::encode_socket_path(&self.path)),
             Transport::WebSocket | Transport::WebSocketTls => {
                 write!(f, "{}://{}{path}", self.transport.scheme(), self.authority())
             }

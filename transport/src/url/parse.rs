@@ -1,5 +1,7 @@
 //! Reading a URL.
 
+use std::fmt::Display;
+
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 
 use super::{Credentials, Endpoint, Transport, UrlError};
@@ -16,6 +18,9 @@ const UNLAWFUL_IN_REQUEST: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
+
+/// What cannot stand in the path of a socket's URL as it is.
+const UNLAWFUL_IN_SOCKET_PATH: &AsciiSet = &UNLAWFUL_IN_REQUEST.add(b'%').add(b'#').add(b'?');
 
 /// An endpoint, and whether its URL had a path.
 pub(super) struct Parsed {
@@ -120,6 +125,11 @@ fn parse_socket_path(server: &str, path: &str) -> Result<Box<str>, UrlError> {
         return Err(UrlError::SocketPath);
     }
     Ok(path)
+}
+
+/// The path of a socket as it stands in its URL.
+pub(super) fn encode_socket_path(path: &str) -> impl Display {
+    utf8_percent_encode(path, UNLAWFUL_IN_SOCKET_PATH)
 }
 
 /// Path and query as they stand in an HTTP request.

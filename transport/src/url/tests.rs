@@ -98,7 +98,12 @@ fn a_unix_socket_has_a_path_alone() {
         assert_eq!((&*endpoint.path, &*endpoint.host, endpoint.port), ("/run/a b?.sock", "", 0));
         assert_eq!(&*endpoint.credentials.as_ref().unwrap().user_name, "ann");
         assert_eq!(endpoint.client_id.as_deref(), Some("c"));
-        assert_eq!(endpoint.to_string(), "unix:///run/a b?.sock");
+        assert_eq!(endpoint.to_string(), "unix:///run/a%20b%3F.sock");
+    }
+    // What is shown is the same socket's URL again.
+    for path in ["/run/a%23b", "/run/a%2541", "/run/a%0Ab", "/run/%C3%A9"] {
+        let endpoint = Endpoint::parse(&format!("unix://{path}")).expect(path);
+        assert_eq!(endpoint.to_string(), format!("unix://{path}"));
     }
     for url in ["unix://", "unix:///", "unix://host/path", "unix://run.sock", "unix:///a%00b"] {
         assert_eq!(Endpoint::parse(url), Err(UrlError::SocketPath), "{url}");
