@@ -29,23 +29,28 @@ const FILTERS: [&str; 5] = ["t", "a/#", "$share/g/a/+", "+", "not#lawful"];
 /// | 2 | the server sends bytes: their length, the bytes |
 /// | 3 | the server sends a packet that fits: see `packets` |
 /// | 4 | the connection is lost |
-/// | 5 | the dialled connection is up; 6: dialling fails |
+/// | 5 | the dialled connection is up |
+/// | 6 | dialling fails |
 /// | 7 | the transport takes bytes: how many, 0 all |
-/// | 8 | the store has carried out its oldest batch; 9: it has failed |
-/// | 10 to 12 | publish, subscribe, unsubscribe: see [`Command`] |
+/// | 8 | the store has carried out its oldest batch |
+/// | 9 | the store has failed |
+/// | 10 | publish: a byte for topic (the upper half), QoS and flags, then payload, alias and deadline |
+/// | 11 | subscribe: filters and QoS, then identifier and deadline |
+/// | 12 | unsubscribe: the filter (the upper half), then the deadline |
 /// | 13 | cancel an operation: which |
 /// | 14 | acknowledge a message: which, the reason |
 /// | 15 | the application takes messages: how many |
-/// | 16 | answer to an authentication; 17: begin one |
+/// | 16 | answer to an authentication |
+/// | 17 | begin one |
 /// | 18 | disconnect: bit 0 at once |
-/// | 19 | connect; 20: reconnect |
+/// | 19 | connect |
+/// | 20 | reconnect |
 /// | 21 | the driver keeps messages for the application: how many |
 /// | 22 | the process is killed, and another one begins with what the store has |
 /// | 23 | dialling, the transport and the store do their work at once from now on, or no more |
 pub fn connection(input: &[u8]) {
     let mut input = Input::new(input);
-    let config = config(input.byte(), input.byte());
-    let (config, has_store) = config;
+    let (config, has_store) = config(input.byte(), input.byte());
     let mut world = World::new(config, has_store);
     while let Some(kind) = input.next() {
         happen(&mut world, kind % 24, &mut input);

@@ -58,7 +58,7 @@ fn with_number(line: &[u8], n: u8, number: &[u8]) -> Vec<u8> {
     let begins = |at: &usize| is_digit(*at) && *at > 0 && matches!(line[*at - 1], b':' | b'[' | b',');
     let places: Vec<usize> = (0..line.len()).filter(begins).collect();
     let Some(&from) = places.get(usize::from(n) % places.len().max(1)) else { return line.to_vec() };
-    let to = (from..).find(|at| !is_digit(*at)).unwrap_or(line.len());
+    let to = (from..line.len()).find(|at| !is_digit(*at)).unwrap_or(line.len());
     let number = number.iter().take(8).fold(0, |all: u64, byte| all << 8 | u64::from(*byte));
     [&line[..from], number.to_string().as_bytes(), &line[to..]].concat()
 }

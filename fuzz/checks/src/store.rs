@@ -81,7 +81,7 @@ pub fn store(input: &[u8]) {
             assert!(contents == files.contents, "something else than what was stored");
         }
         Err(StoreOpenError::Damaged(_) | StoreOpenError::Foreign | StoreOpenError::Format(_)) => {
-            assert!(damaged != *whole, "it was whole")
+            assert!(damaged != *whole, "it was whole");
         }
         Err(error) => panic!("{error}"),
     }
