@@ -19,6 +19,8 @@ const IDENTIFIER_BYTES: usize = 5;
 
 #[derive(Debug)]
 struct Subscription {
+    /// Its place in the order of the calls: what is made again is made in that order.
+    place: u64,
     options: SubscribeOptions,
     properties: PropertiesBuf,
     /// Sent where the server takes identifiers.
@@ -59,6 +61,8 @@ impl Subscription {
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     filters: BTreeMap<Box<str>, Subscription>,
+    /// The next one's place.
+    next: u64,
 }
 
 /// A SUBSCRIBE for filters that the session has lost.
@@ -88,6 +92,7 @@ impl Subscriptions {
             } else {
                 let operation = Some(token);
                 let subscription = Subscription {
+                    place: self.next,
                     options,
                     properties,
                     identifier,
@@ -97,6 +102,7 @@ impl Subscriptions {
                     earlier: Vec::new(),
                 };
                 self.filters.insert(filter.into(), subscription);
+                self.next += 1;
             }
         }
     }
@@ -180,46 +186,50 @@ impl Subscriptions {
             }
             let asked = SubscribeFilter { filter, options: subscription.options };
             let reason = refusal(asked, subscription.properties.as_properties());
-            dropped.extend(reason.map(|reason| (filter.clone(), reason)));
+            dropped.extend(reason.map(|reason| (subscription.place, filter.clone(), reason)));
             reason.is_none()
         });
-        dropped
+        dropped.sort_unstable_by_key(|(place, ..)| *place);
+        dropped.into_iter().map(|(_, filter, reason)| (filter, reason)).collect()
     }
 
-    /// What the session lacks and no waiting operation brings, grouped by properties and, if the server takes them,
-    /// `identifiers`, in packets of moderate size.
+    /// What the session lacks and no waiting operation brings, in the order of the calls, grouped by properties and, if the
+    /// server takes them, `identifiers`, in packets of moderate size.
     pub(crate) fn take_missing(&mut self, largest: usize, identifiers: bool) -> Vec<Batch> {
-        let mut groups: BTreeMap<(&[u8], Option<u32>), Vec<FiltersBuf>> = BTreeMap::new();
+        let missing = self.filters.iter_mut().filter(|(_, subscription)| subscription.is_missing());
+        let mut missing: Vec<(&str, &Subscription)> = missing
+            .map(|(filter, subscription)| {
+                subscription.asked_by(AGAIN);
+                (&**filter, &*subscription)
+            })
+            .collect();
+        missing.sort_unstable_by_key(|(_, subscription)| subscription.place);
+        let mut batches: Vec<Vec<Batch>> = Vec::new();
+        let mut groups: BTreeMap<(&[u8], Option<u32>), usize> = BTreeMap::new();
         // What a SUBSCRIBE takes besides filters and properties: headers, identifier and property length.
         let room = largest.saturating_sub(16).min(BATCH_BYTES);
-        for (filter, subscription) in &mut self.filters {
-            if !subscription.is_missing() {
-                continue;
-            }
-            subscription.asked_by(AGAIN);
-            let properties = subscription.properties.as_properties().as_bytes();
+        for (filter, subscription) in missing {
+            let properties = subscription.properties.as_properties();
             let identifier = subscription.identifier.filter(|_| identifiers);
-            let group = groups.entry((properties, identifier)).or_default();
+            let group = *groups.entry((properties.as_bytes(), identifier)).or_insert_with(|| {
+                batches.push(Vec::new());
+                batches.len() - 1
+            });
             let size = filter.len() + 3 + identifier.map_or(0, |_| IDENTIFIER_BYTES);
-            let fits =
-                |batch: &FiltersBuf| properties.len() + batch.as_filters().as_bytes().len() + size <= room;
-            if !group.last().is_some_and(fits) {
-                group.push(FiltersBuf::default());
+            let fits = |batch: &Batch| {
+                let taken = batch.filters.as_filters().as_bytes().len();
+                properties.as_bytes().len() + taken + size <= room
+            };
+            if !batches[group].last().is_some_and(fits) {
+                let properties = subscription.properties.clone();
+                batches[group].push(Batch { filters: FiltersBuf::default(), properties, identifier });
             }
-            if let Some(batch) = group.last_mut() {
+            if let Some(batch) = batches[group].last_mut() {
                 // It was valid when it was subscribed to.
-                let _ = batch.push(SubscribeFilter { filter, options: subscription.options });
+                let _ = batch.filters.push(SubscribeFilter { filter, options: subscription.options });
             }
         }
-        let batch = |((properties, identifier), filters): ((&[u8], Option<u32>), Vec<FiltersBuf>)| {
-            let properties = PropertiesBuf::from(Properties::from_validated(properties));
-            filters.into_iter().map(move |filters| Batch {
-                filters,
-                properties: properties.clone(),
-                identifier,
-            })
-        };
-        groups.into_iter().flat_map(batch).collect()
+        batches.into_iter().flatten().collect()
     }
 }
 
@@ -265,6 +275,25 @@ mod tests {
         subscriptions.answered(AGAIN, "b", false);
         subscriptions.disconnected();
         assert_eq!(missing(&mut subscriptions), Vec::<String>::new(), "b was refused and is dropped alone");
+    }
+
+    // R: REC-03
+    #[test]
+    fn they_are_made_again_in_the_order_of_the_calls() {
+        let mut subscriptions = subscribed(&["z", "a", "m"]);
+        let identified = filters(&["b", "c"]);
+        subscriptions.subscribe(Token(2), identified.as_filters(), Properties::EMPTY, Some(7));
+        for name in ["b", "c"] {
+            subscriptions.answered(Token(2), name, true);
+        }
+        subscriptions.subscribe(Token(3), filters(&["z"]).as_filters(), Properties::EMPTY, None);
+        subscriptions.answered(Token(3), "z", true);
+        subscriptions.unconfirm(true);
+        assert_eq!(missing(&mut subscriptions), ["z", "a", "m", "b", "c"]);
+        subscriptions.disconnected();
+        let dropped = subscriptions.drop_missing(|_, _| Some(ReasonCode::NOT_AUTHORIZED));
+        let dropped: Vec<_> = dropped.iter().map(|(filter, _)| &**filter).collect();
+        assert_eq!(dropped, ["z", "a", "m", "b", "c"]);
     }
 
     // R: REC-03

@@ -120,7 +120,7 @@ fn a_subscribe_that_was_cancelled_is_not_desired_any_more() {
     rig.accept(false, Properties::EMPTY);
     let sent = rig.sent();
     assert!(
-        sent[0].ends_with(" a") && sent[1].ends_with(" old") && sent.len() == 2,
+        sent[0].ends_with(" old") && sent[1].ends_with(" a") && sent.len() == 2,
         "what was granted before stays"
     );
     assert_eq!(rig.connection.queued(), 0);
