@@ -110,7 +110,10 @@ impl Wire {
             if is_silent { !connection.clean_start && self.has_session } else { connack.session_present };
         self.has_session = !connection.clean_start;
         if !connection.resumed {
-            let looks = !connection.is_ending;
+            // An application that distrusts the server has this CONNACK thrown away: the client forgets nothing, and takes
+            // the session that began with it for its own.
+            let may_distrust = bench.promises.proofs[self.client].missteps;
+            let looks = !connection.is_ending && !may_distrust;
             // A store forgets them later than the client does.
             let sending = std::mem::take(&mut self.sending);
             for sending in sending.values().filter(|_| looks) {
@@ -124,8 +127,6 @@ impl Wire {
                     bench.promises.session_lost(number, loss);
                 }
             }
-            // An application that distrusts the server has this CONNACK thrown away: the client forgets nothing.
-            let may_distrust = bench.promises.proofs[self.client].missteps;
             self.forgot_answers |= may_distrust;
             let is_kept = self.has_store || may_distrust;
             self.completed.retain(|_, _| is_kept);
