@@ -63,7 +63,10 @@ impl Values {
                 self.properties(properties);
             }
             Input::Authenticate { auth, .. } | Input::Reauthenticate(auth) => self.auth(auth),
-            Input::Disconnect { properties, .. } => self.properties(properties),
+            Input::Disconnect { properties, .. } => {
+                self.disconnects(properties);
+                self.properties(properties);
+            }
             _ => {}
         }
     }

@@ -11,7 +11,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::io;
 
-use sterna_core::packet::{PropertiesBuf, Property};
+use sterna_core::packet::{Properties, PropertiesBuf, Property};
 
 pub(crate) use self::names::Key;
 use self::names::Names;
@@ -47,7 +47,7 @@ pub(crate) struct Redactor {
 impl Redactor {
     pub(crate) fn new(redacted: Redacted, key: &Key, limit: usize) -> Self {
         Self {
-            values: Values { redacted, names: Names::new(key) },
+            values: Values { redacted, names: Names::new(key), farewell: None },
             stream: Stream::default(),
             held: VecDeque::new(),
             held_bytes: 0,
@@ -117,13 +117,29 @@ impl Redactor {
     }
 }
 
+fn reason_string(properties: Properties<'_>) -> Option<&str> {
+    properties.into_iter().find_map(|property| match property {
+        Property::ReasonString(text) => Some(text),
+        _ => None,
+    })
+}
+
 /// Redacts values.
 pub(crate) struct Values {
     redacted: Redacted,
     names: Names,
+    /// The Reason String that the application has for DISCONNECT: any other one is the connection's own, which a replay says
+    /// again as it is.
+    farewell: Option<Box<str>>,
 }
 
 impl Values {
+    /// The application disconnects with these properties.
+    fn disconnects(&mut self, properties: &PropertyList) {
+        let farewell = reason_string(properties.0.as_properties());
+        self.farewell = farewell.map(Into::into);
+    }
+
     /// Whether values of this kind are redacted.
     pub(crate) fn hides(&self, kind: Kind) -> bool {
         match kind {

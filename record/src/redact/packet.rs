@@ -7,7 +7,7 @@ use sterna_core::packet::{
     Property, ProtocolVersion, Sender, Will,
 };
 
-use super::{Kind, Values};
+use super::{Kind, Values, reason_string};
 
 /// The parts of a packet that may have to be redacted.
 struct Spans {
@@ -153,8 +153,16 @@ impl Values {
                 return packet[shown..].fill(0);
             }
         }
+        let own_words = match &decoded {
+            Ok(Packet::Disconnect(disconnect)) if sender == Sender::Client => {
+                reason_string(disconnect.properties) != self.farewell.as_deref()
+            }
+            _ => false,
+        };
         for (range, kind) in spans.spans {
-            self.hide(kind, &mut packet[range]);
+            if !(own_words && kind == Kind::Text) {
+                self.hide(kind, &mut packet[range]);
+            }
         }
     }
 

@@ -1,8 +1,8 @@
 //! What is redacted, and what stays.
 
 use sterna_core::packet::{
-    Connect, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, PropertiesBuf, Property,
-    ProtocolVersion, Publish, QoS, Sender, Will,
+    Connect, Disconnect, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, PropertiesBuf,
+    Property, ProtocolVersion, Publish, QoS, ReasonCode, Sender, Will,
 };
 use sterna_core::topic;
 
@@ -16,7 +16,7 @@ const V5: ProtocolVersion = ProtocolVersion::V5;
 const ALL: Redacted = Redacted { secrets: true, user_names: true, topics: true, payloads: true };
 
 fn values(redacted: Redacted) -> Values {
-    Values { redacted, names: Names::new(&Key::new([7; 32])) }
+    Values { redacted, names: Names::new(&Key::new([7; 32])), farewell: None }
 }
 
 fn encode(packet: &Packet<'_>) -> Vec<u8> {
@@ -267,4 +267,25 @@ fn a_malformed_packet_fails_in_the_same_way_and_hides_its_payload() {
     };
     assert_eq!(fails(shown), fails(&bytes));
     assert!(!contains(shown, "beats") && !contains(shown, "Smith"));
+}
+
+/// What the connection says of a server's fault is no secret, and a replay says it again.
+// R: DET-01
+#[test]
+fn only_the_applications_own_farewell_is_hidden() {
+    let farewell = |text: &str| {
+        let mut properties = PropertiesBuf::new();
+        properties.push(Property::ReasonString(text)).unwrap();
+        properties
+    };
+    let mut values = values(ALL);
+    values.disconnects(&crate::data::PropertyList(farewell("gone to ward 3")));
+    for (text, is_hidden) in [("gone to ward 3", true), ("not a packet [MQTT-2.1.3-1]", false)] {
+        let properties = farewell(text);
+        let properties = properties.as_properties();
+        let mut bytes =
+            encode(&Packet::Disconnect(Disconnect { reason: ReasonCode::MALFORMED_PACKET, properties }));
+        values.sent(&mut bytes, V5);
+        assert_eq!(contains(&bytes, text), !is_hidden, "{text}");
+    }
 }
