@@ -56,6 +56,10 @@ impl Tapes {
         for (number, (memory, finished)) in tapes.into_iter().enumerate() {
             let written = finished.wait().map_err(|error| error.to_string())?;
             let bytes = memory.0.lock().unwrap_or_else(PoisonError::into_inner);
+            if bytes.is_empty() {
+                // Its store could not be read: there was no client.
+                continue;
+            }
             let recording = Recording::read(&bytes[..]).map_err(|error| error.to_string())?;
             let summary = recording.replay().map_err(|error| {
                 let path = std::env::temp_dir().join("sterna-simulation-difference.jsonl");
