@@ -337,3 +337,28 @@ fn messages_that_wait_and_late_acknowledgements_are_replayed() {
     let (_, recording) = taped.end();
     recording.replay().unwrap();
 }
+
+/// Somebody's own, with a fault.
+struct Faulty;
+
+impl Write for Faulty {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        panic!("not today")
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+// R: DET-01
+#[test]
+fn a_writer_that_panics_ends_the_recording_and_nobody_waits_for_it_for_ever() {
+    let recorder = Recorder::new(Faulty);
+    let finished = recorder.finished();
+    let (mut world, client) = World::new(V5, Options::default(), |builder| builder.record(recorder));
+    world.finish(client.connect()).unwrap();
+    world.finish(client.publish("a", "x").qos(QoS::AtLeastOnce)).unwrap();
+    drop((client, world));
+    assert_eq!(finished.wait().unwrap_err().to_string(), "the recording's writer panicked");
+}

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -100,7 +101,7 @@ impl Recorder {
         Ok(Self::new(File::create(path)?))
     }
 
-    /// Writes to `write`, which may block.
+    /// Writes to `write`, which may block. If it panics the recording ends, as it does with an error.
     pub fn new(write: impl Write + Send + 'static) -> Self {
         Self {
             write: Box::new(write),
@@ -154,8 +155,8 @@ impl Recorder {
         self
     }
 
-    /// How many bytes may wait to be written, and be held because a packet that is to be redacted has not come as a whole;
-    /// at most 24 MiB. Default: 16 MiB.
+    /// How many bytes may wait to be written, and as many be held because a packet that is to be redacted has not come as a
+    /// whole; what is being written was waiting before, and is besides. At most 24 MiB. Default: 16 MiB.
     pub fn limit(mut self, bytes: usize) -> Self {
         self.limit = bytes.min(LARGEST_LIMIT);
         self
@@ -209,9 +210,12 @@ impl Recorder {
         let redactor = Redactor::new(self.redacted, &key, self.limit);
         let write = std::mem::replace(&mut self.write, Box::new(io::sink()));
         let writer = self.lines.clone();
-        let spawned = thread::Builder::new()
-            .name("sterna-recorder".into())
-            .spawn(move || writer.finish(writer.write_all(write, redactor)));
+        let spawned = thread::Builder::new().name("sterna-recorder".into()).spawn(move || {
+            // The application's own writer may panic, and somebody may wait for the end.
+            let outcome = catch_unwind(AssertUnwindSafe(|| writer.write_all(write, redactor)));
+            let panicked = |_| Err(io::Error::other("the recording's writer panicked"));
+            writer.finish(outcome.unwrap_or_else(panicked));
+        });
         match spawned {
             Ok(_) => self.attached = true,
             Err(error) => self.lines.finish(Err(error)),

@@ -3,7 +3,7 @@
 
 mod streams;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::task::Waker;
 
 use slab::Slab;
@@ -53,8 +53,8 @@ pub(crate) struct Reroute {
 /// A message that several streams have to acknowledge.
 #[derive(Debug)]
 struct Share {
-    /// The streams that have not.
-    owners: Vec<StreamId>,
+    /// How many of them have not.
+    owners: usize,
     reason: ReasonCode,
 }
 
@@ -68,6 +68,8 @@ pub(crate) struct Inbox {
     held: VecDeque<Message>,
     held_load: Load,
     shares: HashMap<MessageId, Share>,
+    /// Who has not acknowledged which of them.
+    owing: HashSet<(MessageId, StreamId)>,
     /// Queued in all streams without a bound of their own.
     waiting: Load,
     /// How many messages wait in the others.
@@ -91,6 +93,7 @@ impl Inbox {
             held: VecDeque::new(),
             held_load: Load::default(),
             shares: HashMap::new(),
+            owing: HashSet::new(),
             waiting: Load::default(),
             bounded: 0,
             starving: 0,
@@ -202,8 +205,8 @@ impl Inbox {
             (Some(_), 0) => id,
             (Some(id), 2..) => {
                 let owing = targets.iter().copied().filter(|stream| self.streams[*stream].owes());
-                let share = Share { owners: owing.collect(), reason: ReasonCode::SUCCESS };
-                self.shares.insert(id, share);
+                self.owing.extend(owing.map(|stream| (id, stream)));
+                self.shares.insert(id, Share { owners, reason: ReasonCode::SUCCESS });
                 None
             }
             _ => None,
@@ -285,10 +288,12 @@ impl Inbox {
         reason: ReasonCode,
     ) -> Result<Option<ReasonCode>, AckError> {
         let Some(share) = self.shares.get_mut(&id) else { return Ok(Some(reason)) };
-        let position = share.owners.iter().position(|other| *other == owner).ok_or(AckError::Stale)?;
-        share.owners.swap_remove(position);
+        if !self.owing.remove(&(id, owner)) {
+            return Err(AckError::Stale);
+        }
+        share.owners -= 1;
         share.reason = share.reason.max(reason);
-        if !share.owners.is_empty() {
+        if share.owners > 0 {
             return Ok(None);
         }
         Ok(self.shares.remove(&id).map(|share| share.reason))
