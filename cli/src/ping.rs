@@ -51,7 +51,7 @@ pub(crate) struct PingArguments {
     #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1 << 20))]
     size: u32,
     #[command(flatten)]
-    connect: ConnectArguments,
+    pub(crate) connect: ConnectArguments,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -61,7 +61,7 @@ pub(crate) struct PublishArguments {
     #[arg(long, value_name = "SECONDS", default_value = "0", value_parser = parse_seconds)]
     repeat_delay: Duration,
     #[command(flatten)]
-    connect: ConnectArguments,
+    pub(crate) connect: ConnectArguments,
 }
 
 /// What each message has besides its payload.

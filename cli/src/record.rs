@@ -2,12 +2,12 @@
 
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
 
 use clap::{Args, ValueEnum};
 use sterna_client::record::Recorder;
 
 use crate::args::Command;
+use crate::connect::ConnectArguments;
 use crate::exit::{Failure, say};
 
 const EXAMPLES: &str = "\
@@ -47,24 +47,14 @@ enum Hidden {
     Usernames,
 }
 
-/// The recorder of this process, until its client is made.
-static RECORDER: Mutex<Option<Recorder>> = Mutex::new(None);
-
-fn set_recorder(recorder: Option<Recorder>) -> Option<Recorder> {
-    std::mem::replace(&mut RECORDER.lock().unwrap_or_else(PoisonError::into_inner), recorder)
-}
-
-/// The recorder, if this is `sterna record`, for the first client that is made.
-pub(crate) fn take_recorder() -> Option<Recorder> {
-    set_recorder(None)
-}
-
-/// Only subcommands with one client.
-fn check(command: &Command) -> Result<(), Failure> {
+/// The connection of a subcommand that can be recorded: those with one client.
+fn connection(command: &Command) -> Result<&ConnectArguments, Failure> {
     match command {
-        Command::Pub(_) | Command::Sub(_) | Command::Request(_) | Command::Respond(_) | Command::Ping(_) => {
-            Ok(())
-        }
+        Command::Pub(arguments) => Ok(&arguments.connect),
+        Command::Sub(arguments) => Ok(&arguments.connect),
+        Command::Request(arguments) => Ok(&arguments.connect),
+        Command::Respond(arguments) => Ok(&arguments.connect),
+        Command::Ping(arguments) => Ok(&arguments.connect),
         _ => Err(Failure::Usage(
             "only pub, sub, request, respond and ping can be recorded: they have one client".to_owned(),
         )),
@@ -78,14 +68,12 @@ pub(crate) fn run(arguments: &RecordArguments) -> Result<(), Failure> {
     let words = std::iter::once("sterna".into()).chain(arguments.command.iter().cloned()).collect();
     let mut finished = None;
     let outcome = crate::carry_out(words, |command| {
-        check(command)?;
+        let connection = connection(command)?;
         let recorder = recorder(arguments).map_err(unwritable)?;
         finished = Some(recorder.finished());
-        set_recorder(Some(recorder));
+        connection.record(recorder);
         Ok(())
     });
-    // A command that failed before it made a client has left it.
-    drop(take_recorder());
     if let Some(finished) = finished
         && finished.wait().map_err(unwritable)?.overflow
     {

@@ -48,7 +48,7 @@ pub(crate) struct RequestArguments {
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
-    connect: ConnectArguments,
+    pub(crate) connect: ConnectArguments,
 }
 
 /// Carries out `sterna request`.

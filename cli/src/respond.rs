@@ -56,7 +56,7 @@ pub(crate) struct RespondArguments {
     #[arg(short = 'C', long, value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     #[command(flatten)]
-    connect: ConnectArguments,
+    pub(crate) connect: ConnectArguments,
     /// The command that answers a request, and its arguments
     #[arg(last = true, value_name = "COMMAND")]
     command: Vec<OsString>,

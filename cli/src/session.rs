@@ -83,9 +83,15 @@ pub(crate) fn with_client(
     work: impl AsyncFnOnce(&mut Session) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     let farewell = plan.take_farewell()?;
+    let recorder = plan.take_recorder();
     block_on(async {
         let mut signals = catch_signals()?;
-        let mut session = Session::start(&plan, plan.builder()?)?;
+        let builder = plan.builder()?;
+        let builder = match recorder {
+            Some(recorder) => builder.record(recorder),
+            None => builder,
+        };
+        let mut session = Session::start(&plan, builder)?;
         let outcome = limit(work(&mut session), plan.timeout, &mut signals).await;
         let at_once = matches!(outcome, Outcome::TimedOut { .. });
         if matches!(outcome, Outcome::Signal(_)) {

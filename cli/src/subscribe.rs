@@ -73,7 +73,7 @@ pub(crate) struct SubscribeArguments {
     #[command(flatten)]
     output: OutputOptions,
     #[command(flatten)]
-    connect: ConnectArguments,
+    pub(crate) connect: ConnectArguments,
 }
 
 /// Retain Handling.

@@ -7,10 +7,13 @@ mod tls;
 mod transport;
 mod will;
 
+use std::cell::RefCell;
 use std::ffi::OsString;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use clap::Args;
+use sterna_client::record::Recorder;
 use sterna_client::{
     AckMode, CleanStart, ClientBuilder, PropertiesBuf, ProtocolVersion, Reconnect, TlsOptions, VersionPolicy,
     Will,
@@ -87,6 +90,9 @@ pub(crate) struct ConnectArguments {
     /// Print this help
     #[arg(long, action = clap::ArgAction::Help, help_heading = GENERAL)]
     help: Option<bool>,
+    /// For the one client of the command, with `sterna record`.
+    #[arg(skip)]
+    recorder: RefCell<Option<Recorder>>,
 }
 
 #[derive(Debug, Args)]
@@ -150,9 +156,16 @@ pub(crate) struct Plan {
     pub(crate) properties: properties::Sets,
     /// Seconds until it gives up.
     pub(crate) timeout: Option<u64>,
+    /// Behind a lock only because the plan of many clients, none of which is recorded, is shared by threads.
+    recorder: Mutex<Option<Recorder>>,
 }
 
 impl ConnectArguments {
+    /// Has the command's client recorded.
+    pub(crate) fn record(&self, recorder: Recorder) {
+        self.recorder.replace(Some(recorder));
+    }
+
     /// Checks the options against each other, and asks for the secrets; the client's own are checked when it is built.
     pub(crate) fn plan(&self) -> Result<Plan, Failure> {
         self.log.start()?;
@@ -183,6 +196,7 @@ impl ConnectArguments {
             topic,
             properties,
             timeout: self.timeout,
+            recorder: Mutex::new(self.recorder.take()),
             url,
         })
     }
@@ -218,9 +232,6 @@ impl Plan {
         builder = self.login.apply(builder)?;
         builder =
             builder.configure(|config| config.session_expiry = self.expiry.unwrap_or(config.session_expiry));
-        if let Some(recorder) = crate::record::take_recorder() {
-            builder = builder.record(recorder);
-        }
         Ok(properties::configure(builder, &self.connect))
     }
 
@@ -256,6 +267,11 @@ impl Plan {
                 Ok(())
             }
         }
+    }
+
+    /// Takes the recorder of the one client, if that is to be recorded.
+    pub(crate) fn take_recorder(&mut self) -> Option<Recorder> {
+        self.recorder.get_mut().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Takes the properties of DISCONNECT, after those of the command's own packets: others have no place.
