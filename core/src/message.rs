@@ -54,12 +54,16 @@ pub struct Message {
 impl Message {
     /// The topic name.
     pub fn topic(&self) -> &str {
-        let bytes = match &self.aliased {
+        // It was validated when the packet was decoded.
+        core::str::from_utf8(self.topic_bytes()).unwrap_or_default()
+    }
+
+    /// The topic name's bytes, for comparing it: [`topic`](Self::topic) looks at each of them to give a `str`.
+    pub fn topic_bytes(&self) -> &[u8] {
+        match &self.aliased {
             Some(topic) => topic,
             None => &self.packet[self.topic.0 as usize..self.topic.1 as usize],
-        };
-        // It was validated when the packet was decoded.
-        core::str::from_utf8(bytes).unwrap_or_default()
+        }
     }
 
     /// The payload.

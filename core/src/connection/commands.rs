@@ -68,7 +68,7 @@ impl Connection {
     }
 
     /// Where only the latest message of a topic is kept, a newer one takes the older one's place.
-    fn drop_same_topic(&mut self, topic: &str) {
+    pub(super) fn drop_same_topic(&mut self, topic: &str) {
         if self.config.queue_policy == QueuePolicy::LatestPerTopic {
             self.queue.index_topics();
             let Some((older, size)) = self.queue.latest(topic) else { return };
@@ -111,6 +111,16 @@ impl Connection {
 
     /// The quick way: encoded straight into the outgoing bytes; nothing is kept, unless that was asked for.
     fn send_at_most_once(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        self.encode_at_most_once(publish)?;
+        let token = self.take_token();
+        let record = publish.requeue.then(|| self.queue.record(publish));
+        let interval = publish.properties.message_expiry_interval().filter(|_| publish.requeue);
+        self.due.add(token, publish.deadline, interval);
+        self.await_written(token, record);
+        Ok(token)
+    }
+
+    pub(super) fn encode_at_most_once(&mut self, publish: &Publish<'_>) -> Result<(), PublishError> {
         let packet = packet::Publish {
             duplicate: false,
             qos: QoS::AtMostOnce,
@@ -125,13 +135,7 @@ impl Connection {
             _ => None,
         };
         let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
-        self.encode_message(&packet, shared, changes).map_err(Self::publish_error)?;
-        let token = self.take_token();
-        let record = publish.requeue.then(|| self.queue.record(publish));
-        let interval = publish.properties.message_expiry_interval().filter(|_| publish.requeue);
-        self.due.add(token, publish.deadline, interval);
-        self.await_written(token, record);
-        Ok(token)
+        self.encode_message(&packet, shared, changes).map_err(Self::publish_error)
     }
 
     pub(super) fn encode_publish(
@@ -151,7 +155,7 @@ impl Connection {
         Ok(())
     }
 
-    fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
+    pub(super) fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
         for property in properties {
             let id = property.id();
             let ours = matches!(id, PropertyId::TopicAlias | PropertyId::SubscriptionIdentifier);

@@ -4,8 +4,9 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 
 /// An entry's home is its identifier's low bits: identifiers are mostly handed out in a row, so nearly every look-up
-/// is a direct hit. Collisions move on to the next free slot. At least half of the slots are free until every
-/// identifier has a slot of its own.
+/// is a direct hit. Collisions move on, and of two entries the one that is further from its home has the slot, so that
+/// taking one out moves only those that are not at home, however many entries there are. At least half of the slots are
+/// free until every identifier has a slot of its own.
 #[derive(Debug)]
 pub(crate) struct IdTable<T> {
     slots: Box<[Option<(u16, T)>]>,
@@ -57,19 +58,14 @@ impl<T> IdTable<T> {
         let mut hole = self.find(id)?;
         let (_, removed) = self.slots[hole].take()?;
         self.length -= 1;
-        // Later entries of the same run move up, so that no search stops early at the hole.
-        let mask = self.mask();
-        let mut next = (hole + 1) & mask;
-        while let Some((id, _)) = &self.slots[next] {
-            let home = usize::from(*id) & mask;
-            if (next.wrapping_sub(home) & mask) >= (next.wrapping_sub(hole) & mask) {
-                self.slots.swap(hole, next);
-                hole = next;
+        // Those behind it that are not at home move up, so that no search stops early at the hole.
+        loop {
+            let next = (hole + 1) & self.mask();
+            match &self.slots[next] {
+                Some((id, _)) if self.distance(*id, next) > 0 => self.slots.swap(hole, next),
+                _ => break,
             }
-            next = (next + 1) & mask;
-            if next == hole {
-                break;
-            }
+            hole = next;
         }
         Some(removed)
     }
@@ -116,13 +112,30 @@ impl<T> IdTable<T> {
         None
     }
 
+    /// How far `slot` is from the home of `id`.
+    fn distance(&self, id: u16, slot: usize) -> usize {
+        slot.wrapping_sub(usize::from(id)) & self.mask()
+    }
+
     fn place(&mut self, id: u16, value: T) {
         let mask = self.mask();
         let mut slot = usize::from(id) & mask;
-        while self.slots[slot].is_some() {
+        let mut entry = (id, value);
+        loop {
+            let distance = self.distance(entry.0, slot);
+            match &mut self.slots[slot] {
+                free @ None => {
+                    *free = Some(entry);
+                    return;
+                }
+                Some(other) => {
+                    if (slot.wrapping_sub(usize::from(other.0)) & mask) < distance {
+                        core::mem::swap(other, &mut entry);
+                    }
+                }
+            }
             slot = (slot + 1) & mask;
         }
-        self.slots[slot] = Some((id, value));
     }
 
     fn grow(&mut self) {

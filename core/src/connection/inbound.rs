@@ -9,7 +9,7 @@ use super::received::Arrival;
 use super::state::Phase;
 use super::timer::Timer;
 use super::window::Since;
-use super::{Connection, Ingress, MESSAGE_OVERHEAD};
+use super::{Connection, Ingress, MESSAGE_OVERHEAD, Sharing};
 use crate::bug::Bug;
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
@@ -24,6 +24,8 @@ use crate::session::{PersistId, StoredStage};
 const COPY_FROM_BACKLOG: usize = 32;
 /// How many times its own size a waiting message may pin.
 const PINNED_FACTOR: usize = 8;
+/// With [`Sharing::Never`], what is smaller is copied out.
+const SHARED_FROM: usize = 8 << 10;
 
 /// Why a packet was not taken.
 enum Refused {
@@ -401,7 +403,14 @@ impl Connection {
 
     /// Takes the packet out of the read buffer: shared, or copied where a waiting message would pin much more.
     fn take_bytes(&self, input: &mut BytesMut, size: usize) -> Bytes {
-        if self.waiting_before >= COPY_FROM_BACKLOG && size * PINNED_FACTOR < input.capacity() {
+        let copies = match self.sharing {
+            Sharing::Backlog => {
+                self.waiting_before >= COPY_FROM_BACKLOG && size * PINNED_FACTOR < input.capacity()
+            }
+            Sharing::Always => false,
+            Sharing::Never => size < SHARED_FROM,
+        };
+        if copies {
             let copy = Bytes::copy_from_slice(&input[..size]);
             input.advance(size);
             return copy;
