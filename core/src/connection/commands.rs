@@ -20,18 +20,26 @@ use crate::server::Server;
 use crate::topic::{self, TopicError};
 
 impl Connection {
+    #[inline]
     pub(super) fn send_publish(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         if self.is_ending() {
             return Err(PublishError::Closed);
         }
         match publish.topic_alias {
-            None => self.send_named(publish),
+            None => self.send_unaliased(publish),
             Some(alias) => self.send_aliased(publish, alias),
         }
     }
 
     /// A publish whose topic is not left to an alias.
     pub(super) fn send_named(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        self.send_unaliased(publish)
+    }
+
+    /// The same, without a call.
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
+    fn send_unaliased(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         if !publish.properties.is_empty() {
             self.check_publish_properties(publish.properties)?;
         }
@@ -39,18 +47,18 @@ impl Connection {
         if up {
             self.check_publish_limits(publish.qos, publish.retain)?;
         }
-        if publish.qos == QoS::AtMostOnce {
-            let keeps = !publish.requeue || self.has_room();
-            if up && self.queue.at_most_once().is_empty() && self.has_send_room() && keeps {
-                let token = self.send_at_most_once(publish)?;
-                // One that waits for the window would come after it.
-                self.drop_same_topic(publish.topic);
-                return Ok(token);
-            }
-            if !up && !self.config.queue_qos0 {
-                return Err(PublishError::Offline);
-            }
+        let goes_at_once = up && publish.qos == QoS::AtMostOnce && self.has_send_room();
+        if goes_at_once && self.queue.at_most_once().is_empty() && (!publish.requeue || self.has_room()) {
+            return self.send_at_most_once(publish);
         }
+        if !up && publish.qos == QoS::AtMostOnce && !self.config.queue_qos0 {
+            return Err(PublishError::Offline);
+        }
+        self.enqueue_publish(publish)
+    }
+
+    /// A publish that cannot be sent before others, or is kept until it is acknowledged.
+    fn enqueue_publish(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         self.check_publish_packet(publish)?;
         self.drop_same_topic(publish.topic);
         if !self.make_room() {
@@ -68,16 +76,21 @@ impl Connection {
     }
 
     /// Where only the latest message of a topic is kept, a newer one takes the older one's place.
+    #[inline]
     fn drop_same_topic(&mut self, topic: &str) {
         if self.config.queue_policy == QueuePolicy::LatestPerTopic {
-            self.queue.index_topics();
-            let Some((older, size)) = self.queue.latest(topic) else { return };
-            // None is dropped in vain.
-            if self.queue.occupied() <= self.config.queue_limit
-                && self.queue.bytes() - size < self.config.queue_bytes
-            {
-                self.drop_waiting(older);
-            }
+            self.drop_latest(topic);
+        }
+    }
+
+    fn drop_latest(&mut self, topic: &str) {
+        self.queue.index_topics();
+        let Some((older, size)) = self.queue.latest(topic) else { return };
+        // None is dropped in vain.
+        if self.queue.occupied() <= self.config.queue_limit
+            && self.queue.bytes() - size < self.config.queue_bytes
+        {
+            self.drop_waiting(older);
         }
     }
 
@@ -110,6 +123,8 @@ impl Connection {
     }
 
     /// The quick way: encoded straight into the outgoing bytes; nothing is kept, unless that was asked for.
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
     fn send_at_most_once(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         let packet = packet::Publish {
             duplicate: false,
@@ -125,15 +140,25 @@ impl Connection {
             _ => None,
         };
         let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
-        self.encode_message(&packet, shared, changes).map_err(Self::publish_error)?;
+        if let Err(error) = self.encode_message(&packet, shared, changes) {
+            return Err(Self::publish_error(error));
+        }
         let token = self.take_token();
-        let record = publish.requeue.then(|| self.queue.record(publish));
-        let interval = publish.properties.message_expiry_interval().filter(|_| publish.requeue);
+        let mut interval = None;
+        if publish.requeue {
+            interval = publish.properties.message_expiry_interval();
+            let record = self.queue.record(publish);
+            self.queue.may_return(token, record);
+        }
         self.due.add(token, publish.deadline, interval);
-        self.await_written(token, record);
+        self.await_written(token);
+        // One that waits for the window would come after it.
+        self.drop_same_topic(publish.topic);
         Ok(token)
     }
 
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
     pub(super) fn encode_publish(
         &mut self,
         packet: &packet::Publish<'_>,
@@ -152,8 +177,7 @@ impl Connection {
     }
 
     fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
-        for property in properties {
-            let id = property.id();
+        for id in properties.ids() {
             let ours = matches!(id, PropertyId::TopicAlias | PropertyId::SubscriptionIdentifier);
             if ours || !id.is_allowed_in(PropertyOwner::PublishFromClient) {
                 return Err(PublishError::Property(id));
@@ -165,6 +189,7 @@ impl Connection {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn check_publish_limits(&self, qos: QoS, retain: bool) -> Result<(), ServerLimit> {
         let Some(server) = self.server.as_deref() else { return Ok(()) };
         if qos > server.maximum_qos {
@@ -196,6 +221,7 @@ impl Connection {
         Ok(())
     }
 
+    #[cold]
     fn publish_error(error: EncodeError) -> PublishError {
         match error {
             EncodeError::PacketTooLarge { size, limit } if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {

@@ -14,9 +14,10 @@ use crate::bug::Bug;
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
 use crate::message::Message;
+use crate::packet::publish::Received;
 use crate::packet::{
-    self, Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode,
-    ReasonCodes, Sender,
+    Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode, ReasonCodes,
+    Sender,
 };
 use crate::session::{PersistId, StoredStage};
 
@@ -338,16 +339,15 @@ impl Connection {
     fn take_publish(&mut self, header: FixedHeader, input: &mut BytesMut) -> Result<(), Refused> {
         let size = header.packet_size();
         let body = &input[usize::from(header.header_length)..size];
-        let packet =
-            Packet::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
-        let Packet::Publish(publish) = packet else { return Ok(()) };
+        let publish =
+            Received::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         let room = self.room_for(size, qos);
         if room == Room::Pause {
             return Err(Refused::Paused);
         }
         let mut aliased = None;
-        if let Some(alias) = publish.properties.topic_alias() {
+        if let Some(alias) = publish.alias {
             aliased = self.aliases.resolve(alias, publish.topic, self.config.topic_alias_maximum)?;
         }
         let message = Offsets::new(header, &publish);
@@ -413,12 +413,16 @@ impl Connection {
     /// that first wants to write must be read, or both wait for each other. Nor do as many answers as a lawful server can
     /// ask for before it reads one. Answers that wait for the store count too.
     pub(super) fn replies_pile_up(&self) -> bool {
+        let replies = self.replies + self.waiting_replies();
+        if replies == 0 {
+            return false;
+        }
         let theirs = match self.version {
             ProtocolVersion::V5 => self.config.receive_maximum,
             ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => u16::MAX,
         };
         let lawful = (u64::from(theirs) + u64::from(self.config.in_flight_limit)) * LONGEST_REPLY;
-        self.replies + self.waiting_replies() > lawful.max(self.config.send_buffer as u64)
+        replies > lawful.max(self.config.send_buffer as u64)
     }
 
     /// Whether packets are taken in this phase.
@@ -446,7 +450,7 @@ struct Offsets {
 }
 
 impl Offsets {
-    fn new(header: FixedHeader, publish: &packet::Publish<'_>) -> Self {
+    fn new(header: FixedHeader, publish: &Received<'_>) -> Self {
         let topic = u32::from(header.header_length) + 2;
         let payload = header.packet_size() as u32 - publish.payload.len() as u32;
         let properties = payload - publish.properties.as_bytes().len() as u32;

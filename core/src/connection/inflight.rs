@@ -169,6 +169,10 @@ impl InFlights {
         self.planned.push_back(planned);
     }
 
+    pub(crate) fn has_planned(&self) -> bool {
+        !self.planned.is_empty()
+    }
+
     fn pop_planned(&mut self) -> Option<Planned> {
         let planned = self.planned.pop_front()?;
         self.planned_window.leave(planned.qos);
@@ -183,6 +187,7 @@ impl InFlights {
     /// An operation is complete: its identifier is free, and so is its place in the window.
     pub(crate) fn remove(&mut self, id: u16, attempt: Attempt) -> Option<InFlight> {
         let entry = self.table.remove(id)?;
+        self.ids.freed(id, &self.table);
         self.abandoned -= usize::from(entry.abandoned);
         if let Some(qos) = entry.stage.qos().filter(|_| entry.sent_on == attempt) {
             self.window.leave(qos);
@@ -334,6 +339,9 @@ impl InFlights {
 
     /// The driver takes the bytes now: what was sent since the last time counts from here.
     pub(crate) fn stamp(&mut self, now: Instant) {
+        if self.unstamped.is_empty() {
+            return;
+        }
         for id in self.unstamped.drain(..) {
             if let Some(entry) = self.table.get_mut(id) {
                 entry.sent_at = now;
@@ -429,6 +437,7 @@ impl InFlights {
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.table.trim();
+        self.ids.trim();
         if self.planned.is_empty() {
             self.planned = VecDeque::new();
         }

@@ -270,6 +270,7 @@ impl Connection {
 
     /// Tokens are never given out twice, over restarts either: the next promise is made long before it is needed, and
     /// is stored by then.
+    #[inline]
     pub(super) fn promise_token(&mut self) {
         let needed = self.next_token + TOKENS / 2;
         if self.persistence.as_deref().is_some_and(|persistence| needed >= persistence.promised) {

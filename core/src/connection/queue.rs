@@ -14,9 +14,10 @@ use crate::packet::{self, FiltersBuf, Properties, PropertiesBuf, QoS, TopicFilte
 pub(crate) const CHAIN_FROM: usize = 1 << 10;
 /// What an operation takes besides its bytes, counted against the bound.
 const OVERHEAD: usize = 64;
-/// Up to this many vectors of at most this capacity are kept for the next records.
-const SPARE_RECORDS: usize = 32;
+/// Vectors of at most this capacity are kept for the next records.
 const SPARE_CAPACITY: usize = 4 << 10;
+/// So much of them in all.
+const SPARE_BYTES: usize = 512 << 10;
 
 /// A kept message, independent of connection and version: it is encoded anew whenever it is sent.
 #[derive(Debug)]
@@ -122,9 +123,11 @@ pub(crate) struct Queue {
     latest: Option<Box<Latest>>,
     /// Bytes of all that waits here or is in flight.
     bytes: usize,
-    /// Messages of QoS 0 that the transport has not taken, and that wait here again if their connection is lost.
-    returning: usize,
+    /// Messages of QoS 0 that the transport has not taken, and that wait here again if their connection is lost; once
+    /// there is one.
+    returning: Option<Box<Waiting>>,
     spare: Vec<Vec<u8>>,
+    spare_bytes: usize,
 }
 
 impl Queue {
@@ -138,22 +141,27 @@ impl Queue {
 
     /// What counts against the bound on operations: all that waits here, and what may come back.
     pub(crate) fn occupied(&self) -> usize {
-        self.len() + self.returning
+        self.len() + self.returning()
     }
 
     /// How much of that cannot be dropped for something newer.
     pub(crate) fn undroppable(&self) -> usize {
-        self.control.len() + self.returning
+        self.control.len() + self.returning()
+    }
+
+    fn returning(&self) -> usize {
+        self.returning.as_deref().map_or(0, Waiting::len)
     }
 
     /// A message that is encoded may come back.
-    pub(crate) fn may_return(&mut self) {
-        self.returning += 1;
+    pub(crate) fn may_return(&mut self, token: Token, record: Record) {
+        self.returning.get_or_insert_default().push(token, record);
     }
 
-    /// It has come back, or never will.
-    pub(crate) fn settled(&mut self) {
-        self.returning -= 1;
+    /// It comes back, or never will; `None` if it was not to.
+    #[inline]
+    pub(crate) fn settle(&mut self, token: Token) -> Option<Record> {
+        self.returning.as_deref_mut()?.remove(token)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -163,6 +171,7 @@ impl Queue {
     /// Copies what must be kept of `publish`, into a recycled vector where there is one.
     pub(crate) fn record(&mut self, publish: &Publish<'_>) -> Record {
         let mut bytes = self.spare.pop().unwrap_or_default();
+        self.spare_bytes -= bytes.capacity();
         bytes.extend_from_slice(publish.topic.as_bytes());
         bytes.extend_from_slice(publish.properties.as_bytes());
         let shared = match &publish.payload {
@@ -190,7 +199,9 @@ impl Queue {
     pub(crate) fn release(&mut self, mut record: Record) {
         self.bytes -= record.size();
         record.bytes.clear();
-        if self.spare.len() < SPARE_RECORDS && record.bytes.capacity() <= SPARE_CAPACITY {
+        let capacity = record.bytes.capacity();
+        if capacity <= SPARE_CAPACITY && self.spare_bytes + capacity <= SPARE_BYTES {
+            self.spare_bytes += capacity;
             self.spare.push(record.bytes);
         }
     }
@@ -305,8 +316,12 @@ impl Queue {
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.spare = Vec::new();
+        self.spare_bytes = 0;
         if self.control.is_empty() {
             self.control = VecDeque::new();
+        }
+        if self.returning() == 0 {
+            self.returning = None;
         }
         self.at_most_once.trim();
         self.acknowledged.trim();

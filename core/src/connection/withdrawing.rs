@@ -95,8 +95,7 @@ impl Connection {
         if core::mem::replace(&mut self.unwritten[at].withdrawn, true) {
             return false;
         }
-        if let Some(record) = self.unwritten[at].record.take() {
-            self.queue.settled();
+        if let Some(record) = self.queue.settle(token) {
             self.queue.release(record);
         }
         self.publish_failed(token, error);
