@@ -54,15 +54,15 @@ pub fn validate_name(name: &str) -> Result<(), TopicError> {
     if name.len() > LONGEST {
         return Err(TopicError::TooLong);
     }
-    if text::has_null_or_wildcard(name) { Err(first_fault(name)) } else { Ok(()) }
+    if text::is_plain_name(name.as_bytes()) { Ok(()) } else { validate_closely(name) }
 }
 
-/// What comes first in a name that has U+0000 or a wildcard.
-#[cold]
-fn first_fault(name: &str) -> TopicError {
+/// A look at every byte.
+fn validate_closely(name: &str) -> Result<(), TopicError> {
     match name.bytes().find(|byte| matches!(byte, b'+' | b'#' | 0)) {
-        Some(0) => TopicError::Null,
-        _ => TopicError::WildcardInName,
+        None => Ok(()),
+        Some(0) => Err(TopicError::Null),
+        Some(_) => Err(TopicError::WildcardInName),
     }
 }
 

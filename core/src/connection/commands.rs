@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::Connection;
 use super::encoding::Changes;
+use super::flight::Stage;
 use super::queue::{CHAIN_FROM, Control, Request};
 use super::window::Since;
 use crate::bug::Bug;
@@ -59,6 +60,9 @@ impl Connection {
 
     /// A publish that cannot be sent before others, or is kept until it is acknowledged.
     fn enqueue_publish(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        if self.nothing_holds_back(publish.qos) {
+            return self.send_acknowledged(publish);
+        }
         self.check_publish_packet(publish)?;
         self.drop_same_topic(publish.topic);
         if !self.make_room() {
@@ -72,6 +76,51 @@ impl Connection {
         }
         self.queue.push(token, record);
         self.flush();
+        Ok(token)
+    }
+
+    /// Whether a message of QoS 1 or 2 would be sent as soon as it is in the queue.
+    fn nothing_holds_back(&mut self, qos: QoS) -> bool {
+        self.end_what_is_due();
+        qos != QoS::AtMostOnce
+            && self.phase.is_up()
+            && self.persistence.is_none()
+            && self.queue.is_empty()
+            && !self.in_flight.has_planned()
+            && self.in_flight.has_free_id()
+            && self.fits(self.in_flight.window(), qos)
+            && self.has_room()
+            && self.has_send_room()
+    }
+
+    /// As if it had been queued and sent at once.
+    fn send_acknowledged(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        let before = self.in_flight.ids();
+        let Some(packet_id) = self.in_flight.free_id() else { return Err(PublishError::Full) };
+        let packet = packet::Publish {
+            duplicate: false,
+            qos: publish.qos,
+            retain: publish.retain,
+            topic: publish.topic,
+            packet_id: self.planted_id(before.last(), packet_id),
+            properties: publish.properties,
+            payload: publish.payload.as_slice(),
+        };
+        let shared = match &publish.payload {
+            Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
+            _ => None,
+        };
+        let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
+        if let Err(error) = self.encode_message(&packet, shared, changes) {
+            self.in_flight.restore_ids(before);
+            return Err(Self::publish_error(error));
+        }
+        let token = self.take_token();
+        self.due.add(token, publish.deadline, publish.properties.message_expiry_interval());
+        self.due.sent(token, Some(packet_id));
+        let stage = Stage::Published(self.queue.record(publish));
+        self.in_flight.insert(packet_id, token, self.attempt, self.now, stage);
+        self.planted_after_sending(packet_id, publish.qos);
         Ok(token)
     }
 

@@ -86,6 +86,12 @@ impl Due {
         table.times.insert(token, times);
     }
 
+    /// Whether any operation has a time.
+    #[inline]
+    pub(crate) fn is_used(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// It has its packet identifier.
     pub(crate) fn enter(&mut self, token: Token, packet_id: u16) {
         if let Some(times) = self.times(token) {

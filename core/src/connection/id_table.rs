@@ -171,11 +171,24 @@ impl<T> IdTable<T> {
 /// Hands out packet identifiers 1..=65535 in turn [MQTT-2.2.1-3], [MQTT-2.3.1-2].
 #[derive(Debug, Default)]
 pub(crate) struct PacketIds {
-    last: u16,
-    /// The last one in turn.
-    turn: u16,
+    turn: Turn,
     /// While most are in use: those that became free. The next one in turn may be far away.
     freed: VecDeque<u16>,
+}
+
+/// Which identifiers were given out last; zero is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Turn {
+    last: u16,
+    /// Of those that are given out in turn.
+    in_turn: u16,
+}
+
+impl Turn {
+    /// The identifier given out last.
+    pub(crate) fn last(self) -> Option<u16> {
+        (self.last != 0).then_some(self.last)
+    }
 }
 
 /// From so many in use on, freed identifiers are remembered.
@@ -187,8 +200,8 @@ impl PacketIds {
         if table.len() >= usize::from(u16::MAX) {
             return None;
         }
-        self.last = self.next_freed(table).unwrap_or_else(|| self.next_in_turn(table));
-        Some(self.last)
+        self.turn.last = self.next_freed(table).unwrap_or_else(|| self.next_in_turn(table));
+        Some(self.turn.last)
     }
 
     #[inline]
@@ -204,9 +217,9 @@ impl PacketIds {
     #[inline]
     fn next_in_turn<T>(&mut self, table: &IdTable<T>) -> u16 {
         loop {
-            self.turn = self.turn.checked_add(1).unwrap_or(1);
-            if !table.contains(self.turn) {
-                return self.turn;
+            self.turn.in_turn = self.turn.in_turn.checked_add(1).unwrap_or(1);
+            if !table.contains(self.turn.in_turn) {
+                return self.turn.in_turn;
             }
         }
     }
@@ -226,13 +239,25 @@ impl PacketIds {
 
     /// For planted faults only: the next one is `packet_id`.
     pub(crate) fn give_out_again(&mut self, packet_id: u16) {
-        self.turn = packet_id - 1;
+        self.turn.in_turn = packet_id - 1;
         self.freed.clear();
     }
 
     /// The identifier handed out last.
     pub(crate) fn last(&self) -> Option<u16> {
-        (self.last != 0).then_some(self.last)
+        self.turn.last()
+    }
+
+    pub(crate) fn turn(&self) -> Turn {
+        self.turn
+    }
+
+    /// As it was before the last identifier, which is not used.
+    pub(crate) fn restore(&mut self, before: Turn) {
+        if self.turn.in_turn == before.in_turn {
+            self.freed.push_front(self.turn.last);
+        }
+        self.turn = before;
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::flight::{InFlight, Stage};
-use super::id_table::{IdTable, PacketIds};
+use super::id_table::{IdTable, PacketIds, Turn};
 use super::queue::Record;
 use crate::event::{Attempt, Token};
 use crate::packet::{PacketType, PropertiesBuf, QoS, ReasonCode};
@@ -109,6 +109,16 @@ impl InFlights {
     /// A free packet identifier; `None` while all are in use.
     pub(crate) fn free_id(&mut self) -> Option<u16> {
         self.ids.next(&self.table)
+    }
+
+    /// Which identifiers were given out last.
+    pub(crate) fn ids(&self) -> Turn {
+        self.ids.turn()
+    }
+
+    /// The identifier given out since then is not used.
+    pub(crate) fn restore_ids(&mut self, turn: Turn) {
+        self.ids.restore(turn);
     }
 
     /// An operation was sent for the first time.

@@ -397,7 +397,7 @@ impl Connection {
     }
 
     /// Whether one more message of this QoS may be in flight.
-    fn fits(&self, window: Window, qos: QoS) -> bool {
+    pub(super) fn fits(&self, window: Window, qos: QoS) -> bool {
         if qos == QoS::ExactlyOnce
             && self.is_known_to_be_older()
             && window.exactly_once >= self.config.exactly_once_limit

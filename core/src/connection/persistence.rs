@@ -307,7 +307,14 @@ impl Connection {
     }
 
     /// A message is not to be sent any more: it was taken by the server, or given up.
+    #[inline]
     pub(super) fn forget_message(&mut self, token: Token) {
+        if self.persistence.is_some() {
+            self.delete_message(token);
+        }
+    }
+
+    fn delete_message(&mut self, token: Token) {
         if let Some(Persistence { accepted, .. }) = self.persistence.as_deref_mut()
             && let Ok(index) = accepted.binary_search_by_key(&token, |(_, accepted)| *accepted)
         {
@@ -322,7 +329,14 @@ impl Connection {
     }
 
     /// An entry has left the in-flight table for good.
+    #[inline]
     pub(super) fn forget_stage(&mut self, token: Token, stage: &Stage) {
+        if self.persistence.is_some() {
+            self.delete_stage(token, stage);
+        }
+    }
+
+    fn delete_stage(&mut self, token: Token, stage: &Stage) {
         match stage {
             Stage::Controlled(_) => {}
             Stage::Published(_) => {

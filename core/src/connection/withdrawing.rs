@@ -33,7 +33,14 @@ impl Connection {
     }
 
     /// Ends what has expired, or whose deadline has come.
+    #[inline]
     pub(super) fn end_what_is_due(&mut self) {
+        if self.due.is_used() {
+            self.end_due();
+        }
+    }
+
+    fn end_due(&mut self) {
         // What a store keeps for the next start expires then.
         while self.phase != Phase::Closed
             && let Some((token, kind)) = self.due.take(self.now)

@@ -200,7 +200,8 @@ enum Raw<'a> {
 }
 
 /// Reads one property without a look at what is in it; `None` at the end, or if it is cut off or unknown.
-#[inline]
+#[allow(clippy::inline_always)] // Its two callers use different parts of it.
+#[inline(always)]
 fn read_raw<'a>(reader: &mut Reader<'a>) -> Option<(PropertyId, Raw<'a>)> {
     // No identifier takes more than one byte.
     let id = PropertyId::from_value(reader.u8("").ok()?.into())?;

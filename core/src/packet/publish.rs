@@ -46,7 +46,8 @@ pub(crate) struct Received<'a> {
 
 impl<'a> Received<'a> {
     /// As [`Packet::decode`](super::Packet::decode), of a PUBLISH.
-    #[inline]
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
     pub(crate) fn decode(
         header: FixedHeader,
         body: &'a [u8],
@@ -122,7 +123,8 @@ impl<'a> Publish<'a> {
     ///
     /// # Errors
     /// The packet would not be lawful, or larger than `limit`; `out` is as it was.
-    #[inline]
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
     pub fn encode(&self, version: ProtocolVersion, limit: u32, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.encode_head(version, limit, out)?;
         out.extend_from_slice(self.payload);
