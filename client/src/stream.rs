@@ -193,6 +193,11 @@ impl StreamState {
         self.load = Load::default();
     }
 
+    /// Gives memory back that is not needed now.
+    pub(crate) fn release(&mut self) {
+        self.queue.shrink_to_fit();
+    }
+
     /// Drops the oldest messages of QoS 0, at least `bytes` of them if there are so many.
     pub(crate) fn shed(&mut self, bytes: usize) -> Load {
         let mut shed = Load::default();

@@ -52,14 +52,16 @@ impl Baseline {
     /// What makes counts differ without any change of the code, if it is not what it was.
     pub fn differing_tools(&self) -> Option<String> {
         let tools = tools();
-        (tools != self.made_with).then(|| format!("The baseline was made with {}; here is {tools}.", self.made_with))
+        (tools != self.made_with)
+            .then(|| format!("The baseline was made with {}; here is {tools}.", self.made_with))
     }
 }
 
 /// Compiler, valgrind and C library: counts are comparable where these are the same.
 fn tools() -> String {
     let first_line = |program: &str, argument: &str| {
-        let output = Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
+        let output =
+            Command::new(program).arg(argument).output().map(|output| output.stdout).unwrap_or_default();
         String::from_utf8_lossy(&output).lines().next().unwrap_or("unknown").to_owned()
     };
     let [rustc, valgrind, libc] =

@@ -43,7 +43,9 @@ impl Driven {
     }
 
     pub fn connect(&mut self) {
-        let Some(Action::Connect { attempt, .. }) = self.connection.poll_action() else { panic!("not started") };
+        let Some(Action::Connect { attempt, .. }) = self.connection.poll_action() else {
+            panic!("not started")
+        };
         self.connection.handle_connected(NOW, attempt, ConnectOverrides::default());
         self.transmit();
         self.written();

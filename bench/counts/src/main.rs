@@ -42,10 +42,14 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[&str]) -> Result<bool, Box<dyn Error>> {
     let scenarios = scenarios::all();
-    let named = |name: &str| scenarios.iter().find(|scenario| scenario.name == name).ok_or("no such scenario");
+    let named =
+        |name: &str| scenarios.iter().find(|scenario| scenario.name == name).ok_or("no such scenario");
     match *arguments {
         ["--list"] => scenarios.iter().for_each(|scenario| println!("{}", scenario.name)),
-        ["--run", name] => println!("{}", (named(name)?.run)()),
+        ["--run", name] => {
+            let messages = (named(name)?.run)();
+            println!("{messages} {}", scenarios::allocations());
+        }
         ["--profile", name] => {
             let path = profile_path(&named(name)?.name);
             let cost = callgrind::count(name, &path)?;
@@ -88,14 +92,18 @@ struct Costs<'a> {
 
 /// Counts and prints them, beside what they were and what they are to be.
 fn count<'a>(scenarios: &[&'a Scenario], baseline: &Baseline) -> Result<Costs<'a>, Box<dyn Error>> {
-    println!("{:<44} {:>8} {:>8} {:>8} {:>8}  allocations in 1,000", "instructions a message", "before", "now", "%", "target");
+    println!(
+        "{:<44} {:>8} {:>8} {:>8} {:>8}  allocations in 1,000",
+        "instructions a message", "before", "now", "%", "target"
+    );
     let mut counted = Costs { costs: Vec::new(), differ: 0 };
     for scenario in scenarios {
         let path = profile_path(&scenario.name);
         let cost = callgrind::count(&scenario.name, &path)?;
         std::fs::remove_file(&path)?;
         let before = baseline.costs.get(&scenario.name);
-        let change = before.map(|before| 100.0 * (cost.instructions as f64 / before.instructions as f64 - 1.0));
+        let change =
+            before.map(|before| 100.0 * (cost.instructions as f64 / before.instructions as f64 - 1.0));
         let more_or_less = change.is_none_or(|change| change.abs() > TOLERANCE);
         let differs = more_or_less || before.is_some_and(|before| before.allocations != cost.allocations);
         counted.differ += usize::from(differs);
@@ -108,7 +116,11 @@ fn count<'a>(scenarios: &[&'a Scenario], baseline: &Baseline) -> Result<Costs<'a
             change.map(|change| format!("{change:+.1}")).unwrap_or_default(),
             text(scenario.target),
             cost.allocations,
-            if scenario.target.is_some_and(|target| cost.instructions > target) { "  over its target" } else { "" },
+            if scenario.target.is_some_and(|target| cost.instructions > target) {
+                "  over its target"
+            } else {
+                ""
+            },
             if differs { "  DIFFERS" } else { "" },
         );
         counted.costs.push((&scenario.name, cost));

@@ -1,8 +1,8 @@
 //! The message that everything is counted with, and the packets of a server.
 
 use sterna_core::packet::{
-    Ack, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, PropertiesBuf, Property, ProtocolVersion, Publish, QoS,
-    ReasonCode,
+    Ack, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, Properties, PropertiesBuf, Property, ProtocolVersion, Publish,
+    QoS, ReasonCode,
 };
 
 /// 20 bytes.
@@ -20,7 +20,10 @@ pub fn five_properties() -> PropertiesBuf {
         Property::ContentType("application/json"),
         Property::ResponseTopic("answers/client-17/0042"),
         Property::CorrelationData(b"0123456789abcdef"),
-        Property::UserProperty { name: "traceparent", value: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01" },
+        Property::UserProperty {
+            name: "traceparent",
+            value: "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        },
     ] {
         properties.push(property).expect("lawful");
     }

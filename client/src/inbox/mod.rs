@@ -155,8 +155,7 @@ impl Inbox {
         wakers: &mut Wakers,
     ) -> Option<MessageId> {
         let id = message.id();
-        let identifiers = message.properties().subscription_identifiers();
-        self.router.route(message.topic(), identifiers);
+        self.router.route(message.topic_bytes(), message.properties().subscription_identifiers());
         let unique: Vec<StreamId>;
         let targets = match self.router.routed() {
             Route::Streams(streams) if again => {
@@ -353,6 +352,13 @@ impl Inbox {
     /// Whether nothing can come any more.
     pub(crate) fn is_ended(&self, stream: StreamId) -> bool {
         self.streams[stream].ended
+    }
+
+    /// Gives memory back that is not needed now.
+    pub(crate) fn release(&mut self) {
+        for (_, stream) in &mut self.streams {
+            stream.release();
+        }
     }
 
     /// Nothing comes any more: every stream looks.

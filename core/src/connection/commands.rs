@@ -97,23 +97,10 @@ impl Connection {
     fn send_acknowledged(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         let before = self.in_flight.ids();
         let Some(packet_id) = self.in_flight.free_id() else { return Err(PublishError::Full) };
-        let packet = packet::Publish {
-            duplicate: false,
-            qos: publish.qos,
-            retain: publish.retain,
-            topic: publish.topic,
-            packet_id: self.planted_id(before.last(), packet_id),
-            properties: publish.properties,
-            payload: publish.payload.as_slice(),
-        };
-        let shared = match &publish.payload {
-            Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
-            _ => None,
-        };
-        let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
-        if let Err(error) = self.encode_message(&packet, shared, changes) {
+        let encoded = self.encode_now(publish, self.planted_id(before.last(), packet_id));
+        if let Err(error) = encoded {
             self.in_flight.restore_ids(before);
-            return Err(Self::publish_error(error));
+            return Err(error);
         }
         let token = self.take_token();
         self.due.add(token, publish.deadline, publish.properties.message_expiry_interval());
@@ -126,7 +113,7 @@ impl Connection {
 
     /// Where only the latest message of a topic is kept, a newer one takes the older one's place.
     #[inline]
-    fn drop_same_topic(&mut self, topic: &str) {
+    pub(super) fn drop_same_topic(&mut self, topic: &str) {
         if self.config.queue_policy == QueuePolicy::LatestPerTopic {
             self.drop_latest(topic);
         }
@@ -175,23 +162,7 @@ impl Connection {
     #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
     #[inline(always)]
     fn send_at_most_once(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
-        let packet = packet::Publish {
-            duplicate: false,
-            qos: QoS::AtMostOnce,
-            retain: publish.retain,
-            topic: publish.topic,
-            packet_id: 0,
-            properties: publish.properties,
-            payload: publish.payload.as_slice(),
-        };
-        let shared = match &publish.payload {
-            Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
-            _ => None,
-        };
-        let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
-        if let Err(error) = self.encode_message(&packet, shared, changes) {
-            return Err(Self::publish_error(error));
-        }
+        self.encode_now(publish, 0)?;
         let token = self.take_token();
         let mut interval = None;
         if publish.requeue {
@@ -204,6 +175,28 @@ impl Connection {
         // One that waits for the window would come after it.
         self.drop_same_topic(publish.topic);
         Ok(token)
+    }
+
+    /// Encodes a message by its call, without a record of it. `packet_id`: zero for QoS 0.
+    pub(super) fn encode_now(&mut self, publish: &Publish<'_>, packet_id: u16) -> Result<(), PublishError> {
+        let packet = packet::Publish {
+            duplicate: false,
+            qos: publish.qos,
+            retain: publish.retain,
+            topic: publish.topic,
+            packet_id,
+            properties: publish.properties,
+            payload: publish.payload.as_slice(),
+        };
+        let shared = match &publish.payload {
+            Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
+            _ => None,
+        };
+        let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
+        match self.encode_message(&packet, shared, changes) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Self::publish_error(error)),
+        }
     }
 
     #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
@@ -225,7 +218,7 @@ impl Connection {
         Ok(())
     }
 
-    fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
+    pub(super) fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
         for id in properties.ids() {
             let ours = matches!(id, PropertyId::TopicAlias | PropertyId::SubscriptionIdentifier);
             if ours || !id.is_allowed_in(PropertyOwner::PublishFromClient) {

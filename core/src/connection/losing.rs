@@ -60,6 +60,7 @@ impl Connection {
         self.timers.disarm_all();
         self.out.clear();
         self.out.release();
+        self.lose_unreported();
         self.enqueued = 0;
         self.written = 0;
         self.replies = 0;

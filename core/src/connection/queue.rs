@@ -14,10 +14,10 @@ use crate::packet::{self, FiltersBuf, Properties, PropertiesBuf, QoS, TopicFilte
 pub(crate) const CHAIN_FROM: usize = 1 << 10;
 /// What an operation takes besides its bytes, counted against the bound.
 const OVERHEAD: usize = 64;
-/// Vectors of at most this capacity are kept for the next records.
-const SPARE_CAPACITY: usize = 4 << 10;
-/// So much of them in all.
-const SPARE_BYTES: usize = 512 << 10;
+/// The vectors of records that are done with are kept for the next ones until the client is idle: small ones of a whole
+/// batch of acknowledgements, which come before the messages that follow them, and some of a larger capacity.
+const SPARE_SMALL: (usize, usize) = (4_096, 256);
+const SPARE_LARGE: (usize, usize) = (32, 4 << 10);
 
 /// A kept message, independent of connection and version: it is encoded anew whenever it is sent.
 #[derive(Debug)]
@@ -127,7 +127,6 @@ pub(crate) struct Queue {
     /// there is one.
     returning: Option<Box<Waiting>>,
     spare: Vec<Vec<u8>>,
-    spare_bytes: usize,
 }
 
 impl Queue {
@@ -170,12 +169,14 @@ impl Queue {
 
     /// Copies what must be kept of `publish`, into a recycled vector where there is one.
     pub(crate) fn record(&mut self, publish: &Publish<'_>) -> Record {
+        let chained = matches!(&publish.payload, Data::Bytes(payload) if payload.len() >= CHAIN_FROM);
+        let payload = if chained { 0 } else { publish.payload.as_slice().len() };
         let mut bytes = self.spare.pop().unwrap_or_default();
-        self.spare_bytes -= bytes.capacity();
+        bytes.reserve(publish.topic.len() + publish.properties.as_bytes().len() + payload);
         bytes.extend_from_slice(publish.topic.as_bytes());
         bytes.extend_from_slice(publish.properties.as_bytes());
         let shared = match &publish.payload {
-            Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload.clone()),
+            Data::Bytes(payload) if chained => Some(payload.clone()),
             payload => {
                 bytes.extend_from_slice(payload.as_slice());
                 None
@@ -200,8 +201,8 @@ impl Queue {
         self.bytes -= record.size();
         record.bytes.clear();
         let capacity = record.bytes.capacity();
-        if capacity <= SPARE_CAPACITY && self.spare_bytes + capacity <= SPARE_BYTES {
-            self.spare_bytes += capacity;
+        let is_kept = |(count, largest)| self.spare.len() < count && capacity <= largest;
+        if is_kept(SPARE_SMALL) || is_kept(SPARE_LARGE) {
             self.spare.push(record.bytes);
         }
     }
@@ -316,7 +317,6 @@ impl Queue {
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.spare = Vec::new();
-        self.spare_bytes = 0;
         if self.control.is_empty() {
             self.control = VecDeque::new();
         }

@@ -1,14 +1,14 @@
 //! Topic aliases that the server sets; they live as long as one network connection [MQTT-3.3.2-7].
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use bytes::Bytes;
 
 use crate::error::ProtocolError;
 
 #[derive(Debug, Default)]
 pub(crate) struct IncomingAliases {
     /// Index: alias − 1.
-    topics: Vec<Option<Bytes>>,
+    topics: Vec<Option<Arc<str>>>,
 }
 
 impl IncomingAliases {
@@ -23,7 +23,7 @@ impl IncomingAliases {
         alias: u16,
         topic: &[u8],
         maximum: u16,
-    ) -> Result<Option<Bytes>, ProtocolError> {
+    ) -> Result<Option<Arc<str>>, ProtocolError> {
         if alias == 0 || alias > maximum {
             return Err(ProtocolError::TopicAliasTooHigh { alias, maximum });
         }
@@ -38,8 +38,9 @@ impl IncomingAliases {
             self.topics.resize(index + 1, None);
         }
         // An alias is mostly set to the same topic again and again: then nothing is copied.
-        if self.topics[index].as_deref() != Some(topic) {
-            self.topics[index] = Some(Bytes::copy_from_slice(topic));
+        if self.topics[index].as_deref().map(str::as_bytes) != Some(topic) {
+            // It was validated when its packet was decoded.
+            self.topics[index] = Some(core::str::from_utf8(topic).unwrap_or_default().into());
         }
         Ok(None)
     }
@@ -55,9 +56,9 @@ mod tests {
         let mut aliases = IncomingAliases::default();
         assert_eq!(aliases.resolve(2, b"", 2), Err(ProtocolError::TopicAliasUnknown(2)));
         assert_eq!(aliases.resolve(2, b"a", 2), Ok(None));
-        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some(Bytes::from_static(b"a"))));
+        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some("a".into())));
         assert_eq!(aliases.resolve(2, b"b", 2), Ok(None));
-        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some(Bytes::from_static(b"b"))));
+        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some("b".into())));
         assert_eq!(aliases.resolve(1, b"", 2), Err(ProtocolError::TopicAliasUnknown(1)));
         aliases.clear();
         assert_eq!(aliases.resolve(2, b"", 2), Err(ProtocolError::TopicAliasUnknown(2)));

@@ -139,6 +139,18 @@ impl<'a> Properties<'a> {
         }
     }
 
+    /// Writes the set with its length over `to`, which has [that many](Self::encoded_length) bytes.
+    pub(super) fn encode_into(&self, to: &mut [u8]) {
+        let mut left = self.bytes.len();
+        let (length, bytes) = to.split_at_mut(to.len() - left);
+        let last = length.len() - 1;
+        for (index, byte) in length.iter_mut().enumerate() {
+            *byte = left as u8 & 0x7F | if index < last { 0x80 } else { 0 };
+            left >>= 7;
+        }
+        bytes.copy_from_slice(self.bytes);
+    }
+
     /// Checks that the set may be sent in a packet: by `owner`, or by `other` where the sender is not known.
     pub(super) fn check(&self, owner: PropertyOwner, other: PropertyOwner) -> Result<(), EncodeError> {
         let mut seen = 0;

@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::error::TOPIC_NAME;
-use super::wire::{DUPLICATE, FixedHeader, Reader, integer_length, write_binary, write_header, write_u16};
+use super::wire::{DUPLICATE, FixedHeader, Reader, integer_length, write_header};
 use super::{
     DecodeError, EncodeError, PacketType, Properties, PropertyId, PropertyOwner, ProtocolVersion, QoS, Sender,
 };
@@ -144,18 +144,25 @@ impl<'a> Publish<'a> {
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
         self.check(version)?;
-        let v5 = version == ProtocolVersion::V5;
-        let identified = self.qos != QoS::AtMostOnce;
         let length = self.remaining_length(version);
         let flags =
             if self.duplicate { DUPLICATE } else { 0 } | (self.qos as u8) << 1 | u8::from(self.retain);
         write_header(PacketType::Publish, flags, length, limit, out)?;
-        write_binary(self.topic.as_bytes(), out);
-        if identified {
-            write_u16(self.packet_id, out);
+        // Room for all of it at once costs less than a look at the vector for each part.
+        let start = out.len();
+        out.resize(start + length - self.payload.len(), 0);
+        let rest = &mut out[start..];
+        let (topic_length, rest) = rest.split_at_mut(2);
+        topic_length.copy_from_slice(&(self.topic.len() as u16).to_be_bytes());
+        let (topic, mut rest) = rest.split_at_mut(self.topic.len());
+        topic.copy_from_slice(self.topic.as_bytes());
+        if self.qos != QoS::AtMostOnce {
+            let packet_id;
+            (packet_id, rest) = rest.split_at_mut(2);
+            packet_id.copy_from_slice(&self.packet_id.to_be_bytes());
         }
-        if v5 {
-            self.properties.encode(out);
+        if !self.properties.is_empty() {
+            self.properties.encode_into(rest);
         }
         Ok(())
     }
@@ -173,8 +180,7 @@ impl<'a> Publish<'a> {
         2 + self.topic.len() + packet_id + properties + self.payload.len()
     }
 
-    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
-    #[inline(always)]
+    #[inline]
     fn check(&self, version: ProtocolVersion) -> Result<(), EncodeError> {
         if (self.packet_id == 0) != (self.qos == QoS::AtMostOnce) {
             return Err(EncodeError::PacketId { packet: PacketType::Publish, packet_id: self.packet_id });

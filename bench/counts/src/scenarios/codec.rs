@@ -52,7 +52,8 @@ fn encoded(version: ProtocolVersion, content: Content<'_>) -> Vec<u8> {
 }
 
 fn decode_one(bytes: &[u8], version: ProtocolVersion) -> Publish<'_> {
-    let header = FixedHeader::parse(bytes, version, PROTOCOL_MAXIMUM_PACKET_SIZE).expect("lawful").expect("whole");
+    let header =
+        FixedHeader::parse(bytes, version, PROTOCOL_MAXIMUM_PACKET_SIZE).expect("lawful").expect("whole");
     let body = &bytes[usize::from(header.header_length)..header.packet_size()];
     match Packet::decode(header, body, version, Sender::Server).expect("lawful") {
         Packet::Publish(publish) => publish,

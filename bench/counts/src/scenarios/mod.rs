@@ -6,6 +6,8 @@ mod routing;
 mod scaling;
 mod sending;
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 /// One thing that is counted.
 pub struct Scenario {
     pub name: String,
@@ -51,5 +53,18 @@ fn repeat(batch: u64, mut step: impl FnMut(bool)) -> u64 {
 
 /// Counts `step` if `counts`.
 fn count<R>(counts: bool, step: impl FnOnce() -> R) -> R {
-    if counts { crate::measured::measured(step) } else { step() }
+    if !counts {
+        return step();
+    }
+    let mut result = None;
+    let info = allocation_counter::measure(|| result = Some(crate::measured::measured(step)));
+    ALLOCATIONS.fetch_add(info.count_total, Ordering::Relaxed);
+    result.expect("it was run")
+}
+
+static ALLOCATIONS: AtomicU64 = AtomicU64::new(0);
+
+/// How many allocations were counted in this process.
+pub fn allocations() -> u64 {
+    ALLOCATIONS.load(Ordering::Relaxed)
 }

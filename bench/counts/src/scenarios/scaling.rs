@@ -2,7 +2,9 @@
 
 use std::collections::VecDeque;
 
-use sterna_core::packet::{FiltersBuf, Packet, ProtocolVersion, QoS, ReasonCode, SubscribeFilter, SubscribeOptions};
+use sterna_core::packet::{
+    FiltersBuf, Packet, ProtocolVersion, QoS, ReasonCode, SubscribeFilter, SubscribeOptions,
+};
 use sterna_core::{Acknowledge, Config, Subscribe};
 
 use super::{Scenario, count, repeat};
@@ -15,8 +17,12 @@ type Run = fn(usize) -> u64;
 
 pub fn scenarios() -> Vec<Scenario> {
     let curves: [(&str, &[usize], Run); 7] = [
-        ("send QoS 1, acknowledged in order, in flight", &[1, 100, 10_000, 65_535], |many| in_flight(many, false)),
-        ("send QoS 1, acknowledged in disorder, in flight", &[1, 100, 10_000, 65_535], |many| in_flight(many, true)),
+        ("send QoS 1, acknowledged in order, in flight", &[1, 100, 10_000, 65_535], |many| {
+            in_flight(many, false)
+        }),
+        ("send QoS 1, acknowledged in disorder, in flight", &[1, 100, 10_000, 65_535], |many| {
+            in_flight(many, true)
+        }),
         ("receive QoS 1, unacknowledged", &[1, 100, 10_000, 65_535], unacknowledged),
         ("receive QoS 0, subscriptions", &[1, 100, 10_000], subscriptions),
         ("queue QoS 1 offline, queued", &[1, 1_000, 1_000_000], queued),
@@ -25,7 +31,8 @@ pub fn scenarios() -> Vec<Scenario> {
     ];
     let mut scenarios = Vec::new();
     for (name, sizes, run) in curves {
-        scenarios.extend(sizes.iter().map(|size| Scenario::new(format!("{name}: {size}"), move || run(*size))));
+        scenarios
+            .extend(sizes.iter().map(|size| Scenario::new(format!("{name}: {size}"), move || run(*size))));
     }
     scenarios
 }
@@ -119,7 +126,9 @@ fn subscriptions(many: usize) -> u64 {
     let mut filters = FiltersBuf::default();
     for number in 0..many {
         let filter = format!("building/{}/room/{number}", number % 50);
-        filters.push(SubscribeFilter { filter: &filter, options: SubscribeOptions::default() }).expect("lawful");
+        filters
+            .push(SubscribeFilter { filter: &filter, options: SubscribeOptions::default() })
+            .expect("lawful");
     }
     driven.connection.subscribe(NOW, Subscribe::new(filters.as_filters())).expect("accepted");
     let publish = Packet::Publish(message::publish(QoS::AtMostOnce, 0, PLAIN));

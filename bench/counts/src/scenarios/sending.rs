@@ -1,10 +1,11 @@
 //! From `publish` to bytes, and on to the outcome.
 
+use sterna_core::Publish;
 use sterna_core::packet::{Packet, ProtocolVersion, QoS};
 
 use super::{Scenario, count, repeat};
-use crate::client::Driven;
-use crate::message::{Content, LARGE_PAYLOAD, PLAIN, ack, five_properties};
+use crate::client::{Driven, NOW};
+use crate::message::{Content, LARGE_PAYLOAD, PAYLOAD, PLAIN, TOPIC, ack, five_properties};
 
 /// 22 KiB.
 const BATCH: u64 = 256;
@@ -17,6 +18,10 @@ pub fn scenarios() -> Vec<Scenario> {
         Scenario::new("send QoS 0, 5.0, batch of 256", move || transmit(v5, BATCH, PLAIN)).at_most(300),
         Scenario::new("send QoS 0, 5.0, singly", move || transmit(v5, 1, PLAIN)).at_most(400),
         Scenario::new("send QoS 0, 5.0, batch of 2048", move || transmit(v5, 2_048, PLAIN)).at_most(300),
+        Scenario::new("send QoS 0 unreported, 3.1.1, batch of 256", move || unreported(v3, BATCH))
+            .at_most(300),
+        Scenario::new("send QoS 0 unreported, 5.0, batch of 256", move || unreported(v5, BATCH)).at_most(300),
+        Scenario::new("send QoS 0 unreported, 5.0, singly", move || unreported(v5, 1)).at_most(400),
         Scenario::new("send QoS 0, 5.0, five properties, singly", move || {
             let properties = five_properties();
             transmit(v5, 1, Content { properties: properties.as_properties(), payload: LARGE_PAYLOAD })
@@ -46,6 +51,21 @@ fn transmit(version: ProtocolVersion, batch: u64, content: Content<'_>) -> u64 {
         for _ in 0..batch {
             driven.expect_published();
         }
+    })
+}
+
+/// `publish_unreported` and `poll_transmit`: what the client does for a message whose outcome nobody asks for.
+fn unreported(version: ProtocolVersion, batch: u64) -> u64 {
+    let mut driven = Driven::connected(version);
+    repeat(batch, |counts| {
+        count(counts, || {
+            for _ in 0..batch {
+                let publish = Publish::new(TOPIC, PAYLOAD);
+                driven.connection.publish_unreported(NOW, &publish).expect("accepted").expect("sent at once");
+            }
+            driven.transmit();
+        });
+        driven.written();
     })
 }
 
