@@ -82,6 +82,7 @@ mod message;
 pub mod packet;
 mod server;
 mod session;
+mod text;
 mod time;
 pub mod topic;
 

@@ -267,11 +267,10 @@ impl Router {
         }
         for &stream in streams.iter() {
             let own = filters.iter().filter(|id| self.filters[**id].streams.contains(&stream));
-            let marked: Vec<_> =
-                own.clone().filter(|id| self.filters[**id].is_marked(identifiers)).copied().collect();
-            let of = own.count();
-            if !marked.is_empty() && marked.len() < of {
-                partial.push(Partial { stream, marked, of });
+            let of = own.clone().count();
+            let marked = own.filter(|id| self.filters[**id].is_marked(identifiers));
+            if (1..of).contains(&marked.clone().count()) {
+                partial.push(Partial { stream, marked: marked.copied().collect(), of });
             }
         }
     }

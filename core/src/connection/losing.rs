@@ -79,10 +79,8 @@ impl Connection {
             persistence.disconnected();
         }
         self.subscriptions.disconnected();
-        for Unwritten { token, record, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
-            if record.is_some() {
-                self.queue.settled();
-            }
+        for Unwritten { token, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
+            let record = self.queue.settle(token);
             if let Some(record) = record.filter(|_| !self.has_bug(Bug::RequeueForgotten)) {
                 self.due.waits_again(token);
                 self.queue.push(token, record);

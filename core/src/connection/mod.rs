@@ -53,7 +53,7 @@ use self::handshake::ServerSession;
 use self::inflight::InFlights;
 use self::outgoing_aliases::OutgoingAliases;
 use self::persistence::Persistence;
-use self::queue::{Queue, Record};
+use self::queue::Queue;
 use self::random::Random;
 use self::received::Received;
 use self::reconnect::Backoff;
@@ -213,8 +213,6 @@ struct Unwritten {
     /// Where it ends among the bytes enqueued.
     end: u64,
     token: Token,
-    /// The message itself, if it is to be queued again should the connection be lost.
-    record: Option<Record>,
     /// The application was told of its end already.
     withdrawn: bool,
 }
@@ -608,6 +606,7 @@ impl Connection {
     // What several files need.
 
     /// A driver's call: its time is the current one.
+    #[inline]
     fn observe(&mut self, now: Instant) {
         self.observe_coarse(now);
         self.timers.settle(self.now);
@@ -615,6 +614,7 @@ impl Connection {
     }
 
     /// A command: its time may be an old one.
+    #[inline]
     fn observe_coarse(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
@@ -628,10 +628,14 @@ impl Connection {
         self.events.push_back(event);
     }
 
+    #[inline]
     fn report_packet(&mut self, sent: bool, packet: PacketType, packet_id: u16, size: usize) {
-        if !self.config.packet_events {
-            return;
+        if self.config.packet_events {
+            self.push_packet_event(sent, packet, packet_id, size);
         }
+    }
+
+    fn push_packet_event(&mut self, sent: bool, packet: PacketType, packet_id: u16, size: usize) {
         if self.packet_events >= PACKET_EVENTS {
             self.statistics.dropped_packet_events += 1;
             return;

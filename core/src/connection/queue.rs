@@ -123,8 +123,9 @@ pub(crate) struct Queue {
     latest: Option<Box<Latest>>,
     /// Bytes of all that waits here or is in flight.
     bytes: usize,
-    /// Messages of QoS 0 that the transport has not taken, and that wait here again if their connection is lost.
-    returning: usize,
+    /// Messages of QoS 0 that the transport has not taken, and that wait here again if their connection is lost; once
+    /// there is one.
+    returning: Option<Box<Waiting>>,
     spare: Vec<Vec<u8>>,
 }
 
@@ -139,22 +140,27 @@ impl Queue {
 
     /// What counts against the bound on operations: all that waits here, and what may come back.
     pub(crate) fn occupied(&self) -> usize {
-        self.len() + self.returning
+        self.len() + self.returning()
     }
 
     /// How much of that cannot be dropped for something newer.
     pub(crate) fn undroppable(&self) -> usize {
-        self.control.len() + self.returning
+        self.control.len() + self.returning()
+    }
+
+    fn returning(&self) -> usize {
+        self.returning.as_deref().map_or(0, Waiting::len)
     }
 
     /// A message that is encoded may come back.
-    pub(crate) fn may_return(&mut self) {
-        self.returning += 1;
+    pub(crate) fn may_return(&mut self, token: Token, record: Record) {
+        self.returning.get_or_insert_default().push(token, record);
     }
 
-    /// It has come back, or never will.
-    pub(crate) fn settled(&mut self) {
-        self.returning -= 1;
+    /// It comes back, or never will; `None` if it was not to.
+    #[inline]
+    pub(crate) fn settle(&mut self, token: Token) -> Option<Record> {
+        self.returning.as_deref_mut()?.remove(token)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -313,6 +319,9 @@ impl Queue {
         self.spare = Vec::new();
         if self.control.is_empty() {
             self.control = VecDeque::new();
+        }
+        if self.returning() == 0 {
+            self.returning = None;
         }
         self.at_most_once.trim();
         self.acknowledged.trim();

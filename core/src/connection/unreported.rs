@@ -50,7 +50,7 @@ impl Connection {
             self.check_publish_properties(publish.properties)?;
         }
         self.check_publish_limits(publish.qos, publish.retain)?;
-        self.encode_at_most_once(publish)?;
+        self.encode_now(publish, 0)?;
         let token = self.take_token();
         // One that waits for the window would come after it.
         self.drop_same_topic(publish.topic);
@@ -74,7 +74,7 @@ impl Connection {
             return Some(if taken { Ok(receipt) } else { Err(OperationError::Lost) });
         }
         if let Err(at) = self.unwritten.binary_search_by_key(&token, |message| message.token) {
-            self.unwritten.insert(at, Unwritten { end, token, record: None, withdrawn: false });
+            self.unwritten.insert(at, Unwritten { end, token, withdrawn: false });
         }
         None
     }
