@@ -122,6 +122,7 @@ impl Connection {
         if let Some(persistence) = self.persistence.as_deref_mut() {
             persistence.trim();
         }
+        self.out.release();
         if self.messages.is_empty() {
             self.messages = VecDeque::new();
         }
