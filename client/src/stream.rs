@@ -177,10 +177,15 @@ impl StreamState {
                 dropped += 1;
             }
         }
-        self.load.add(load);
-        self.queue.push_back(message);
+        self.append(message, load);
         self.dropped += dropped;
         dropped
+    }
+
+    /// Queues `message`, of this `load`, where there is no bound.
+    pub(crate) fn append(&mut self, message: Message, load: Load) {
+        self.load.add(load);
+        self.queue.push_back(message);
     }
 
     pub(crate) fn pop(&mut self) -> Option<Message> {

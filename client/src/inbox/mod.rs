@@ -79,6 +79,8 @@ pub(crate) struct Inbox {
     lagging: Vec<StreamId>,
     /// The message of QoS 1 or 2 that came last.
     latest: Option<MessageId>,
+    /// Empty; kept for its memory.
+    targets: Vec<StreamId>,
 }
 
 impl Inbox {
@@ -98,6 +100,7 @@ impl Inbox {
             dropped: 0,
             lagging: Vec::new(),
             latest: None,
+            targets: Vec::new(),
         }
     }
 
@@ -139,7 +142,9 @@ impl Inbox {
     /// Queues `message` for the streams it belongs to. Gives back what is to be acknowledged at once. `hold`:
     /// whether to keep it if nobody claims it.
     pub(crate) fn deliver(&mut self, message: Message, hold: bool, wakers: &mut Wakers) -> Option<MessageId> {
-        self.latest = self.latest.max(message.id());
+        if let id @ Some(_) = message.id() {
+            self.latest = self.latest.max(id);
+        }
         self.hand_out(message, hold, false, wakers)
     }
 
@@ -152,57 +157,55 @@ impl Inbox {
         wakers: &mut Wakers,
     ) -> Option<MessageId> {
         let id = message.id();
-        self.router.route(message.topic_bytes(), message.properties().subscription_identifiers());
-        let unique: Vec<StreamId>;
-        let targets = match self.router.routed() {
-            Route::Streams(streams) if again => {
-                let is_newer = |stream: &StreamId| self.streams[*stream].since >= id;
-                unique = streams.iter().copied().filter(is_newer).collect();
-                if unique.is_empty() {
-                    return id;
-                }
-                &unique
-            }
-            Route::Streams(streams) if self.router.partial().is_empty() => streams,
-            Route::Streams(streams) => {
-                unique = unrepeated(streams, self.router.partial(), &mut self.streams, &message);
-                if unique.is_empty() {
-                    return id;
-                }
-                &unique
-            }
-            Route::Unclaimed => &self.unclaimed_streams[..],
-            Route::Late => return id,
-        };
-        let Some((&last, others)) = targets.split_last() else {
-            return self.hold_or_drop(message, hold);
-        };
-        let load = Load::of(&message);
-        let mut owners = 0;
-        let mut push = |stream: StreamId, message: Message| {
-            let state = &mut self.streams[stream];
-            owners += usize::from(state.owes());
-            if state.is_bounded() {
-                let before = state.load();
-                let dropped = state.push(message, load);
-                account(&mut self.waiting, &mut self.bounded, state, before);
-                if dropped > 0 {
-                    self.dropped += dropped;
-                    note(&mut self.lagging, stream);
-                }
-            } else {
-                state.push(message, load);
-                self.waiting.add(load);
-            }
-            if let Some(waker) = state.waker.take() {
-                self.starving -= 1;
-                wakers.push(Some(waker));
-            }
-        };
-        for &stream in others {
-            push(stream, message.clone());
+        let properties = message.properties();
+        if !(properties.is_empty() && self.router.has_routed(message.topic_bytes())) {
+            self.router.route(message.topic_bytes(), properties.subscription_identifiers());
         }
-        push(last, message);
+        let is_plain = !again && self.router.partial().is_empty();
+        match self.router.routed() {
+            Route::Streams(&[stream]) if is_plain => {
+                let load = Load::of(&message);
+                let owes = self.queue(stream, message, load, wakers);
+                return id.filter(|_| !owes);
+            }
+            Route::Late => return id,
+            Route::Unclaimed if self.unclaimed_streams.is_empty() => return self.hold_or_drop(message, hold),
+            Route::Streams(_) | Route::Unclaimed => {}
+        }
+        let mut targets = std::mem::take(&mut self.targets);
+        self.find_targets(&message, again, &mut targets);
+        let left = self.hand_to(&targets, message, wakers);
+        targets.clear();
+        self.targets = targets;
+        left
+    }
+
+    /// The streams that a message goes to, as the router has decided.
+    fn find_targets(&mut self, message: &Message, again: bool, targets: &mut Vec<StreamId>) {
+        match self.router.routed() {
+            Route::Streams(streams) if again => {
+                let is_newer = |stream: &StreamId| self.streams[*stream].since >= message.id();
+                targets.extend(streams.iter().copied().filter(is_newer));
+            }
+            Route::Streams(streams) if self.router.partial().is_empty() => targets.extend_from_slice(streams),
+            Route::Streams(streams) => {
+                targets.extend(unrepeated(streams, self.router.partial(), &mut self.streams, message));
+            }
+            Route::Unclaimed => targets.extend_from_slice(&self.unclaimed_streams),
+            Route::Late => {}
+        }
+    }
+
+    /// Queues `message` for each of the streams, and takes down which of them owe its acknowledgement. Gives back what is
+    /// to be acknowledged at once.
+    fn hand_to(&mut self, targets: &[StreamId], message: Message, wakers: &mut Wakers) -> Option<MessageId> {
+        let (id, load) = (message.id(), Load::of(&message));
+        let Some((&last, others)) = targets.split_last() else { return id };
+        let mut owners = 0;
+        for &stream in others {
+            owners += usize::from(self.queue(stream, message.clone(), load, wakers));
+        }
+        owners += usize::from(self.queue(last, message, load, wakers));
         match (id, owners) {
             (Some(_), 0) => id,
             (Some(id), 2..) => {
@@ -213,6 +216,29 @@ impl Inbox {
             }
             _ => None,
         }
+    }
+
+    /// Queues `message`, of this `load`, for `stream`; whether that owes the acknowledgement.
+    fn queue(&mut self, stream: StreamId, message: Message, load: Load, wakers: &mut Wakers) -> bool {
+        let state = &mut self.streams[stream];
+        let owes = state.owes();
+        if state.is_bounded() {
+            let before = state.load();
+            let dropped = state.push(message, load);
+            account(&mut self.waiting, &mut self.bounded, state, before);
+            if dropped > 0 {
+                self.dropped += dropped;
+                note(&mut self.lagging, stream);
+            }
+        } else {
+            state.append(message, load);
+            self.waiting.add(load);
+        }
+        if let Some(waker) = state.waker.take() {
+            self.starving -= 1;
+            wakers.push(Some(waker));
+        }
+        owes
     }
 
     fn hold_or_drop(&mut self, message: Message, hold: bool) -> Option<MessageId> {
@@ -276,6 +302,11 @@ impl Inbox {
         for (_, state) in self.streams.iter_mut().filter(|(stream, _)| of.is_none_or(|of| of == *stream)) {
             state.copies = Copies::default();
         }
+    }
+
+    /// Whether several streams have to acknowledge it.
+    pub(crate) fn is_shared(&self, id: MessageId) -> bool {
+        !self.shares.is_empty() && self.shares.contains_key(&id)
     }
 
     /// Takes down that `owner` has acknowledged; the reason code to send when it was the last one. A negative answer of

@@ -222,6 +222,11 @@ impl Router {
         }
     }
 
+    /// Whether the last message had this topic, and no identifiers.
+    pub(crate) fn has_routed(&self, name: &[u8]) -> bool {
+        self.memo.valid && self.memo.identifiers.is_empty() && self.memo.topic.as_bytes() == name
+    }
+
     /// Whether the memo is of this topic and these identifiers, which are written down.
     fn is_decided(&mut self, name: &[u8], identifiers: impl Iterator<Item = u32>) -> bool {
         let same = self.memo.valid && self.memo.topic.as_bytes() == name;

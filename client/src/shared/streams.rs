@@ -32,8 +32,16 @@ impl Inner {
 
     /// Settles what `owner` is done with: an acknowledgement that is not owed any more is none that is missing.
     pub(crate) fn settle_all(&mut self, owner: StreamId, ids: impl IntoIterator<Item = MessageId>) {
+        let mut any = false;
         for id in ids {
-            let _ = self.settle(id, owner, ReasonCode::SUCCESS);
+            any = true;
+            let _ = match self.inbox.is_shared(id) {
+                true => self.settle(id, owner, ReasonCode::SUCCESS),
+                false => self.connection.acknowledge(self.now, id, ReasonCode::SUCCESS),
+            };
+        }
+        if any {
+            self.touch();
         }
     }
 
