@@ -11,13 +11,13 @@ const WILDCARDS: u64 = u64::from_ne_bytes([b'+' | b'#'; 8]);
 #[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     // Of ASCII only zero has the highest bit set by taking one away.
-    !any(text, |word| (word.wrapping_sub(ONES) | word) & HIGH)
+    !any(text, |word| word.wrapping_sub(ONES) | word)
 }
 
 /// Whether all of it is ASCII without U+0000, `+` and `#`.
 #[inline(never)] // It needs registers that its callers need too.
 pub(crate) fn is_plain_name(text: &[u8]) -> bool {
-    !any(text, |word| (word.wrapping_sub(ONES) | wildcards(word).wrapping_sub(ONES) | word) & HIGH)
+    !any(text, |word| word.wrapping_sub(ONES) | wildcards(word).wrapping_sub(ONES) | word)
 }
 
 /// Zero where a wildcard is.
@@ -26,15 +26,27 @@ fn wildcards(word: u64) -> u64 {
     (word | WILDCARD_BIT) ^ WILDCARDS
 }
 
-/// Whether `finds` gives anything but zero for any eight bytes of `text`. It must find nothing in spaces, and the same
+/// Whether `finds` gives a highest bit for any eight bytes of `text`. It must find nothing in spaces, and the same
 /// wherever it stands.
 #[inline]
 fn any(text: &[u8], finds: impl Fn(u64) -> u64) -> bool {
-    let Some(last) = text.last_chunk() else { return finds(short(text)) != 0 };
-    let (words, _) = text.as_chunks();
-    // The last word looks at some bytes for the second time.
-    let last = finds(u64::from_ne_bytes(*last));
-    words.iter().fold(last, |found, word| found | finds(u64::from_ne_bytes(*word))) != 0
+    let both = |two: &[u8; 16]| {
+        let (words, _) = two.as_chunks();
+        finds(u64::from_ne_bytes(words[0])) | finds(u64::from_ne_bytes(words[1]))
+    };
+    // The last words may look at some bytes for the second time.
+    let found = match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) if text.len() <= 32 => both(first) | both(last),
+        (Some(_), Some(last)) => {
+            let (chunks, _) = text.as_chunks();
+            chunks.iter().fold(both(last), |found, chunk| found | both(chunk))
+        }
+        _ => match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) => finds(u64::from_ne_bytes(*first)) | finds(u64::from_ne_bytes(*last)),
+            _ => finds(short(text)),
+        },
+    };
+    found & HIGH != 0
 }
 
 /// Every byte of less than eight, and spaces.
@@ -56,7 +68,7 @@ mod tests {
 
     #[test]
     fn every_byte_is_found_at_every_place() {
-        for length in 0..=40 {
+        for length in 0..=70 {
             let plain = vec![b'a'; length];
             assert!(is_plain(&plain) && is_plain_name(&plain), "{length}");
             for place in 0..length {

@@ -192,8 +192,14 @@ impl Connection {
             Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
             _ => None,
         };
-        let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
-        match self.encode_message(&packet, shared, changes) {
+        let result = if self.outgoing_aliases.is_none() {
+            self.encode_publish(&packet, shared)
+        } else {
+            let alias = publish.topic_alias.unwrap_or(0);
+            // A copy, so that the packet need not be in memory otherwise.
+            self.encode_message(&{ packet }, shared, Changes { alias, expiry: None })
+        };
+        match result {
             Ok(()) => Ok(()),
             Err(error) => Err(Self::publish_error(error)),
         }

@@ -6,8 +6,8 @@ use bytes::{Buf, Bytes};
 
 use crate::event::Attempt;
 
-/// A vector that grew beyond this is given back once it is empty.
-const KEEP_CAPACITY: usize = 64 << 10;
+/// A vector that grew beyond this is given back once it is empty: beyond what is encoded ahead by default.
+const KEEP_CAPACITY: usize = 512 << 10;
 
 /// Outgoing bytes on their way to the transport; the driver owns one for each network connection.
 ///
@@ -41,7 +41,9 @@ impl Transmit {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.position = 0;
-        self.chained.clear();
+        if !self.chained.is_empty() {
+            self.chained.clear();
+        }
         self.chained_length = 0;
         if self.bytes.capacity() > KEEP_CAPACITY {
             self.bytes = Vec::new();
@@ -88,7 +90,9 @@ impl Transmit {
         }
         if self.is_empty() {
             core::mem::swap(&mut self.bytes, &mut pending.bytes);
-            core::mem::swap(&mut self.chained, &mut pending.chained);
+            if !pending.chained.is_empty() {
+                core::mem::swap(&mut self.chained, &mut pending.chained);
+            }
             self.chained_length = pending.chained_length;
         } else {
             self.compact();
