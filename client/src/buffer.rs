@@ -14,6 +14,8 @@ const SMALL_READS: u32 = 16;
 /// How much memory messages may keep alive, besides what waits for the application: then small ones are copied out of
 /// what they came in.
 const PINNED: usize = 2 << 20;
+/// How much memory that nobody has a part of is kept for the next blocks.
+const SPARE: usize = 256 << 10;
 /// How many blocks are looked at for one that can be used again.
 const BLOCKS: usize = 64;
 
@@ -23,6 +25,17 @@ struct Block {
     /// None of its bytes: while this is the only handle nobody has a part of it.
     handle: BytesMut,
     size: usize,
+    /// It is the only handle.
+    is_free: bool,
+}
+
+impl Block {
+    /// Whether it has just become free.
+    fn becomes_free(&mut self) -> bool {
+        let becomes = !self.is_free && self.handle.try_reclaim(self.size);
+        self.is_free |= becomes;
+        becomes
+    }
 }
 
 /// Bytes that were read and not yet understood, and room for the next read.
@@ -120,13 +133,13 @@ impl ReadBuffer {
         let left = std::mem::take(&mut self.bytes);
         // Always powers of two, so that one block can take another's place.
         let size = self.size.max((left.len() + self.size / 2).next_power_of_two());
-        let mut room = self.reclaim(size);
+        let (mut room, size) = self.reclaim(size);
         room.extend_from_slice(&left);
         room.resize(size, 0);
         let handle = room.split_to(0);
         self.bytes = room.split_to(left.len());
         self.room = room;
-        self.block = Some(Block { handle, size });
+        self.block = Some(Block { handle, size, is_free: false });
     }
 
     /// What is read next comes to another block.
@@ -135,31 +148,36 @@ impl ReadBuffer {
         if self.used.len() == BLOCKS
             && let Some(oldest) = self.used.pop_front()
         {
-            self.pinned -= oldest.size;
-            self.forgotten += oldest.size;
+            let pins = if oldest.is_free { 0 } else { oldest.size };
+            self.pinned -= pins;
+            self.forgotten += pins;
         }
         self.pinned += block.size;
         self.used.push_back(block);
     }
 
-    /// Memory for `size` bytes.
-    fn reclaim(&mut self, size: usize) -> BytesMut {
-        let mut found = None;
-        let Self { used, pinned, .. } = self;
+    /// Memory for `size` bytes or more, and how many.
+    fn reclaim(&mut self, size: usize) -> (BytesMut, usize) {
+        let (mut found, mut spare) = (None, 0);
         // The latest are the most likely to be in the processor's cache.
-        for at in (0..used.len()).rev() {
-            let block = &mut used[at];
-            if !block.handle.try_reclaim(block.size) {
+        for at in (0..self.used.len()).rev() {
+            let block = &mut self.used[at];
+            if block.becomes_free() {
+                self.pinned -= block.size;
+            }
+            if !block.is_free {
                 continue;
             }
-            *pinned -= block.size;
-            let Some(block) = used.remove(at) else { continue };
-            // One of another size is of no use.
-            if block.size == size && found.is_none() {
-                found = Some(block.handle);
+            let is_found = found.is_none() && block.size >= size;
+            spare += block.size;
+            let goes = is_found || block.size < size || spare > SPARE;
+            if let Some(block) = goes.then(|| self.used.remove(at)).flatten()
+                && is_found
+            {
+                found = Some((block.handle, block.size));
             }
         }
-        found.unwrap_or_else(|| BytesMut::with_capacity(size))
+        found.unwrap_or_else(|| (BytesMut::with_capacity(size), size))
     }
 
     /// Whether messages keep more memory alive than they need, as far as is known; `waiting`: how many bytes of messages
@@ -199,7 +217,7 @@ impl ReadBuffer {
         self.room = BytesMut::new();
         self.retire();
         for block in &mut self.used {
-            if block.handle.try_reclaim(block.size) {
+            if block.becomes_free() {
                 self.pinned -= block.size;
             }
         }

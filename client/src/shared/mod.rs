@@ -75,7 +75,10 @@ impl Shared {
 #[cold]
 fn tell(mut inner: Guard<'_, Inner>) {
     let driver = inner.wakers.driver.take();
-    let others = std::mem::take(&mut inner.wakers.others);
+    let mut others = Vec::new();
+    if !inner.wakers.others.is_empty() {
+        std::mem::swap(&mut inner.wakers.others, &mut others);
+    }
     let notes = inner.trace.take();
     drop(inner);
     notes.tell();
