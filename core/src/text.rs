@@ -55,11 +55,13 @@ fn short(text: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
         return u64::from(u32::from_ne_bytes(*first)) | u64::from(u32::from_ne_bytes(*last)) << 32;
     }
-    let mut word = [b' '; 8];
-    for (to, from) in word.iter_mut().zip(text) {
-        *to = *from;
-    }
-    u64::from_ne_bytes(word)
+    let [first, second, third] = match *text {
+        [] => [b' '; 3],
+        [first] => [first, b' ', b' '],
+        [first, second] => [first, second, b' '],
+        [first, second, third, ..] => [first, second, third],
+    };
+    u64::from_ne_bytes([first, second, third, b' ', b' ', b' ', b' ', b' '])
 }
 
 #[cfg(test)]

@@ -118,10 +118,14 @@ impl<'a> Properties<'a> {
         reader: &mut Reader<'a>,
         owner: PropertyOwner,
     ) -> Result<(Self, u64), DecodeError> {
-        let length = reader.integer("property length")?;
-        if length == 0 {
+        if reader.skip_zero() {
             return Ok((Self::EMPTY, 0));
         }
+        Self::decode_some(reader, owner)
+    }
+
+    fn decode_some(reader: &mut Reader<'a>, owner: PropertyOwner) -> Result<(Self, u64), DecodeError> {
+        let length = reader.integer("property length")?;
         Self::parse_seen(reader.bytes(length as usize, "properties")?, owner)
     }
 

@@ -59,7 +59,7 @@ impl FixedHeader {
         let (packet_type, flags) = (PacketType::from_number(first >> 4, version)?, first & 0x0F);
         check_flags(packet_type, flags, version)?;
         let Some((remaining_length, length)) = read_integer(rest)? else { return Ok(None) };
-        if version == ProtocolVersion::V5 && length > integer_length(remaining_length) {
+        if length > 1 && version == ProtocolVersion::V5 && length > integer_length(remaining_length) {
             return Err(DecodeError::IntegerNotMinimal);
         }
         let header_length = length as u8 + 1;
@@ -162,6 +162,14 @@ impl<'a> Reader<'a> {
         self.bytes(4, field).map(|bytes| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
+    /// Whether the next byte is zero, which is passed over then.
+    #[inline]
+    pub(super) fn skip_zero(&mut self) -> bool {
+        let rest = self.rest.strip_prefix(&[0]);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
     /// A variable byte integer of 5.0: in as few bytes as possible [MQTT-1.5.5-1].
     #[inline]
     pub(super) fn integer(&mut self, field: &'static str) -> Result<u32, DecodeError> {
@@ -224,7 +232,8 @@ fn first_byte(packet: PacketType, flags: u8) -> u8 {
 }
 
 /// Writes the fixed header of a PUBLISH and its topic, whose length was checked.
-#[inline]
+#[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+#[inline(always)]
 pub(super) fn write_header_and_topic(
     flags: u8,
     remaining_length: usize,
