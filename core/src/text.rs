@@ -35,13 +35,12 @@ fn any(text: &[u8], finds: impl Fn(u64) -> u64) -> bool {
         finds(u64::from_ne_bytes(words[0])) | finds(u64::from_ne_bytes(words[1]))
     };
     // The last words may look at some bytes for the second time.
-    let found = match (text.first_chunk(), text.last_chunk()) {
+    let found = match (text.first_chunk::<16>(), text.last_chunk::<16>()) {
         (Some(first), Some(last)) if text.len() <= 32 => both(first) | both(last),
         (Some(_), Some(last)) => {
-            let (chunks, _) = text.as_chunks();
-            chunks.iter().fold(both(last), |found, chunk| found | both(chunk))
+            text.as_chunks().0.iter().fold(both(last), |found, chunk| found | both(chunk))
         }
-        _ => match (text.first_chunk(), text.last_chunk()) {
+        _ => match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
             (Some(first), Some(last)) => finds(u64::from_ne_bytes(*first)) | finds(u64::from_ne_bytes(*last)),
             _ => finds(short(text)),
         },

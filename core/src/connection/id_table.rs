@@ -173,6 +173,7 @@ impl<T> IdTable<T> {
 pub(crate) struct PacketIds {
     turn: Turn,
     /// While most are in use: those that became free. The next one in turn may be far away.
+    #[allow(clippy::box_collection)] // Rare, and an idle client pays for its bytes.
     freed: Option<Box<VecDeque<u16>>>,
 }
 

@@ -378,12 +378,11 @@ mod tests {
             let (mut quick, mut slow, mut skipped) = (Reader::new(&bytes), Reader::new(&bytes), Reader::new(&bytes));
             let read = read(&mut slow);
             let rest = slow.rest();
-            match pass(&mut quick) {
-                Some(id) => {
-                    prop_assert_eq!(read.map(|property| property.id()), Ok(id));
-                    prop_assert_eq!(quick.rest(), rest);
-                }
-                None => prop_assert_eq!(quick.rest().len(), bytes.len()),
+            if let Some(id) = pass(&mut quick) {
+                prop_assert_eq!(read.map(|property| property.id()), Ok(id));
+                prop_assert_eq!(quick.rest(), rest);
+            } else {
+                prop_assert_eq!(quick.rest().len(), bytes.len());
             }
             if let Ok(property) = read {
                 prop_assert_eq!(skip(&mut skipped), Some(property.id()));
