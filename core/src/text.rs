@@ -11,13 +11,13 @@ const WILDCARDS: u64 = u64::from_ne_bytes([b'+' | b'#'; 8]);
 #[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
     // Of ASCII only zero has the highest bit set by taking one away.
-    !any(text, |word| (word.wrapping_sub(ONES) | word) & HIGH)
+    !any(text, |word| word.wrapping_sub(ONES) | word)
 }
 
 /// Whether all of it is ASCII without U+0000, `+` and `#`.
 #[inline(never)] // It needs registers that its callers need too.
 pub(crate) fn is_plain_name(text: &[u8]) -> bool {
-    !any(text, |word| (word.wrapping_sub(ONES) | wildcards(word).wrapping_sub(ONES) | word) & HIGH)
+    !any(text, |word| word.wrapping_sub(ONES) | wildcards(word).wrapping_sub(ONES) | word)
 }
 
 /// Zero where a wildcard is.
@@ -26,15 +26,26 @@ fn wildcards(word: u64) -> u64 {
     (word | WILDCARD_BIT) ^ WILDCARDS
 }
 
-/// Whether `finds` gives anything but zero for any eight bytes of `text`. It must find nothing in spaces, and the same
+/// Whether `finds` gives a highest bit for any eight bytes of `text`. It must find nothing in spaces, and the same
 /// wherever it stands.
 #[inline]
 fn any(text: &[u8], finds: impl Fn(u64) -> u64) -> bool {
-    let Some(last) = text.last_chunk() else { return finds(short(text)) != 0 };
-    let (words, _) = text.as_chunks();
-    // The last word looks at some bytes for the second time.
-    let last = finds(u64::from_ne_bytes(*last));
-    words.iter().fold(last, |found, word| found | finds(u64::from_ne_bytes(*word))) != 0
+    let both = |two: &[u8; 16]| {
+        let (words, _) = two.as_chunks();
+        finds(u64::from_ne_bytes(words[0])) | finds(u64::from_ne_bytes(words[1]))
+    };
+    // The last words may look at some bytes for the second time.
+    let found = match (text.first_chunk::<16>(), text.last_chunk::<16>()) {
+        (Some(first), Some(last)) if text.len() <= 32 => both(first) | both(last),
+        (Some(_), Some(last)) => {
+            text.as_chunks().0.iter().fold(both(last), |found, chunk| found | both(chunk))
+        }
+        _ => match (text.first_chunk::<8>(), text.last_chunk::<8>()) {
+            (Some(first), Some(last)) => finds(u64::from_ne_bytes(*first)) | finds(u64::from_ne_bytes(*last)),
+            _ => finds(short(text)),
+        },
+    };
+    found & HIGH != 0
 }
 
 /// Every byte of less than eight, and spaces.
@@ -43,11 +54,13 @@ fn short(text: &[u8]) -> u64 {
     if let (Some(first), Some(last)) = (text.first_chunk(), text.last_chunk()) {
         return u64::from(u32::from_ne_bytes(*first)) | u64::from(u32::from_ne_bytes(*last)) << 32;
     }
-    let mut word = [b' '; 8];
-    for (to, from) in word.iter_mut().zip(text) {
-        *to = *from;
-    }
-    u64::from_ne_bytes(word)
+    let [first, second, third] = match *text {
+        [] => [b' '; 3],
+        [first] => [first, b' ', b' '],
+        [first, second] => [first, second, b' '],
+        [first, second, third, ..] => [first, second, third],
+    };
+    u64::from_ne_bytes([first, second, third, b' ', b' ', b' ', b' ', b' '])
 }
 
 #[cfg(test)]
@@ -56,7 +69,7 @@ mod tests {
 
     #[test]
     fn every_byte_is_found_at_every_place() {
-        for length in 0..=40 {
+        for length in 0..=70 {
             let plain = vec![b'a'; length];
             assert!(is_plain(&plain) && is_plain_name(&plain), "{length}");
             for place in 0..length {

@@ -201,6 +201,66 @@ fn many_messages_at_once_allocate_nothing_either() {
     assert!(allocations <= MESSAGES * 100, "receiving: {allocations}");
 }
 
+/// As `steady`, for steps of many messages.
+fn steady_in_batches(config: Config, mut step: impl FnMut(&mut Driven)) -> u64 {
+    let mut driven = Driven::connected_to(config, b"\x20\x03\x00\x00\x00");
+    for _ in 0..5 {
+        step(&mut driven);
+    }
+    measure(|| (0..5).for_each(|_| step(&mut driven))).count_total
+}
+
+#[test]
+fn whole_windows_allocate_nothing_either() {
+    let config = Config { in_flight_limit: u16::MAX, ..Config::new(1) };
+    let allocations = steady_in_batches(config, |driven| {
+        let mut acks = Vec::with_capacity(4 * 2_000);
+        for _ in 0..2_000 {
+            driven.connection.publish(NOW, Publish::new("a/b", "hello").qos(QoS::AtLeastOnce)).unwrap();
+            let [high, low] = driven.connection.last_packet_id().unwrap().to_be_bytes();
+            acks.extend([0x40, 2, high, low]);
+        }
+        driven.write();
+        driven.read(&acks);
+        for _ in 0..2_000 {
+            driven.expect_published();
+        }
+    });
+    // One for the list of acknowledgements of each batch.
+    assert_eq!(allocations, 5);
+}
+
+#[test]
+fn batches_of_the_whole_send_buffer_allocate_nothing_either() {
+    let payload = [b'x'; 100];
+    let allocations = steady_in_batches(Config::new(1), |driven| {
+        for _ in 0..2_000 {
+            driven.connection.publish(NOW, Publish::new("a/b", &payload)).unwrap();
+        }
+        driven.write();
+        for _ in 0..2_000 {
+            driven.expect_published();
+        }
+    });
+    assert_eq!(allocations, 0);
+}
+
+// R: SUB-09
+#[test]
+fn messages_with_an_alias_allocate_nothing_either() {
+    // Topic `a/b` with Topic Alias 1, and then the alias alone.
+    let mut driven = Driven::connected();
+    driven.read(b"\x30\x0e\x00\x03a/b\x03\x23\x00\x01hello");
+    driven.expect_message();
+    let info = measure(|| {
+        for _ in 0..MESSAGES {
+            driven.read(b"\x30\x0b\x00\x00\x03\x23\x00\x01hello");
+            driven.expect_message();
+        }
+    });
+    assert_eq!(info.count_total, 0);
+}
+
 #[test]
 fn an_idle_connection_takes_less_than_2_kib() {
     let mut connection = None;

@@ -1,6 +1,7 @@
 //! Commands: checked, then sent at once or queued.
 
 use alloc::boxed::Box;
+use bytes::Bytes;
 
 use super::Connection;
 use super::encoding::Changes;
@@ -179,24 +180,20 @@ impl Connection {
 
     /// Encodes a message by its call, without a record of it. `packet_id`: zero for QoS 0.
     pub(super) fn encode_now(&mut self, publish: &Publish<'_>, packet_id: u16) -> Result<(), PublishError> {
-        let packet = packet::Publish {
-            duplicate: false,
-            qos: publish.qos,
-            retain: publish.retain,
-            topic: publish.topic,
-            packet_id,
-            properties: publish.properties,
-            payload: publish.payload.as_slice(),
+        let result = if self.outgoing_aliases.is_none() {
+            self.encode_publish(&packet_of(publish, packet_id), shared_of(publish))
+        } else {
+            self.encode_renamed(publish, packet_id)
         };
-        let shared = match &publish.payload {
-            Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
-            _ => None,
-        };
-        let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
-        match self.encode_message(&packet, shared, changes) {
+        match result {
             Ok(()) => Ok(()),
             Err(error) => Err(Self::publish_error(error)),
         }
+    }
+
+    fn encode_renamed(&mut self, publish: &Publish<'_>, packet_id: u16) -> Result<(), EncodeError> {
+        let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
+        self.encode_message(&packet_of(publish, packet_id), shared_of(publish), changes)
     }
 
     #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
@@ -204,7 +201,7 @@ impl Connection {
     pub(super) fn encode_publish(
         &mut self,
         packet: &packet::Publish<'_>,
-        shared: Option<&bytes::Bytes>,
+        shared: Option<&Bytes>,
     ) -> Result<(), EncodeError> {
         let limit = self.packet_limit();
         let start = self.out.buffer().len();
@@ -214,7 +211,7 @@ impl Connection {
         } else {
             packet.encode(self.version, limit, self.out.buffer())?;
         }
-        self.sent(PacketType::Publish, packet.packet_id, start, shared.map_or(0, bytes::Bytes::len));
+        self.sent(PacketType::Publish, packet.packet_id, start, shared.map_or(0, Bytes::len));
         Ok(())
     }
 
@@ -246,15 +243,7 @@ impl Connection {
     /// What the encoder will check when the packet's turn comes.
     fn check_publish_packet(&mut self, publish: &Publish<'_>) -> Result<(), PublishError> {
         topic::validate_name(publish.topic)?;
-        let packet = packet::Publish {
-            duplicate: false,
-            qos: publish.qos,
-            retain: publish.retain,
-            topic: publish.topic,
-            packet_id: u16::from(publish.qos != QoS::AtMostOnce),
-            properties: publish.properties,
-            payload: publish.payload.as_slice(),
-        };
+        let packet = packet_of(publish, u16::from(publish.qos != QoS::AtMostOnce));
         let limit = self.packet_limit();
         let size = self.smallest_size(&packet, publish.topic_alias.unwrap_or(0), limit);
         if size > u64::from(limit) {
@@ -465,5 +454,28 @@ impl Connection {
             self.replies += (self.out.buffer().len() - start) as u64;
             self.sent(packet_type, packet_id, start, 0);
         }
+    }
+}
+
+/// The packet that is sent for this call.
+#[inline]
+fn packet_of<'a>(publish: &'a Publish<'_>, packet_id: u16) -> packet::Publish<'a> {
+    packet::Publish {
+        duplicate: false,
+        qos: publish.qos,
+        retain: publish.retain,
+        topic: publish.topic,
+        packet_id,
+        properties: publish.properties,
+        payload: publish.payload.as_slice(),
+    }
+}
+
+/// Its payload, if that is sent without a copy.
+#[inline]
+fn shared_of<'a>(publish: &'a Publish<'_>) -> Option<&'a Bytes> {
+    match &publish.payload {
+        Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
+        _ => None,
     }
 }

@@ -119,6 +119,7 @@ impl Connection {
         self.received.trim();
         self.due.trim();
         self.scratch = None;
+        self.out.release();
         if let Some(persistence) = self.persistence.as_deref_mut() {
             persistence.trim();
         }

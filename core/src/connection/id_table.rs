@@ -173,7 +173,8 @@ impl<T> IdTable<T> {
 pub(crate) struct PacketIds {
     turn: Turn,
     /// While most are in use: those that became free. The next one in turn may be far away.
-    freed: VecDeque<u16>,
+    #[allow(clippy::box_collection)] // Rare, and an idle client pays for its bytes.
+    freed: Option<Box<VecDeque<u16>>>,
 }
 
 /// Which identifiers were given out last; zero is none.
@@ -206,7 +207,8 @@ impl PacketIds {
 
     #[inline]
     fn next_freed<T>(&mut self, table: &IdTable<T>) -> Option<u16> {
-        while let Some(id) = self.freed.pop_front() {
+        let freed = self.freed.as_deref_mut()?;
+        while let Some(id) = freed.pop_front() {
             if !table.contains(id) {
                 return Some(id);
             }
@@ -226,21 +228,21 @@ impl PacketIds {
 
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
-        self.freed = VecDeque::new();
+        self.freed = None;
     }
 
     /// An identifier is not in `table` any more.
     #[inline]
     pub(crate) fn freed<T>(&mut self, id: u16, table: &IdTable<T>) {
         if table.len() >= CROWDED {
-            self.freed.push_back(id);
+            self.freed.get_or_insert_default().push_back(id);
         }
     }
 
     /// For planted faults only: the next one is `packet_id`.
     pub(crate) fn give_out_again(&mut self, packet_id: u16) {
         self.turn.in_turn = packet_id - 1;
-        self.freed.clear();
+        self.freed = None;
     }
 
     /// The identifier handed out last.
@@ -255,7 +257,7 @@ impl PacketIds {
     /// As it was before the last identifier, which is not used.
     pub(crate) fn restore(&mut self, before: Turn) {
         if self.turn.in_turn == before.in_turn {
-            self.freed.push_front(self.turn.last);
+            self.freed.get_or_insert_default().push_front(self.turn.last);
         }
         self.turn = before;
     }

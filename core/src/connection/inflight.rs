@@ -348,10 +348,14 @@ impl InFlights {
     }
 
     /// The driver takes the bytes now: what was sent since the last time counts from here.
+    #[inline]
     pub(crate) fn stamp(&mut self, now: Instant) {
-        if self.unstamped.is_empty() {
-            return;
+        if !self.unstamped.is_empty() {
+            self.stamp_all(now);
         }
+    }
+
+    fn stamp_all(&mut self, now: Instant) {
         for id in self.unstamped.drain(..) {
             if let Some(entry) = self.table.get_mut(id) {
                 entry.sent_at = now;

@@ -570,13 +570,13 @@ impl Connection {
 
     /// The next incoming message. With [`Acknowledge::WhenPolled`] it is acknowledged by this call.
     pub fn poll_message(&mut self) -> Option<Message> {
-        let message = self.messages.pop_front()?;
+        let message = self.messages.front()?;
         self.message_bytes -= message.size() + MESSAGE_OVERHEAD;
         if let Some(id) = message.id().filter(|_| self.config.acknowledge == Acknowledge::WhenPolled) {
             // Nothing is owed any more for a message whose session is gone.
             let _ = self.acknowledge_message(id, ReasonCode::SUCCESS);
         }
-        Some(message)
+        self.messages.pop_front()
     }
 
     /// How many bytes of what was handed over must go: the reserve for unread messages is full. The driver, which
@@ -609,6 +609,14 @@ impl Connection {
     #[inline]
     fn observe(&mut self, now: Instant) {
         self.observe_coarse(now);
+        if self.timers.is_unsettled() || self.due.is_used() {
+            self.settle();
+        }
+    }
+
+    /// What counts from the driver's next call counts from now.
+    #[inline(never)]
+    fn settle(&mut self) {
         self.timers.settle(self.now);
         self.due.settle(self.now);
     }

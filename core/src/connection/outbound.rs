@@ -338,7 +338,7 @@ impl Connection {
 
     pub(super) fn transmit(&mut self, out: &mut Transmit) -> bool {
         self.in_flight.stamp(self.now);
-        let waits = !self.config.ack_timeout.is_zero() && self.phase.is_up() && self.in_flight.is_awaited();
+        let waits = self.in_flight.is_awaited() && !self.config.ack_timeout.is_zero() && self.phase.is_up();
         if waits && !self.timers.is_armed(Timer::Ack) && !self.has_bug(Bug::AckTimerNotArmed) {
             self.timers.arm(Timer::Ack, self.now + self.config.ack_timeout);
         }

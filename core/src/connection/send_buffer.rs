@@ -6,8 +6,8 @@ use bytes::{Buf, Bytes};
 
 use crate::event::Attempt;
 
-/// A vector that grew beyond this is given back once it is empty.
-const KEEP_CAPACITY: usize = 64 << 10;
+/// A vector that grew beyond this is given back once it is empty: beyond what is encoded ahead by default.
+const KEEP_CAPACITY: usize = 512 << 10;
 
 /// Outgoing bytes on their way to the transport; the driver owns one for each network connection.
 ///
@@ -38,9 +38,17 @@ impl Transmit {
     }
 
     /// Discards everything; small buffers are kept for reuse.
+    #[inline]
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.position = 0;
+        if !self.chained.is_empty() || self.bytes.capacity() > KEEP_CAPACITY {
+            self.clear_large();
+        }
+    }
+
+    #[inline(never)]
+    fn clear_large(&mut self) {
         self.chained.clear();
         self.chained_length = 0;
         if self.bytes.capacity() > KEEP_CAPACITY {
@@ -81,24 +89,31 @@ impl Transmit {
     pub(crate) fn take_from(&mut self, pending: &mut Self, attempt: Attempt) -> bool {
         if self.attempt != Some(attempt) || self.is_empty() {
             self.clear();
+            self.attempt = Some(attempt);
         }
-        self.attempt = Some(attempt);
         if pending.is_empty() {
             return false;
         }
         if self.is_empty() {
             core::mem::swap(&mut self.bytes, &mut pending.bytes);
-            core::mem::swap(&mut self.chained, &mut pending.chained);
-            self.chained_length = pending.chained_length;
+            if !pending.chained.is_empty() {
+                core::mem::swap(&mut self.chained, &mut pending.chained);
+            }
+            // What is swapped in its place is empty.
+            self.chained_length = core::mem::take(&mut pending.chained_length);
         } else {
-            self.compact();
-            let offset = self.bytes.len();
-            self.bytes.extend_from_slice(&pending.bytes);
-            self.chained.extend(pending.chained.drain(..).map(|(at, payload)| (offset + at, payload)));
-            self.chained_length += pending.chained_length;
+            self.append(pending);
         }
-        pending.clear();
         true
+    }
+
+    fn append(&mut self, pending: &mut Self) {
+        self.compact();
+        let offset = self.bytes.len();
+        self.bytes.extend_from_slice(&pending.bytes);
+        self.chained.extend(pending.chained.drain(..).map(|(at, payload)| (offset + at, payload)));
+        self.chained_length += pending.chained_length;
+        pending.clear();
     }
 
     /// Drops what was consumed once it is the larger part, so that a buffer that never runs empty does not grow.

@@ -102,12 +102,15 @@ impl Timers {
         self.deadlines[timer as usize].is_some()
     }
 
-    /// The driver calls with a fresh time.
+    /// Whether the driver has to call for one of them to count.
     #[inline]
+    pub(crate) fn is_unsettled(&self) -> bool {
+        self.unsettled
+    }
+
+    /// The driver calls with a fresh time.
     pub(crate) fn settle(&mut self, now: Instant) {
-        if !core::mem::take(&mut self.unsettled) {
-            return;
-        }
+        self.unsettled = false;
         for deadline in self.deadlines.iter_mut().flatten() {
             if let Deadline::In(duration) = *deadline {
                 *deadline = Deadline::At(now + duration);

@@ -51,6 +51,11 @@ impl<'a> Ack<'a> {
         if self.packet_id == 0 {
             return Err(EncodeError::PacketId { packet, packet_id: 0 });
         }
+        if self.reason == ReasonCode::SUCCESS && self.properties.is_empty() {
+            write_header(packet, 0, 2, limit, out)?;
+            write_u16(self.packet_id, out);
+            return Ok(());
+        }
         let outcome = Outcome::new(packet, self.reason, self.properties, version)?;
         write_header(packet, 0, 2 + outcome.length(), limit, out)?;
         write_u16(self.packet_id, out);

@@ -118,10 +118,14 @@ impl<'a> Properties<'a> {
         reader: &mut Reader<'a>,
         owner: PropertyOwner,
     ) -> Result<(Self, u64), DecodeError> {
-        let length = reader.integer("property length")?;
-        if length == 0 {
+        if reader.skip_zero() {
             return Ok((Self::EMPTY, 0));
         }
+        Self::decode_some(reader, owner)
+    }
+
+    fn decode_some(reader: &mut Reader<'a>, owner: PropertyOwner) -> Result<(Self, u64), DecodeError> {
+        let length = reader.integer("property length")?;
         Self::parse_seen(reader.bytes(length as usize, "properties")?, owner)
     }
 
@@ -133,22 +137,16 @@ impl<'a> Properties<'a> {
 
     #[inline]
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        write_integer(self.bytes.len() as u32, out);
-        if !self.is_empty() {
-            out.extend_from_slice(self.bytes);
+        if self.is_empty() {
+            out.push(0);
+        } else {
+            self.encode_some(out);
         }
     }
 
-    /// Writes the set with its length over `to`, which has [that many](Self::encoded_length) bytes.
-    pub(super) fn encode_into(&self, to: &mut [u8]) {
-        let mut left = self.bytes.len();
-        let (length, bytes) = to.split_at_mut(to.len() - left);
-        let last = length.len() - 1;
-        for (index, byte) in length.iter_mut().enumerate() {
-            *byte = left as u8 & 0x7F | if index < last { 0x80 } else { 0 };
-            left >>= 7;
-        }
-        bytes.copy_from_slice(self.bytes);
+    fn encode_some(&self, out: &mut Vec<u8>) {
+        write_integer(self.bytes.len() as u32, out);
+        out.extend_from_slice(self.bytes);
     }
 
     /// Checks that the set may be sent in a packet: by `owner`, or by `other` where the sender is not known.

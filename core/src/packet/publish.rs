@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use super::error::TOPIC_NAME;
-use super::wire::{DUPLICATE, FixedHeader, Reader, integer_length, write_header};
+use super::wire::{DUPLICATE, FixedHeader, Reader, integer_length, write_header_and_topic, write_u16};
 use super::{
     DecodeError, EncodeError, PacketType, Properties, PropertyId, PropertyOwner, ProtocolVersion, QoS, Sender,
 };
@@ -147,22 +147,12 @@ impl<'a> Publish<'a> {
         let length = self.remaining_length(version);
         let flags =
             if self.duplicate { DUPLICATE } else { 0 } | (self.qos as u8) << 1 | u8::from(self.retain);
-        write_header(PacketType::Publish, flags, length, limit, out)?;
-        // Room for all of it at once costs less than a look at the vector for each part.
-        let start = out.len();
-        out.resize(start + length - self.payload.len(), 0);
-        let rest = &mut out[start..];
-        let (topic_length, rest) = rest.split_at_mut(2);
-        topic_length.copy_from_slice(&(self.topic.len() as u16).to_be_bytes());
-        let (topic, mut rest) = rest.split_at_mut(self.topic.len());
-        topic.copy_from_slice(self.topic.as_bytes());
+        write_header_and_topic(flags, length, limit, self.topic, out)?;
         if self.qos != QoS::AtMostOnce {
-            let packet_id;
-            (packet_id, rest) = rest.split_at_mut(2);
-            packet_id.copy_from_slice(&self.packet_id.to_be_bytes());
+            write_u16(self.packet_id, out);
         }
-        if !self.properties.is_empty() {
-            self.properties.encode_into(rest);
+        if version == ProtocolVersion::V5 {
+            self.properties.encode(out);
         }
         Ok(())
     }

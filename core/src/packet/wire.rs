@@ -59,7 +59,7 @@ impl FixedHeader {
         let (packet_type, flags) = (PacketType::from_number(first >> 4, version)?, first & 0x0F);
         check_flags(packet_type, flags, version)?;
         let Some((remaining_length, length)) = read_integer(rest)? else { return Ok(None) };
-        if version == ProtocolVersion::V5 && length > integer_length(remaining_length) {
+        if length > 1 && version == ProtocolVersion::V5 && length > integer_length(remaining_length) {
             return Err(DecodeError::IntegerNotMinimal);
         }
         let header_length = length as u8 + 1;
@@ -162,6 +162,14 @@ impl<'a> Reader<'a> {
         self.bytes(4, field).map(|bytes| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
 
+    /// Whether the next byte is zero, which is passed over then.
+    #[inline]
+    pub(super) fn skip_zero(&mut self) -> bool {
+        let rest = self.rest.strip_prefix(&[0]);
+        self.rest = rest.unwrap_or(self.rest);
+        rest.is_some()
+    }
+
     /// A variable byte integer of 5.0: in as few bytes as possible [MQTT-1.5.5-1].
     #[inline]
     pub(super) fn integer(&mut self, field: &'static str) -> Result<u32, DecodeError> {
@@ -208,8 +216,6 @@ impl<'a> Reader<'a> {
 }
 
 /// Writes the fixed header.
-#[allow(clippy::inline_always)] // With its constant arguments next to nothing is left of it.
-#[inline(always)]
 pub(super) fn write_header(
     packet: PacketType,
     flags: u8,
@@ -217,20 +223,37 @@ pub(super) fn write_header(
     limit: u32,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
-    let first = (packet as u8) << 4 | FLAGS[packet as usize].unwrap_or(flags);
-    if remaining_length <= 0x7F && remaining_length + 2 <= limit as usize {
-        out.extend_from_slice(&[first, remaining_length as u8]);
-        return Ok(());
-    }
-    write_long_header(first, remaining_length, limit, out)
+    write_first(first_byte(packet, flags), remaining_length, limit, out)
 }
 
-fn write_long_header(
-    first: u8,
+#[inline]
+fn first_byte(packet: PacketType, flags: u8) -> u8 {
+    (packet as u8) << 4 | FLAGS[packet as usize].unwrap_or(flags)
+}
+
+/// Writes the fixed header of a PUBLISH and its topic, whose length was checked.
+#[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+#[inline(always)]
+pub(super) fn write_header_and_topic(
+    flags: u8,
     remaining_length: usize,
     limit: u32,
+    topic: &str,
     out: &mut Vec<u8>,
 ) -> Result<(), EncodeError> {
+    let first = first_byte(PacketType::Publish, flags);
+    let [high, low] = (topic.len() as u16).to_be_bytes();
+    if remaining_length <= 0x7F && remaining_length + 2 <= limit as usize {
+        out.extend_from_slice(&[first, remaining_length as u8, high, low]);
+    } else {
+        write_first(first, remaining_length, limit, out)?;
+        out.extend_from_slice(&[high, low]);
+    }
+    out.extend_from_slice(topic.as_bytes());
+    Ok(())
+}
+
+fn write_first(first: u8, remaining_length: usize, limit: u32, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let length = u32::try_from(remaining_length).unwrap_or(u32::MAX);
     let size = remaining_length as u64 + 1 + integer_length(length) as u64;
     let limit = limit.min(PROTOCOL_MAXIMUM_PACKET_SIZE);
