@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sterna::QoS;
+use sterna::{ProtocolVersion, QoS};
 
 use crate::cell::{Cell, Kind};
 use crate::other_brokers::Make;
@@ -68,7 +68,7 @@ pub(crate) fn suits(cell: Cell, path: &str) -> bool {
     let Kind::Other(make) = cell.kind else { return true };
     let lists = |names: &[&str]| names.iter().any(|name| path.starts_with(name));
     !lists(CONTROLLED)
-        && !lists(ADDED)
+        && (cell.version == ProtocolVersion::V5 || !lists(ADDED))
         && !DIFFERENT.iter().any(|difference| difference.make == make && lists(difference.scenarios))
 }
 

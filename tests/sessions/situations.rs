@@ -1,4 +1,4 @@
-//! What is recorded: what happens between a client and a server.
+//! What is recorded: what happens between a client and a server. Each situation is recorded if it is wanted.
 
 use std::time::Duration;
 
@@ -7,109 +7,16 @@ use sterna::{
     AckMode, Client, ClientBuilder, Event, Events, PropertiesBuf, Property, ProtocolVersion, QoS,
     Subscription,
 };
-use sterna_simulator::broker::{Fault, OnReceive, Options, Redirect};
-use sterna_simulator::{TestBroker, TestCertificates};
+use sterna_simulator::TestBroker;
+use sterna_simulator::broker::{Fault, OnReceive};
 
-use crate::other_brokers::{Make, OtherBroker};
-use crate::place::{Place, Transport};
-use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
+use crate::other_brokers::OtherBroker;
+use crate::place::Place;
+use crate::support::mosquitto::Mosquitto;
 use crate::{Result, Studio};
 
-const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::V3_1_1, ProtocolVersion::V5];
 const V5: ProtocolVersion = ProtocolVersion::V5;
-const EVERY_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
-
-/// Every situation that Mosquitto can be brought into.
-pub(crate) async fn mosquitto(studio: &Studio) -> Result<()> {
-    let certificates = TestCertificates::new();
-    for version in VERSIONS {
-        for transport in Transport::ALL {
-            let start =
-                |options: MosquittoOptions| start_mosquitto(options, version, transport, &certificates);
-            let (broker, place) = start(Mosquitto::options());
-            traffic(studio, &place, &EVERY_QOS).await?;
-            backlog(studio, &place).await?;
-            drop(broker);
-            let (mut broker, place) = start(Mosquitto::options().persistence(Persistence::OnExit));
-            restart(studio, &place, &mut broker).await?;
-        }
-        let start =
-            |options: MosquittoOptions| start_mosquitto(options, version, Transport::Tcp, &certificates);
-        let (_broker, place) = start(Mosquitto::options());
-        takeover(studio, &place).await?;
-        slow_consumer(studio, &place).await?;
-        let (_broker, place) = start(Mosquitto::options().user("nurse", "thunder"));
-        refusal(studio, &place).await?;
-        let limits =
-            Mosquitto::options().max_keepalive(10).line("max_packet_size 500").line("retain_available false");
-        let (_broker, place) = start(limits.line("max_inflight_messages 2"));
-        limits_of(studio, &place).await?;
-    }
-    Ok(())
-}
-
-fn start_mosquitto(
-    mut options: MosquittoOptions,
-    version: ProtocolVersion,
-    transport: Transport,
-    certificates: &TestCertificates,
-) -> (Mosquitto, Place) {
-    match transport {
-        Transport::Tcp => {}
-        Transport::Tls => {
-            options = options.tls(&certificates.server.certificate, &certificates.server.key, None);
-        }
-        Transport::WebSocket => options = options.websockets(),
-    }
-    let broker = tokio::task::block_in_place(|| options.start());
-    let place = Place::new("mosquitto", version, transport, broker.url()).trusting(certificates);
-    (broker, place)
-}
-
-/// What only a server does that is told to.
-pub(crate) async fn test_broker(studio: &Studio) -> Result<()> {
-    let place = |broker: &TestBroker| Place::new("test-broker", V5, Transport::Tcp, broker.url());
-    let there = TestBroker::start().await?;
-    let reference = there.address().to_string();
-    let redirect = Redirect { permanent: false, reference };
-    let here = TestBroker::builder()
-        .options(Options { redirect: Some(redirect), ..Options::default() })
-        .start()
-        .await?;
-    redirected(studio, &place(&here)).await?;
-    let options = Options { maximum_subscriptions: 2, receive_maximum: 3, ..Options::default() };
-    let broker = TestBroker::builder().options(options).start().await?;
-    quota(studio, &place(&broker), &broker).await
-}
-
-/// What every make does.
-pub(crate) async fn other_brokers(studio: &Studio) -> Result<()> {
-    if !Make::are_installed() {
-        println!("STERNA_BROKERS is not set: nothing is recorded with brokers of other makes");
-        return Ok(());
-    }
-    for make in [Make::Aedes, Make::RabbitMq, Make::Nats, Make::Amqtt] {
-        if !studio.part.is_empty() && !studio.part.starts_with(make.name()) {
-            continue;
-        }
-        let broker = tokio::task::block_in_place(|| OtherBroker::start(make));
-        let version = ProtocolVersion::V3_1_1;
-        let tcp = Place::new(make.name(), version, Transport::Tcp, broker.url());
-        let web = Place::new(make.name(), version, Transport::WebSocket, broker.websocket_url());
-        // RabbitMQ and NATS take no QoS 2.
-        let takes_all = matches!(make, Make::Aedes | Make::Amqtt);
-        let levels = if takes_all { &EVERY_QOS[..] } else { &EVERY_QOS[..2] };
-        traffic(studio, &tcp, levels).await?;
-        traffic(studio, &web, levels).await?;
-        // Of what came while a client was away, amqtt gives it nothing, and it lets two have one name.
-        if make != Make::Amqtt {
-            backlog(studio, &tcp).await?;
-            takeover(studio, &tcp).await?;
-        }
-        slow_consumer(studio, &tcp).await?;
-    }
-    Ok(())
-}
+pub(crate) const EVERY_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 async fn next(subscription: &mut Subscription) -> Result<sterna::Message> {
     let next = tokio::time::timeout(Duration::from_secs(20), subscription.next()).await;
@@ -133,7 +40,7 @@ async fn connected(events: &mut Events) -> Result<()> {
 }
 
 /// Publishing and receiving at each quality of service, a retained message, and properties where there are some.
-async fn traffic(studio: &Studio, place: &Place, levels: &[QoS]) -> Result<()> {
+pub(crate) async fn traffic(studio: &Studio, place: &Place, levels: &[QoS]) -> Result<()> {
     if !studio.wants(place, "traffic") {
         return Ok(());
     }
@@ -176,7 +83,7 @@ async fn traffic(studio: &Studio, place: &Place, levels: &[QoS]) -> Result<()> {
 }
 
 /// Messages that wait at the server for a session.
-async fn backlog(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn backlog(studio: &Studio, place: &Place) -> Result<()> {
     if !studio.wants(place, "backlog") {
         return Ok(());
     }
@@ -203,8 +110,39 @@ async fn backlog(studio: &Studio, place: &Place) -> Result<()> {
         .await
 }
 
-/// The server goes and comes back while messages are on their way.
-async fn restart(studio: &Studio, place: &Place, broker: &mut Mosquitto) -> Result<()> {
+/// A server that can be away for a while.
+pub(crate) trait Restart {
+    fn stop(&mut self);
+    fn start(&mut self);
+}
+
+impl Restart for Mosquitto {
+    fn stop(&mut self) {
+        self.stop();
+    }
+
+    fn start(&mut self) {
+        self.start();
+    }
+}
+
+impl Restart for OtherBroker {
+    fn stop(&mut self) {
+        self.stop();
+    }
+
+    fn start(&mut self) {
+        self.launch();
+    }
+}
+
+/// The server goes and comes back while messages are on their way. Some remember the session.
+pub(crate) async fn restart(
+    studio: &Studio,
+    place: &Place,
+    levels: &[QoS],
+    broker: &mut impl Restart,
+) -> Result<()> {
     if !studio.wants(place, "restart") {
         return Ok(());
     }
@@ -212,16 +150,18 @@ async fn restart(studio: &Studio, place: &Place, broker: &mut Mosquitto) -> Resu
         .record(place, "restart", async |builder: ClientBuilder<Runtime>| {
             let client = builder.persistent().connect().await?;
             let mut events = client.events();
-            let mut stream = client.subscribe("ship/log").qos(QoS::ExactlyOnce).await?;
-            for (n, qos) in EVERY_QOS.into_iter().enumerate() {
-                client.publish("ship/log", n.to_string()).qos(qos).await?;
+            let best = levels.last().copied().unwrap_or_default();
+            let mut stream = client.subscribe("ship/log").qos(best).await?;
+            for (n, qos) in levels.iter().enumerate() {
+                client.publish("ship/log", n.to_string()).qos(*qos).await?;
                 next(&mut stream).await?;
             }
             tokio::task::block_in_place(|| broker.stop());
             wait_for(&mut events, |event| matches!(event, Event::Offline)).await?;
             let mut deliveries = Vec::new();
             for n in 3..9 {
-                deliveries.push(client.publish("ship/log", n.to_string()).qos(EVERY_QOS[n % 3]).send()?);
+                let qos = levels[n % levels.len()];
+                deliveries.push(client.publish("ship/log", n.to_string()).qos(qos).send()?);
             }
             tokio::task::block_in_place(|| broker.start());
             connected(&mut events).await?;
@@ -238,7 +178,7 @@ async fn restart(studio: &Studio, place: &Place, broker: &mut Mosquitto) -> Resu
 }
 
 /// A wrong password. The recording does not show it.
-async fn refusal(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn refusal(studio: &Studio, place: &Place) -> Result<()> {
     if !studio.wants(place, "refusal") {
         return Ok(());
     }
@@ -255,7 +195,7 @@ async fn refusal(studio: &Studio, place: &Place) -> Result<()> {
 }
 
 /// Another client takes the session over.
-async fn takeover(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn takeover(studio: &Studio, place: &Place) -> Result<()> {
     if !studio.wants(place, "takeover") {
         return Ok(());
     }
@@ -277,7 +217,7 @@ async fn takeover(studio: &Studio, place: &Place) -> Result<()> {
 }
 
 /// An application that takes its messages slowly, and acknowledges each by hand.
-async fn slow_consumer(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn slow_consumer(studio: &Studio, place: &Place) -> Result<()> {
     if !studio.wants(place, "slow-consumer") {
         return Ok(());
     }
@@ -303,7 +243,7 @@ async fn slow_consumer(studio: &Studio, place: &Place) -> Result<()> {
 }
 
 /// A server with bounds: on 5.0 they are kept to, on 3.1.1 the client finds out.
-async fn limits_of(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn limits_of(studio: &Studio, place: &Place) -> Result<()> {
     if !studio.wants(place, "limits") {
         return Ok(());
     }
@@ -336,7 +276,7 @@ async fn limits_of(studio: &Studio, place: &Place) -> Result<()> {
 }
 
 /// The server sends the client to another.
-async fn redirected(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn redirected(studio: &Studio, place: &Place) -> Result<()> {
     if !studio.wants(place, "redirect") {
         return Ok(());
     }
@@ -349,8 +289,35 @@ async fn redirected(studio: &Studio, place: &Place) -> Result<()> {
         .await
 }
 
-/// A server that runs out of what it grants.
-async fn quota(studio: &Studio, place: &Place, broker: &TestBroker) -> Result<()> {
+/// A server that grants two subscriptions and keeps two retained messages.
+pub(crate) async fn quota(studio: &Studio, place: &Place) -> Result<()> {
+    if !studio.wants(place, "quota") {
+        return Ok(());
+    }
+    studio
+        .record(place, "quota", async |builder: ClientBuilder<Runtime>| {
+            let client = builder.connect().await?;
+            let kept = (client.subscribe("a").await?, client.subscribe("b").await?);
+            if client.subscribe("c").await.is_ok() {
+                return Err("there is no quota of subscriptions".into());
+            }
+            for topic in ["d", "e"] {
+                client.publish(topic, "kept").qos(QoS::AtLeastOnce).retain(true).await?;
+            }
+            for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+                if client.publish("f", "too much").qos(qos).retain(true).await.is_ok() {
+                    return Err("there is no quota of retained messages".into());
+                }
+            }
+            client.publish("f", "not kept").qos(QoS::ExactlyOnce).await?;
+            drop(kept);
+            end(client).await
+        })
+        .await
+}
+
+/// A server that runs out of what it grants, in every way in which it can say so.
+pub(crate) async fn every_quota(studio: &Studio, place: &Place, broker: &TestBroker) -> Result<()> {
     if !studio.wants(place, "quota") {
         return Ok(());
     }
