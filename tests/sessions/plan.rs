@@ -7,8 +7,8 @@ use sterna_simulator::{TestBroker, TestCertificates};
 use crate::other_brokers::{Make, OtherBroker, Wishes};
 use crate::place::{Place, Transport};
 use crate::situations::{
-    EVERY_QOS, backlog, every_quota, limits_of, quota, redirected, refusal, restart, slow_consumer, takeover,
-    traffic,
+    EVERY_QOS, backlog, every_quota, limits_of, limits_of_subscriptions, overrun, quota, redirected, refusal,
+    restart, slow_consumer, takeover, traffic,
 };
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
 use crate::{Result, Studio};
@@ -16,6 +16,8 @@ use crate::{Result, Studio};
 const V3_1: ProtocolVersion = ProtocolVersion::V3_1;
 const V3_1_1: ProtocolVersion = ProtocolVersion::V3_1_1;
 const V5: ProtocolVersion = ProtocolVersion::V5;
+/// How much an application that takes its time lets come.
+const RECEIVE_MAXIMUM: u16 = 6;
 /// Whom the brokers know that let only one in. The client says another password.
 const USER: (&str, &str) = ("nurse", "thunder");
 
@@ -41,7 +43,7 @@ pub(crate) async fn mosquitto(studio: &Studio) -> Result<()> {
         let (_broker, place) = start(Mosquitto::options());
         takeover(studio, &place).await?;
         if version != V3_1 {
-            slow_consumer(studio, &place).await?;
+            slow_consumer(studio, &place, RECEIVE_MAXIMUM).await?;
         }
         let (_broker, place) = start(Mosquitto::options().user(USER.0, USER.1));
         refusal(studio, &place).await?;
@@ -106,6 +108,7 @@ pub(crate) async fn other_brokers(studio: &Studio) -> Result<()> {
         other.restarted().await?;
         other.closed().await?;
         other.limited().await?;
+        other.only_mqttv5().await?;
     }
     Ok(())
 }
@@ -160,7 +163,13 @@ impl Other<'_> {
                 backlog(studio, &place).await?;
                 takeover(studio, &place).await?;
             }
-            slow_consumer(studio, &place).await?;
+            if make == Make::Rumqttd && version == V5 {
+                // It knows no Receive Maximum.
+                slow_consumer(studio, &place, u16::MAX).await?;
+                overrun(studio, &place).await?;
+            } else {
+                slow_consumer(studio, &place, RECEIVE_MAXIMUM).await?;
+            }
         }
         Ok(())
     }
@@ -183,8 +192,11 @@ impl Other<'_> {
         restart(self.studio, &place, self.levels(), &mut broker).await
     }
 
-    /// Not everybody is let in.
+    /// Not everybody is let in. rumqttd says so to nobody: it closes the connection.
     async fn closed(&self) -> Result<()> {
+        if self.make == Make::Rumqttd {
+            return Ok(());
+        }
         let broker = self.start(Wishes { user: Some(USER), ..Wishes::default() });
         refusal(self.studio, &self.place(&broker, self.newest(), Transport::Tcp)).await
     }
@@ -195,14 +207,25 @@ impl Other<'_> {
             return Ok(());
         }
         let broker = self.start(Wishes { limited: true, ..Wishes::default() });
-        let place = self.place(&broker, self.newest(), Transport::Tcp);
-        limits_of(self.studio, &place).await?;
-        if self.make == Make::Mqttv5 {
-            quota(self.studio, &place).await?;
-            let elsewhere = Some(broker.address(V5).to_string());
-            let here = self.start(Wishes { redirect: elsewhere, ..Wishes::default() });
-            redirected(self.studio, &self.place(&here, V5, Transport::Tcp)).await?;
+        // On 5.0 rumqttd does not say what it takes either.
+        let version = if self.make == Make::Mqttv5 { V5 } else { V3_1_1 };
+        let place = self.place(&broker, version, Transport::Tcp);
+        if self.make == Make::Nats {
+            limits_of_subscriptions(self.studio, &place).await
+        } else {
+            limits_of(self.studio, &place).await
         }
-        Ok(())
+    }
+
+    /// What only this one does: it refuses what goes beyond a quota, and sends clients elsewhere.
+    async fn only_mqttv5(&self) -> Result<()> {
+        if self.make != Make::Mqttv5 {
+            return Ok(());
+        }
+        let broker = self.start(Wishes { quota: true, ..Wishes::default() });
+        quota(self.studio, &self.place(&broker, V5, Transport::Tcp)).await?;
+        let elsewhere = Some(broker.address(V5).to_string());
+        let here = self.start(Wishes { redirect: elsewhere, ..Wishes::default() });
+        redirected(self.studio, &self.place(&here, V5, Transport::Tcp)).await
     }
 }

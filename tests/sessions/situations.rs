@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sterna::tokio::Runtime;
 use sterna::{
-    AckMode, Client, ClientBuilder, Event, Events, PropertiesBuf, Property, ProtocolVersion, QoS,
+    AckMode, Client, ClientBuilder, Event, Events, PropertiesBuf, Property, ProtocolVersion, QoS, Reconnect,
     Subscription,
 };
 use sterna_simulator::TestBroker;
@@ -148,7 +148,13 @@ pub(crate) async fn restart(
     }
     studio
         .record(place, "restart", async |builder: ClientBuilder<Runtime>| {
-            let client = builder.persistent().connect().await?;
+            // Some take their time to come back.
+            let reconnect = Reconnect {
+                initial: Duration::from_millis(50),
+                maximum: Duration::from_secs(5),
+                ..Reconnect::default()
+            };
+            let client = builder.reconnect(reconnect).persistent().connect().await?;
             let mut events = client.events();
             let best = levels.last().copied().unwrap_or_default();
             let mut stream = client.subscribe("ship/log").qos(best).await?;
@@ -168,9 +174,9 @@ pub(crate) async fn restart(
             for delivery in deliveries {
                 delivery.await?;
             }
-            for _ in 3..9 {
-                next(&mut stream).await?;
-            }
+            // A server that has forgotten the session may have had the first of them before the subscription.
+            client.publish("ship/log", "moored").qos(QoS::AtLeastOnce).await?;
+            while next(&mut stream).await?.text()? != "moored" {}
             stream.unsubscribe().await?;
             end(client).await
         })
@@ -202,7 +208,7 @@ pub(crate) async fn takeover(studio: &Studio, place: &Place) -> Result<()> {
     studio
         .record(place, "takeover", async |builder: ClientBuilder<Runtime>| {
             // Otherwise the two would take each other's place for ever.
-            let client = builder.reconnect(sterna::Reconnect::off()).connect().await?;
+            let client = builder.reconnect(Reconnect::off()).connect().await?;
             let mut events = client.events();
             let mut stream = client.subscribe("a/b").qos(QoS::AtLeastOnce).await?;
             client.publish("a/b", "mine").qos(QoS::AtLeastOnce).await?;
@@ -217,26 +223,56 @@ pub(crate) async fn takeover(studio: &Studio, place: &Place) -> Result<()> {
 }
 
 /// An application that takes its messages slowly, and acknowledges each by hand.
-pub(crate) async fn slow_consumer(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn slow_consumer(studio: &Studio, place: &Place, receive_maximum: u16) -> Result<()> {
     if !studio.wants(place, "slow-consumer") {
         return Ok(());
     }
     studio
         .record(place, "slow-consumer", async |builder: ClientBuilder<Runtime>| {
-            let client =
-                builder.incoming_limit(4, 1 << 20).receive_maximum(6).ack(AckMode::Manual).connect().await?;
+            let builder = builder.incoming_limit(4, 1 << 20).receive_maximum(receive_maximum);
+            let client = builder.ack(AckMode::Manual).connect().await?;
             let mut stream = client.subscribe("flood").qos(QoS::AtLeastOnce).await?;
-            let other = place.other().connect().await?;
-            for n in 0..40 {
-                other.publish("flood", n.to_string()).qos(QoS::AtLeastOnce).await?;
-            }
-            other.disconnect().await?;
+            flood(place).await?;
             for _ in 0..40 {
                 let message = next(&mut stream).await?;
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 message.ack()?;
             }
             stream.unsubscribe().await?;
+            end(client).await
+        })
+        .await
+}
+
+async fn flood(place: &Place) -> Result<()> {
+    let other = place.other().connect().await?;
+    for n in 0..40 {
+        other.publish("flood", n.to_string()).qos(QoS::AtLeastOnce).await?;
+    }
+    end(other).await
+}
+
+/// The server sends more than the client's Receive Maximum, is told so, and the client comes back without one.
+pub(crate) async fn overrun(studio: &Studio, place: &Place) -> Result<()> {
+    if !studio.wants(place, "overrun") {
+        return Ok(());
+    }
+    studio
+        .record(place, "overrun", async |builder: ClientBuilder<Runtime>| {
+            let client = builder.receive_maximum(6).ack(AckMode::Manual).connect().await?;
+            let mut events = client.events();
+            let mut stream = client.subscribe("flood").qos(QoS::AtLeastOnce).await?;
+            flood(place).await?;
+            wait_for(&mut events, |event| matches!(event, Event::Resubscribed { .. })).await?;
+            client.publish("flood", "the last").qos(QoS::AtLeastOnce).await?;
+            loop {
+                let message = next(&mut stream).await?;
+                // What came on the first connection is owed no acknowledgement any more.
+                let _ = message.ack();
+                if message.text()? == "the last" {
+                    break;
+                }
+            }
             end(client).await
         })
         .await
@@ -260,7 +296,7 @@ pub(crate) async fn limits_of(studio: &Studio, place: &Place) -> Result<()> {
             for delivery in deliveries {
                 delivery.await?;
             }
-            let large = client.publish("a", "x".repeat(600)).qos(QoS::AtMostOnce).await;
+            let large = client.publish("a", "x".repeat(1_200)).qos(QoS::AtMostOnce).await;
             let retained = client.publish("a", "kept").qos(QoS::AtMostOnce).retain(true).await;
             if place.version == V5 {
                 if large.is_ok() || retained.is_ok() {
@@ -270,6 +306,27 @@ pub(crate) async fn limits_of(studio: &Studio, place: &Place) -> Result<()> {
                 connected(&mut events).await?;
             }
             client.publish("a", "after").qos(QoS::AtLeastOnce).await?;
+            end(client).await
+        })
+        .await
+}
+
+/// A server that grants one subscription of QoS 1, and any number of QoS 0.
+pub(crate) async fn limits_of_subscriptions(studio: &Studio, place: &Place) -> Result<()> {
+    if !studio.wants(place, "limits") {
+        return Ok(());
+    }
+    studio
+        .record(place, "limits", async |builder: ClientBuilder<Runtime>| {
+            let client = builder.connect().await?;
+            let first = client.subscribe("a").qos(QoS::AtLeastOnce).await?;
+            if client.subscribe("b").qos(QoS::AtLeastOnce).await.is_ok() {
+                return Err("there is no limit of subscriptions".into());
+            }
+            let mut second = client.subscribe("b").qos(QoS::AtMostOnce).await?;
+            client.publish("b", "at most once").qos(QoS::AtLeastOnce).await?;
+            next(&mut second).await?;
+            drop(first);
             end(client).await
         })
         .await

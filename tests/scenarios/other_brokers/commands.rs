@@ -5,10 +5,10 @@ use std::process::Command;
 
 use super::{Make, OtherBroker, installed};
 
-/// The most that one client may be subscribed to, and that may be retained, where there are [limits](super::Wishes).
+/// The most that one client may be subscribed to, and that may be retained, where there is a [quota](super::Wishes).
 const QUOTA: u8 = 2;
-/// How many bytes a packet or a payload may have there.
-const LARGEST: u16 = 500;
+/// How many bytes a packet or a payload may have where there are limits.
+const LARGEST: u16 = 1_024;
 /// As much as the scenarios ask for.
 const ROOM: u32 = 64 << 20;
 
@@ -107,14 +107,14 @@ impl OtherBroker {
         let user = self.wishes.user.map(|(user, password)| {
             format!("authorization {{ user: \"{user}\", password: \"{password}\" }}\n")
         });
-        let bounds = if self.wishes.limited { format!("max_payload: {LARGEST}\n") } else { String::new() };
+        let max_ack_pending = if self.wishes.limited { 40_000 } else { 100 };
         let config = self.write(
             "nats.conf",
             &format!(
-                "{bounds}server_name: sterna\n\
+                "server_name: sterna\n\
                  listen: \"127.0.0.1:{}\"\n\
                  jetstream {{ store_dir: \"{}\" }}\n\
-                 mqtt {{ host: \"127.0.0.1\", port: {}, max_ack_pending: 100{} }}\n\
+                 mqtt {{ host: \"127.0.0.1\", port: {}, max_ack_pending: {max_ack_pending}{} }}\n\
                  websocket {{ host: \"127.0.0.1\", port: {}, no_tls: true }}\n{}",
                 self.ports.others[0].number,
                 self.directory.join("data").display(),
@@ -248,7 +248,12 @@ impl OtherBroker {
         if self.wishes.limited {
             settings.push(format!(
                 "\"max_packet_size\": {LARGEST}, \"server_receive_maximum\": 2, \"server_keep_alive\": \"10s\", \
-                 \"max_subscriptions_per_client\": {QUOTA}, \"max_retained_messages\": {QUOTA}"
+                 \"retain_available\": false"
+            ));
+        }
+        if self.wishes.quota {
+            settings.push(format!(
+                "\"max_subscriptions_per_client\": {QUOTA}, \"max_retained_messages\": {QUOTA}"
             ));
         }
         if let Some(elsewhere) = &self.wishes.redirect {

@@ -38,8 +38,10 @@ pub(crate) struct Wishes {
     pub(crate) identity: Option<Identity>,
     /// Nobody but this user, with this password.
     pub(crate) user: Option<(&'static str, &'static str)>,
-    /// Narrow bounds, as far as it has any.
+    /// Narrow bounds of what it takes, as far as it has any.
     pub(crate) limited: bool,
+    /// Narrow bounds of what it keeps, as far as it has any.
+    pub(crate) quota: bool,
     /// The server to which it sends everybody.
     pub(crate) redirect: Option<String>,
 }
