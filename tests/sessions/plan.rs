@@ -98,8 +98,12 @@ pub(crate) async fn other_brokers(studio: &Studio) -> Result<()> {
         return Ok(());
     }
     let certificates = TestCertificates::new();
+    let names_another = |make: Make| {
+        let others = Make::ALL.into_iter().filter(|other| *other != make).map(Make::name);
+        others.chain(["mosquitto", "test-broker"]).any(|other| studio.part.starts_with(other))
+    };
     for make in [Make::Aedes, Make::RabbitMq, Make::Nats, Make::Amqtt, Make::Rumqttd, Make::Mqttv5] {
-        if !studio.part.is_empty() && !studio.part.starts_with(make.name()) {
+        if names_another(make) {
             continue;
         }
         let other = Other { studio, make, certificates: &certificates };
@@ -163,13 +167,14 @@ impl Other<'_> {
                 backlog(studio, &place).await?;
                 takeover(studio, &place).await?;
             }
-            if make == Make::Rumqttd && version == V5 {
-                // It knows no Receive Maximum.
-                slow_consumer(studio, &place, u16::MAX).await?;
-                overrun(studio, &place).await?;
-            } else {
-                slow_consumer(studio, &place, RECEIVE_MAXIMUM).await?;
-            }
+        }
+        let place = self.place(&broker, self.newest(), Transport::Tcp);
+        if make == Make::Rumqttd {
+            // It knows no Receive Maximum.
+            slow_consumer(studio, &place, u16::MAX).await?;
+            overrun(studio, &place).await?;
+        } else {
+            slow_consumer(studio, &place, RECEIVE_MAXIMUM).await?;
         }
         Ok(())
     }

@@ -233,7 +233,7 @@ pub(crate) async fn slow_consumer(studio: &Studio, place: &Place, receive_maximu
             let client = builder.ack(AckMode::Manual).connect().await?;
             let mut stream = client.subscribe("flood").qos(QoS::AtLeastOnce).await?;
             flood(place).await?;
-            for _ in 0..40 {
+            for _ in 0..20 {
                 let message = next(&mut stream).await?;
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 message.ack()?;
@@ -246,7 +246,7 @@ pub(crate) async fn slow_consumer(studio: &Studio, place: &Place, receive_maximu
 
 async fn flood(place: &Place) -> Result<()> {
     let other = place.other().connect().await?;
-    for n in 0..40 {
+    for n in 0..20 {
         other.publish("flood", n.to_string()).qos(QoS::AtLeastOnce).await?;
     }
     end(other).await
