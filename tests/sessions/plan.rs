@@ -4,18 +4,17 @@ use sterna::{ProtocolVersion, QoS};
 use sterna_simulator::broker::{Options, Redirect};
 use sterna_simulator::{TestBroker, TestCertificates};
 
+use crate::bounds::{every_quota, limits_of, limits_of_subscriptions, quota, redirected};
 use crate::other_brokers::{Make, OtherBroker, Wishes};
 use crate::place::{Place, Transport};
 use crate::situations::{
-    EVERY_QOS, backlog, every_quota, limits_of, limits_of_subscriptions, overrun, quota, redirected, refusal,
-    restart, slow_consumer, takeover, traffic,
+    EVERY_QOS, V5, backlog, overrun, refusal, restart, slow_consumer, takeover, traffic,
 };
 use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
 use crate::{Result, Studio};
 
 const V3_1: ProtocolVersion = ProtocolVersion::V3_1;
 const V3_1_1: ProtocolVersion = ProtocolVersion::V3_1_1;
-const V5: ProtocolVersion = ProtocolVersion::V5;
 /// How much an application that takes its time lets come.
 const RECEIVE_MAXIMUM: u16 = 6;
 /// Whom the brokers know that let only one in. The client says another password.

@@ -7,6 +7,7 @@
 //! `./test --brokers` has put them into. Each recording is replayed at once. What is written differs from run to run; the
 //! recordings that are there are replayed by the tests of `sterna-record` and made anew only to record other situations.
 
+mod bounds;
 #[allow(dead_code, reason = "the scenarios use the rest")]
 #[path = "../scenarios/other_brokers/mod.rs"]
 mod other_brokers;

@@ -64,7 +64,7 @@ impl OtherBroker {
     /// It has one user, `guest`, for whom everybody counts who names none: there is nothing to be said about others.
     fn rabbitmq(&self) -> Command {
         let [amqp, epmd, distribution] = self.ports.others.each_ref().map(|port| port.number);
-        let mut config = format!(
+        let plain = format!(
             "listeners.tcp.1 = 127.0.0.1:{amqp}\n\
              mqtt.listeners.tcp.1 = 127.0.0.1:{}\n\
              mqtt.allow_anonymous = true\n\
@@ -72,17 +72,17 @@ impl OtherBroker {
              web_mqtt.tcp.port = {}\n",
             self.ports.mqtt.number, self.ports.web.number
         );
-        if let Some([certificate, key]) = self.identity() {
-            config += &format!(
+        let secure = self.identity().map(|[certificate, key]| {
+            format!(
                 "mqtt.listeners.ssl.1 = 127.0.0.1:{}\n\
                  ssl_options.certfile = {}\n\
                  ssl_options.keyfile = {}\n",
                 self.ports.tls.number,
                 certificate.display(),
                 key.display()
-            );
-        }
-        let config = self.write("rabbitmq.conf", &config);
+            )
+        });
+        let config = self.write("rabbitmq.conf", &(plain + &secure.unwrap_or_default()));
         let plugins = self.write("enabled_plugins", "[rabbitmq_mqtt,rabbitmq_web_mqtt].\n");
         let mut command = Command::new("/usr/lib/rabbitmq/bin/rabbitmq-server");
         command
@@ -151,30 +151,31 @@ impl OtherBroker {
 
     /// With a user it lets nobody in: its file of passwords is empty.
     fn amqtt(&self) -> Command {
-        let mut config = format!(
-            "listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{}\n  \
-             web:\n    type: ws\n    bind: 127.0.0.1:{}\n",
-            self.ports.mqtt.number, self.ports.web.number
-        );
-        if let Some([certificate, key]) = self.identity() {
-            config += &format!(
+        let secure = self.identity().map(|[certificate, key]| {
+            format!(
                 "  secure:\n    type: tcp\n    bind: 127.0.0.1:{}\n    ssl: true\n    certfile: {}\n    keyfile: {}\n",
                 self.ports.tls.number,
                 certificate.display(),
                 key.display()
-            );
-        }
-        config += "plugins:\n  ";
-        config += &match self.wishes.user {
-            None => {
-                "amqtt.plugins.authentication.AnonymousAuthPlugin:\n    allow_anonymous: true\n".to_owned()
+            )
+        });
+        let authentication = match self.wishes.user {
+            None => "AnonymousAuthPlugin:\n    allow_anonymous: true\n".to_owned(),
+            Some(_) => {
+                format!("FileAuthPlugin:\n    password_file: {}\n", self.write("passwords", "").display())
             }
-            Some(_) => format!(
-                "amqtt.plugins.authentication.FileAuthPlugin:\n    password_file: {}\n",
-                self.write("passwords", "").display()
-            ),
         };
-        let config = self.write("amqtt.yaml", &config);
+        let config = self.write(
+            "amqtt.yaml",
+            &format!(
+                "listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{}\n  \
+                 web:\n    type: ws\n    bind: 127.0.0.1:{}\n{}\
+                 plugins:\n  amqtt.plugins.authentication.{authentication}",
+                self.ports.mqtt.number,
+                self.ports.web.number,
+                secure.unwrap_or_default()
+            ),
+        );
         let mut command = Command::new(installed().join("python/bin/amqtt"));
         command.arg("-c").arg(config);
         command
@@ -190,29 +191,28 @@ impl OtherBroker {
         let largest = if self.wishes.limited { u32::from(LARGEST) } else { ROOM };
         let user = self.wishes.user.map(|(user, password)| format!("auth = {{ {user} = \"{password}\" }}\n"));
         let user = user.unwrap_or_default();
-        let mut config = "id = 0\n[router]\nid = 0\nmax_connections = 100\nmax_outgoing_packet_count = 200\n\
-             max_segment_size = 104857600\nmax_segment_count = 10\n"
-            .to_owned();
-        let mut listener = |name: &str, port: u16, tls: &str| {
-            config += &format!(
-                "[{name}]\nname = \"{name}\"\nlisten = \"127.0.0.1:{port}\"\nnext_connection_delay_ms = 1\n"
-            );
-            if !tls.is_empty() {
-                config += &format!("[{name}.tls]\n{tls}");
-            }
-            config += &format!(
-                "[{name}.connections]\nconnection_timeout_ms = 60000\nmax_payload_size = {largest}\n\
+        let listener = |name: &str, port: u16, tls: &str| {
+            format!(
+                "[{name}]\nname = \"{name}\"\nlisten = \"127.0.0.1:{port}\"\nnext_connection_delay_ms = 1\n{tls}\
+                 [{name}.connections]\nconnection_timeout_ms = 60000\nmax_payload_size = {largest}\n\
                  max_inflight_count = 100\ndynamic_filters = true\n{user}"
-            );
+            )
         };
-        listener("v4.plain", self.ports.mqtt.number, "");
-        listener("v5.plain", v5, "");
-        listener("ws.plain", self.ports.web.number, "");
+        let mut config = vec![
+            "id = 0\n[router]\nid = 0\nmax_connections = 100\nmax_outgoing_packet_count = 200\n\
+             max_segment_size = 104857600\nmax_segment_count = 10\n"
+                .to_owned(),
+            listener("v4.plain", self.ports.mqtt.number, ""),
+            listener("v5.plain", v5, ""),
+            listener("ws.plain", self.ports.web.number, ""),
+        ];
         if let Some(tls) = &tls {
-            listener("v4.secure", self.ports.tls.number, tls);
-            listener("v5.secure", v5_tls, tls);
+            config.extend(
+                [("v4.secure", self.ports.tls.number), ("v5.secure", v5_tls)]
+                    .map(|(name, port)| listener(name, port, &format!("[{name}.tls]\n{tls}"))),
+            );
         }
-        let config = self.write("rumqttd.toml", &config);
+        let config = self.write("rumqttd.toml", &config.concat());
         let mut command = Command::new(installed().join("bin/rumqttd"));
         command.arg("--quiet").arg("--config").arg(config);
         command
