@@ -9,6 +9,7 @@ use sterna_inspect::{Carrier, ImportError, Timeline, record_connection};
 use sterna_record::Recorder;
 
 use crate::exit::{Failure, say};
+use crate::hide::HideArguments;
 
 const EXAMPLES: &str = "\
 The recording has what Sterna does when it is configured as the captured client was (its CONNECT says how), gets what the \
@@ -18,7 +19,7 @@ Exit status: 0 recorded, 1 the capture cannot be read or the connection cannot b
 
 Examples:
   sterna import capture.pcap --session 2 > session.jsonl
-  sterna import capture.pcapng --redact-payloads --out session.jsonl";
+  sterna import capture.pcapng --hide payloads --out session.jsonl";
 
 /// Make a recording of a connection in a packet capture (pcap, pcapng).
 #[derive(Debug, Args)]
@@ -36,12 +37,8 @@ pub(crate) struct ImportArguments {
     /// Record passwords and authentication data as they are
     #[arg(long)]
     secrets: bool,
-    /// Record keyed hashes for topics
-    #[arg(long)]
-    redact_topics: bool,
-    /// Record keyed hashes for payloads
-    #[arg(long)]
-    redact_payloads: bool,
+    #[command(flatten)]
+    hide: HideArguments,
 }
 
 /// Carries out `sterna import`.
@@ -55,22 +52,18 @@ pub(crate) fn run(arguments: &ImportArguments) -> Result<(), Failure> {
             Err(error) => return Err(Failure::Failed(format!("{}: {error}", path.display()))),
         },
     };
-    let mut recorder = Recorder::new(output);
+    let mut recorder = arguments.hide.apply(Recorder::new(output));
     if arguments.secrets {
         recorder = recorder.with_secrets();
-    }
-    if arguments.redact_topics {
-        recorder = recorder.redact_topics();
-    }
-    if arguments.redact_payloads {
-        recorder = recorder.redact_payloads();
     }
     let imported = record_connection(&timeline, session, recorder).map_err(|error| match error {
         ImportError::Write(error) if arguments.out.is_none() => Failure::of_output(&error),
         error => Failure::Failed(error.to_string()),
     })?;
     if imported.written.overflow {
-        return Err(Failure::Failed("the recording could not be written as fast as it was made".to_owned()));
+        return Err(Failure::Failed(
+            "a packet of the capture is larger than a recording may have".to_owned(),
+        ));
     }
     if let Some(number) = imported.closed_at {
         say(format_args!("at entry {number} Sterna closes the connection, the captured client did not"));

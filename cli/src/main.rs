@@ -9,6 +9,7 @@ mod completions;
 mod connect;
 mod defaults;
 mod exit;
+mod hide;
 mod import;
 mod input;
 mod log;

@@ -3,12 +3,13 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use sterna_client::record::Recorder;
 
 use crate::args::Command;
 use crate::connect::ConnectArguments;
 use crate::exit::{Failure, say};
+use crate::hide::HideArguments;
 
 const EXAMPLES: &str = "\
 What can be recorded: pub, sub, request, respond, ping. The recording ends with the command. Passwords and authentication \
@@ -28,23 +29,11 @@ pub(crate) struct RecordArguments {
     /// The file to write
     #[arg(value_name = "FILE")]
     file: PathBuf,
-    /// What is written as hashes or asterisks of the same length, separated by commas
-    #[arg(long, value_enum, value_name = "WHAT", value_delimiter = ',')]
-    hide: Vec<Hidden>,
+    #[command(flatten)]
+    hide: HideArguments,
     /// The subcommand, and its options
     #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true, allow_hyphen_values = true)]
     command: Vec<OsString>,
-}
-
-/// What can be hidden.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Hidden {
-    /// Levels of topic names and filters; separators and wildcards stay
-    Topics,
-    /// Payloads, correlation data and user properties
-    Payloads,
-    /// User names
-    Usernames,
 }
 
 /// The connection of a subcommand that can be recorded: those with one client.
@@ -69,7 +58,7 @@ pub(crate) fn run(arguments: &RecordArguments) -> Result<(), Failure> {
     let mut finished = None;
     let outcome = crate::carry_out(words, |command| {
         let connection = connection(command)?;
-        let recorder = recorder(arguments).map_err(unwritable)?;
+        let recorder = arguments.hide.apply(Recorder::create(&arguments.file).map_err(unwritable)?);
         finished = Some(recorder.finished());
         connection.record(recorder);
         Ok(())
@@ -80,16 +69,4 @@ pub(crate) fn run(arguments: &RecordArguments) -> Result<(), Failure> {
         say("the recording ends early: more came than could be written");
     }
     outcome
-}
-
-fn recorder(arguments: &RecordArguments) -> std::io::Result<Recorder> {
-    let mut recorder = Recorder::create(&arguments.file)?;
-    for hidden in &arguments.hide {
-        recorder = match hidden {
-            Hidden::Topics => recorder.redact_topics(),
-            Hidden::Payloads => recorder.redact_payloads(),
-            Hidden::Usernames => recorder.redact_user_names(),
-        };
-    }
-    Ok(recorder)
 }

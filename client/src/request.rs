@@ -32,6 +32,8 @@ pub struct Requesting<'a> {
     publish: Publishing<'a>,
     properties: PropertiesBuf,
     timeout: Duration,
+    /// The number of the connection that it is sent on first.
+    connection: u64,
     /// Once it was polled.
     waiting: Option<Waiting>,
     stage: Stage,
@@ -63,7 +65,15 @@ impl<'a> Requesting<'a> {
     pub(crate) fn new(handle: Arc<Handle>, topic: Cow<'a, str>, payload: Data<'a>) -> Self {
         let publish = Publishing::new(handle.clone(), topic, payload).qos(QoS::AtLeastOnce);
         let properties = PropertiesBuf::new();
-        Self { handle, publish, properties, timeout: TIMEOUT, waiting: None, stage: Stage::Unaddressed }
+        Self {
+            handle,
+            publish,
+            properties,
+            timeout: TIMEOUT,
+            connection: 0,
+            waiting: None,
+            stage: Stage::Unaddressed,
+        }
     }
 
     /// The quality of service of the request. Default: at least once.
@@ -87,8 +97,12 @@ impl<'a> Requesting<'a> {
 
     /// Publishes it when its response topic is known; whether it has been.
     fn address(&mut self, id: RequestId, cx: &Context<'_>) -> Result<bool, RequestError> {
-        let address = self.handle.with(|inner| inner.address_request(id, cx.waker()))?;
+        let (address, connection) = self.handle.with(|inner| {
+            let address = inner.address_request(id, cx.waker())?;
+            Ok::<_, RequestError>((address, inner.connection_to_use()))
+        })?;
         let Some(mut properties) = address else { return Ok(false) };
+        self.connection = connection;
         for property in self.properties.as_properties() {
             properties
                 .push(property)
@@ -102,7 +116,10 @@ impl<'a> Requesting<'a> {
     fn poll_sent(&mut self, cx: &mut Context<'_>) -> Result<(), RequestError> {
         if let Poll::Ready(receipt) = Pin::new(&mut self.publish).poll(cx) {
             self.stage = Stage::Acknowledged;
-            if receipt?.reason == ReasonCode::NO_MATCHING_SUBSCRIBERS {
+            // Of a copy it says nothing: the first may have reached somebody.
+            if receipt?.reason == ReasonCode::NO_MATCHING_SUBSCRIBERS
+                && self.handle.with(|inner| inner.connection_to_use() == self.connection)
+            {
                 return Err(RequestError::NobodyListens);
             }
         }

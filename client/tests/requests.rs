@@ -11,7 +11,7 @@ use sterna_client::{
     RequestError, RespondError, SubscribeError, Subscription,
 };
 use sterna_core::packet::{Packet, PacketType};
-use sterna_simulator::broker::{Options, Sessions};
+use sterna_simulator::broker::{Fault, OnSend, Options, Sessions};
 use world::{World, poll};
 
 const V5: ProtocolVersion = ProtocolVersion::V5;
@@ -180,6 +180,28 @@ fn what_cannot_be_answered_fails_at_once() {
     world.finish(client.disconnect().at_once()).unwrap();
     assert_eq!(world.finish(waiting).unwrap_err(), RequestError::Closed);
     assert_eq!(world.finish(client.request("service", "x")).unwrap_err(), RequestError::Closed);
+}
+
+/// The acknowledgement that said who listened is lost; that of the copy is about the copy.
+// R: PUB-08
+#[test]
+fn nobody_who_listens_to_a_copy_says_nothing_of_the_first() {
+    let (mut world, client, mut service) = with_service(Options::default());
+    world.broker.add_fault(Fault::sending(PacketType::PubAck, OnSend::Discard).times(1));
+    let mut request = sent(&mut world, &client, "x");
+    let question = service.try_next().unwrap();
+    world.finish(service.unsubscribe()).unwrap();
+    world.cut();
+    world.pass(Duration::from_secs(10));
+    let published = world.received(PacketType::Publish);
+    let copies: Vec<_> = published.iter().map(|record| record.packet()).collect();
+    assert!(matches!(copies[..], [_, Packet::Publish(copy)] if copy.duplicate), "{copies:?}");
+    assert!(poll(&mut request).is_pending(), "the first may be answered");
+    drop(question.respond("y").unwrap().send().unwrap());
+    assert_eq!(text(world.finish(request)), "y");
+    // Before it was ever sent, a reconnect changes nothing.
+    world.cut();
+    assert_eq!(world.finish(client.request("service", "z")).unwrap_err(), RequestError::NobodyListens);
 }
 
 // R: PUB-08

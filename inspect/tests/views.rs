@@ -9,7 +9,7 @@ use sterna_inspect::{
     Filter, HexOptions, HtmlOptions, LocalKind, TextOptions, Timeline, What, read_capture, read_hex,
     read_recording, record_connection, write_html, write_json, write_text,
 };
-use sterna_record::{Recorded, Recorder, Recording};
+use sterna_record::{Output, Recorded, Recorder, Recording};
 use support::{CLIENT, Tcp, lines, packet, show};
 
 const V5: ProtocolVersion = ProtocolVersion::V5;
@@ -388,6 +388,25 @@ fn a_jump_of_the_clock_is_no_long_wait() {
     let imported = record_connection(&timeline, 1, Recorder::new(memory.clone())).unwrap();
     assert!(imported.sent < 1_000, "{imported:?}");
     Recording::read(&memory.bytes()[..]).unwrap().replay().unwrap();
+}
+
+/// Nobody waits for the client, so it waits for what writes.
+// R: DET-04
+#[test]
+fn a_long_capture_is_recorded_to_its_end() {
+    let publishes = "3023000361622f".to_owned() + &"61".repeat(30);
+    let digits =
+        format!("> 100e00044d5154540402000100026161 < 20020000 {}", format!("< {publishes} ").repeat(2_000));
+    let timeline = read_hex(&digits, HexOptions::default()).unwrap();
+    let memory = Memory::default();
+    let recorder = Recorder::new(memory.clone()).limit(4_000);
+    let imported = record_connection(&timeline, 1, recorder).unwrap();
+    assert!(!imported.written.overflow, "{imported:?}");
+    let recording = Recording::read(&memory.bytes()[..]).unwrap();
+    let messages =
+        recording.entries().iter().filter(|entry| matches!(entry.output, Some(Output::Message(_))));
+    assert_eq!(messages.count(), 2_000);
+    recording.replay().unwrap();
 }
 
 #[test]

@@ -46,6 +46,7 @@ struct State {
 pub(crate) struct Lines {
     state: Mutex<State>,
     wake: Condvar,
+    room: Condvar,
     done: Condvar,
 }
 
@@ -64,6 +65,14 @@ impl Lines {
     /// The first lines, which are there before anything happens and count against no limit.
     pub(crate) fn begin(&self, lines: Vec<Line>) {
         self.lock().waiting = lines;
+    }
+
+    /// Waits until an entry has room beside the others, or those are written.
+    pub(crate) fn wait_for_room(&self, entry: &Entry, limit: usize) {
+        let weight = weight(entry);
+        let is_full = |state: &mut State| !state.finished && state.bytes > 0 && state.bytes + weight > limit;
+        // Nothing panics under the lock.
+        drop(self.room.wait_while(self.lock(), is_full));
     }
 
     /// Adds an entry; whether more can follow. Beyond `limit` bytes the end of the recording is added instead, which is
@@ -107,6 +116,8 @@ impl Lines {
             *lines = Vec::new();
         }
         std::mem::swap(&mut state.waiting, lines);
+        drop(state);
+        self.room.notify_all();
     }
 
     /// The writer's work, until the last line is written.
@@ -151,6 +162,7 @@ impl Lines {
         state.waiting = Vec::new();
         state.outcome.get_or_insert(outcome);
         drop(state);
+        self.room.notify_all();
         self.done.notify_all();
     }
 

@@ -1,7 +1,6 @@
 //! A connection beside which a recorder stands.
 
 use std::ops::Deref;
-use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 use sterna_core::packet::ReasonCode;
@@ -14,8 +13,7 @@ use sterna_core::{
 
 use crate::data::Hex;
 use crate::entry::{Connected, End, Entry, Input, MessageName, Output};
-use crate::line::Lines;
-use crate::recorder::Recorder;
+use crate::recorder::{Recorder, Way};
 
 /// A [`Connection`], each call of which is recorded: it has the same methods, and what only reads it is there by `Deref`.
 ///
@@ -30,8 +28,7 @@ pub struct Recorded {
 /// What the recording is told, and what it was told last.
 #[derive(Debug)]
 struct Tap {
-    lines: Arc<Lines>,
-    limit: usize,
+    way: Way,
     at: u64,
     /// The last entry was a `poll_transmit`: one more at the same time would do nothing.
     transmitted: bool,
@@ -48,10 +45,8 @@ struct Tap {
 impl Tap {
     fn new(recorder: Recorder, config: &Config, now: Instant) -> Self {
         let at = now.as_micros();
-        let (lines, limit) = recorder.attach(config, at);
         Self {
-            lines,
-            limit,
+            way: recorder.attach(config, at),
             at,
             transmitted: false,
             left_over: 0,
@@ -64,7 +59,7 @@ impl Tap {
 
     fn push(&mut self, input: Option<Input>, output: Option<Output>) {
         self.transmitted = false;
-        self.ended |= !self.lines.push(Entry { at: self.at, input, output }, self.limit);
+        self.ended |= !self.way.push(Entry { at: self.at, input, output });
     }
 
     /// A call that has a time.

@@ -26,7 +26,8 @@ const LARGEST_LIMIT: usize = 24 << 20;
 /// [`Recorded`](crate::Recorded).
 ///
 /// A thread of its own writes: the client never waits for it. What waits to be written is bounded ([`limit`](Self::limit)):
-/// if more comes, the recording ends there, and says so.
+/// if more comes, the recording ends there, and says so. Only a client that nobody waits for may wait
+/// ([`complete`](Self::complete)).
 ///
 /// Passwords and authentication data are never written, unless [`with_secrets`](Self::with_secrets) is called; user names,
 /// topics and payloads are, unless they are redacted too. What is redacted keeps its length, so that a recording can be
@@ -58,12 +59,31 @@ pub struct Recorder {
     redacted: Redacted,
     key: Option<[u8; 32]>,
     limit: usize,
+    complete: bool,
     started: Option<u64>,
     /// What the client's store has, if it has one.
     stored: Option<Vec<StoredRecord>>,
     wall_clock: Option<Duration>,
     lines: Arc<Lines>,
     attached: bool,
+}
+
+/// Where the entries of a recording go.
+#[derive(Debug)]
+pub(crate) struct Way {
+    lines: Arc<Lines>,
+    limit: usize,
+    complete: bool,
+}
+
+impl Way {
+    /// Adds an entry; whether more can follow.
+    pub(crate) fn push(&self, entry: Entry) -> bool {
+        if self.complete {
+            self.lines.wait_for_room(&entry, self.limit);
+        }
+        self.lines.push(entry, self.limit)
+    }
 }
 
 /// Waits for the end of a recording.
@@ -109,6 +129,7 @@ impl Recorder {
             redacted: Redacted { secrets: true, ..Redacted::default() },
             key: None,
             limit: LIMIT,
+            complete: false,
             started: SystemTime::now().duration_since(UNIX_EPOCH).ok().map(micros),
             stored: None,
             wall_clock: None,
@@ -162,6 +183,13 @@ impl Recorder {
         self
     }
 
+    /// Has the client's calls wait until there is room, where the recording would end otherwise: for a client without a
+    /// network, such as one that is driven by a capture. An entry that is larger than the limit by itself still ends it.
+    pub fn complete(mut self) -> Self {
+        self.complete = true;
+        self
+    }
+
     /// Does not write when the recording began.
     pub fn without_date(mut self) -> Self {
         self.started = None;
@@ -187,7 +215,7 @@ impl Recorder {
     }
 
     /// Begins the recording of a client that is made now.
-    pub(crate) fn attach(mut self, config: &sterna_core::Config, at: u64) -> (Arc<Lines>, usize) {
+    pub(crate) fn attach(mut self, config: &sterna_core::Config, at: u64) -> Way {
         let stored = self.stored.take();
         let header = Header {
             sterna_recording: FORMAT,
@@ -220,7 +248,7 @@ impl Recorder {
             Ok(_) => self.attached = true,
             Err(error) => self.lines.finish(Err(error)),
         }
-        (self.lines.clone(), self.limit)
+        Way { lines: self.lines.clone(), limit: self.limit, complete: self.complete }
     }
 }
 

@@ -78,10 +78,10 @@ async fn outage(setup: Setup) {
     );
     // Pauses of up to 500 ms: neither one long one nor a busy loop.
     assert!(attempts.iter().all(|attempts| (2..100).contains(attempts)), "{attempts:?}");
-    // It is about 1 % or less (see what is printed). A busy loop would be near 100 %; between the two is room for slow
-    // machines and instrumented builds.
+    // It is about 1 % or less (see what is printed). A busy loop would be near 100 %; between the two is room for slow and
+    // busy machines and instrumented builds.
     let clients = spent.saturating_sub(ticking);
-    assert!(clients < OUTAGE / 30, "{clients:?} of CPU time in {OUTAGE:?}");
+    assert!(clients < OUTAGE / 10, "{clients:?} of CPU time in {OUTAGE:?}");
 }
 
 /// Does something every 10 ms. Real time passes: that is what this is about.

@@ -13,7 +13,8 @@ scenarios! {
         ten_thousand_at_most_once,
         ten_thousand_at_least_once,
         ten_thousand_exactly_once,
-        a_small_receive_maximum;
+        a_small_receive_maximum,
+        both_acknowledged_qualities_of_service;
     ON_EVERY_RUNTIME => many_tasks_publish;
 }
 
@@ -118,6 +119,22 @@ async fn a_small_receive_maximum(setup: Setup) {
     };
     tokio::join!(publish, receive);
     assert!(subscriber.statistics().connection.reconnects <= 1, "it connects again once, if at all");
+}
+
+/// Mosquitto refuses a message of QoS 1 too while a 3.x client has 20 of QoS 2 under way, and closes the connection.
+// R: PUB-02, PUB-03
+async fn both_acknowledged_qualities_of_service(setup: Setup) {
+    let broker = setup.broker().await;
+    let client = broker.connect("client").await;
+    let mut deliveries = Vec::new();
+    for n in 0..500 {
+        let qos = if n % 50 < 30 { setup.highest_qos() } else { QoS::AtLeastOnce };
+        deliveries.push(client.publish("mixed", n.to_string()).qos(qos).send().expect("there is room"));
+    }
+    for delivery in deliveries {
+        delivery.await.expect("acknowledged");
+    }
+    assert_eq!(client.statistics().connection.reconnects, 0);
 }
 
 /// With short queues; and who reads them publishes as well.

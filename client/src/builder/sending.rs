@@ -25,8 +25,8 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         self
     }
 
-    /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes. Default 20; not
-    /// zero. Mosquitto 2.0 acknowledges more than that and loses them.
+    /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes. Default 19; not
+    /// zero. Mosquitto 2.0 closes the connection when there is one more than 20, and with 20 when one of QoS 1 comes.
     pub fn exactly_once_limit(mut self, exactly_once_limit: u16) -> Self {
         self.config.exactly_once_limit = exactly_once_limit;
         self

@@ -103,6 +103,11 @@ impl Inner {
         (self.connections, self.closings)
     }
 
+    /// The number of the connection that what is published now is sent on: this one, or the next.
+    pub(crate) fn connection_to_use(&self) -> u64 {
+        self.connections + u64::from(self.state() != State::Connected)
+    }
+
     /// Why it closed, while it is closed.
     pub(crate) fn closed(&self) -> Option<&Cause> {
         self.closed.as_ref()

@@ -169,8 +169,8 @@ pub struct Config {
     pub subscribe_batch: usize,
     /// Our own bound on QoS 1 and 2 messages in flight, besides the server's Receive Maximum. Default 1,024; not zero.
     pub in_flight_limit: u16,
-    /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes: Mosquitto 2.0
-    /// acknowledges more than 20 and loses them. Default 20; not zero.
+    /// Our own bound on QoS 2 messages in flight on 3.x, where a server cannot say how many it takes: Mosquitto 2.0 closes
+    /// the connection when there is one more than 20, and with 20 when one of QoS 1 comes. Default 19; not zero.
     pub exactly_once_limit: u16,
     /// Bound on operations waiting to be sent, among them QoS 0 that is to be
     /// [queued again](crate::Publish::requeue), until the transport has taken it. Default 65,536.
@@ -245,7 +245,7 @@ impl Config {
             resubscribe: true,
             subscribe_batch: 0,
             in_flight_limit: 1_024,
-            exactly_once_limit: 20,
+            exactly_once_limit: 19,
             queue_limit: 65_536,
             queue_bytes: 64 << 20,
             queue_policy: QueuePolicy::Wait,

@@ -60,7 +60,7 @@ pub struct Imported {
 /// server sent there at their times, and is told to publish, subscribe and disconnect when that client did.
 ///
 /// The captured client's packet identifiers are its own; the server's acknowledgements are translated to Sterna's.
-/// Passwords are redacted as the recorder is told to.
+/// Passwords are redacted as the recorder is told to. It waits for what it writes to, so that it is recorded as a whole.
 ///
 /// # Errors
 /// The connection has no CONNECT, or one that Sterna does not send; or writing failed.
@@ -79,7 +79,8 @@ pub fn record_connection(
     let (_, begin, first) = packets.next().ok_or(ImportError::NoConnect)?;
     let Some(Packet::Connect(connect)) = first.packet() else { return Err(ImportError::NoConnect) };
     let ends = &timeline.connections[index];
-    let mut recorder = recorder.without_date().about("capture", format!("{} – {}", ends.client, ends.server));
+    let mut recorder =
+        recorder.complete().without_date().about("capture", format!("{} – {}", ends.client, ends.server));
     if let Some(started) = timeline.started {
         recorder = recorder.about("captured", describe::date(started + begin));
     }
