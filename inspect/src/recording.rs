@@ -242,7 +242,13 @@ impl View {
             | Event::Unsubscribed { token, outcome }
             | Event::Reauthenticated { token, outcome } => {
                 let how = match outcome {
-                    Outcome::Ok { .. } => "succeeded".to_owned(),
+                    Outcome::Ok { reasons, .. } => {
+                        match reasons.iter().filter(|reason| **reason >= 0x80).count() {
+                            0 => "succeeded".to_owned(),
+                            refused if refused == reasons.len() => "was refused".to_owned(),
+                            refused => format!("succeeded but for {refused} of {}", reasons.len()),
+                        }
+                    }
                     Outcome::Error(failure) => format!("failed: {}", failure.text),
                 };
                 let name = self.name_of(*token);

@@ -171,6 +171,7 @@ fn summary(entry: &Entry, version: Option<ProtocolVersion>) -> String {
 fn lines(output: Option<&Output>, version: ProtocolVersion) -> Vec<String> {
     match output {
         None => Vec::new(),
+        Some(Output::Transmit { bytes }) if bytes.is_empty() => vec!["nothing to send".to_owned()],
         Some(Output::Transmit { bytes }) => packets(bytes, version, Sender::Client),
         Some(output) => vec![json(output)],
     }

@@ -209,7 +209,7 @@ impl Broker {
             Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").url(),
             Server::Test { broker, .. } => broker.url(),
             Server::Other(broker) if self.setup.cell.transport.is_websocket() => broker.websocket_url(),
-            Server::Other(broker) => broker.url(),
+            Server::Other(broker) => broker.url(self.setup.version()),
         }
     }
 
@@ -231,7 +231,7 @@ impl Broker {
             Server::Mosquitto(mosquitto) => mosquitto.as_ref().expect("it is here").address(),
             Server::Test { broker, .. } => broker.address(),
             Server::Other(broker) if self.setup.cell.transport.is_websocket() => broker.websocket_address(),
-            Server::Other(broker) => broker.address(),
+            Server::Other(broker) => broker.address(self.setup.version()),
         }
     }
 

@@ -69,7 +69,7 @@ impl Cell {
         places
             .flat_map(|place| VERSIONS.map(|version| (place, version)))
             .filter(|((make, transport), version)| match (transport, version) {
-                (Transport::WebSocket, ProtocolVersion::V3_1_1) => make.speaks_websocket(),
+                (Transport::WebSocket, version) => make.speaks_over_websocket(*version),
                 (Transport::Tcp, version) => make.speaks(*version),
                 _ => false,
             })

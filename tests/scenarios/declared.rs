@@ -2,27 +2,38 @@
 
 use std::time::Duration;
 
-use sterna::{Cause, Event, OperationError, PublishError, QoS};
+use sterna::{Cause, Event, OperationError, ProtocolVersion, PublishError, QoS};
 
 use crate::brokers::Setup;
 use crate::cell::{Cell, Kind, Scope};
+use crate::differences;
 use crate::other_brokers::Make;
 use crate::tools::{event, next, text};
 
 scenarios! {
-    ON_OTHERS => nothing_comes_for_a_shared_subscription;
+    ON_UNSHARED => nothing_comes_for_a_shared_subscription;
     ON_NATS => a_publish_of_qos_2_closes_the_connection;
     ON_RABBITMQ =>
         a_publish_of_qos_2_is_answered_as_one_of_qos_1,
         no_retained_messages_for_wildcards,
         dots_become_slashes;
     ON_AMQTT => retained_messages_for_the_filters_of_others;
+    ON_RUMQTTD => one_alias_for_all_topics_of_a_filter;
+    ON_MQTTV5_311 => retained_messages_begin_with_properties;
+    ON_MQTTV5 => a_user_property_is_added;
 }
 
-const ON_OTHERS: Scope = Scope::only(|cell| matches!(cell.kind, Kind::Other(_)));
+const ON_UNSHARED: Scope = Scope::only(
+    |cell| matches!(cell.kind, Kind::Other(make) if !differences::has_shared_subscriptions(make)),
+);
 const ON_NATS: Scope = Scope::only(|cell| is_of(cell, Make::Nats));
 const ON_RABBITMQ: Scope = Scope::only(|cell| is_of(cell, Make::RabbitMq));
 const ON_AMQTT: Scope = Scope::only(|cell| is_of(cell, Make::Amqtt));
+const ON_RUMQTTD: Scope =
+    Scope::only(|cell| is_of(cell, Make::Rumqttd) && cell.version == ProtocolVersion::V5);
+const ON_MQTTV5_311: Scope =
+    Scope::only(|cell| is_of(cell, Make::Mqttv5) && cell.version == ProtocolVersion::V3_1_1);
+const ON_MQTTV5: Scope = Scope::only(|cell| is_of(cell, Make::Mqttv5) && cell.version == ProtocolVersion::V5);
 
 fn is_of(cell: Cell, make: Make) -> bool {
     cell.kind == Kind::Other(make)
@@ -109,4 +120,42 @@ async fn retained_messages_for_the_filters_of_others(setup: Setup) {
     stranger.connect().await.expect("connected");
     let message = messages.next().await.expect("the client lives");
     assert_eq!((message.topic(), message.text(), message.retain()), ("state", Ok("on"), true));
+}
+
+/// What comes under a topic alias is of another topic than the client is told. Without aliases everything is well.
+async fn one_alias_for_all_topics_of_a_filter(setup: Setup) {
+    let broker = setup.broker().await;
+    let publisher = broker.connect("publisher").await;
+    let aliased = broker.connect("aliased").await;
+    let plain = broker.builder("plain").topic_alias_maximum(0).connect().await.expect("connected");
+    for (client, second) in [(aliased, "wild/first"), (plain, "wild/second")] {
+        let mut wild = client.subscribe("wild/+").qos(QoS::AtLeastOnce).await.expect("granted");
+        for topic in ["wild/first", "wild/second"] {
+            publisher.publish(topic, topic).qos(QoS::AtLeastOnce).await.expect("acknowledged");
+        }
+        assert_eq!(next(&mut wild).await.topic(), "wild/first");
+        let message = next(&mut wild).await;
+        assert_eq!((message.topic(), message.text()), (second, Ok("wild/second")));
+        client.disconnect().await.expect("graceful");
+    }
+}
+
+/// Properties of 5.0, which 3.1.1 does not have.
+async fn retained_messages_begin_with_properties(setup: Setup) {
+    let broker = setup.broker().await;
+    let client = broker.connect("client").await;
+    client.publish("kept", "on").qos(QoS::AtLeastOnce).retain(true).await.expect("acknowledged");
+    let mut kept = client.subscribe("kept").await.expect("granted");
+    let message = next(&mut kept).await;
+    assert!(message.payload().ends_with(b"x-mqtt-client-id\0\x06clienton"), "{message:?}");
+}
+
+async fn a_user_property_is_added(setup: Setup) {
+    let broker = setup.broker().await;
+    let client = broker.connect("client").await;
+    let mut stream = client.subscribe("a").await.expect("granted");
+    client.publish("a", "").await.expect("sent");
+    let message = next(&mut stream).await;
+    let added: Vec<_> = message.properties().user_properties().collect();
+    assert_eq!(added, [("x-mqtt-client-id", "client")]);
 }

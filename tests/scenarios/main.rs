@@ -36,6 +36,7 @@ mod encryption;
 mod hostile;
 mod life;
 mod operations;
+#[allow(dead_code, reason = "the recordings use the rest")]
 mod other_brokers;
 mod outage;
 mod points;

@@ -7,10 +7,12 @@
 //! `./test --brokers` has put them into. Each recording is replayed at once. What is written differs from run to run; the
 //! recordings that are there are replayed by the tests of `sterna-record` and made anew only to record other situations.
 
+mod bounds;
 #[allow(dead_code, reason = "the scenarios use the rest")]
-#[path = "../scenarios/other_brokers.rs"]
+#[path = "../scenarios/other_brokers/mod.rs"]
 mod other_brokers;
 mod place;
+mod plan;
 mod situations;
 #[path = "../support/mod.rs"]
 mod support;
@@ -77,7 +79,7 @@ async fn main() -> Result<()> {
     let folder = arguments.next().ok_or("say where to: record-sessions FOLDER [PART-OF-A-NAME]")?;
     let studio = Studio { folder: folder.into(), part: arguments.next().unwrap_or_default() };
     std::fs::create_dir_all(&studio.folder)?;
-    situations::mosquitto(&studio).await?;
-    situations::test_broker(&studio).await?;
-    situations::other_brokers(&studio).await
+    plan::mosquitto(&studio).await?;
+    plan::test_broker(&studio).await?;
+    plan::other_brokers(&studio).await
 }

@@ -1,122 +1,27 @@
-//! What is recorded: what happens between a client and a server.
+//! What is recorded: what happens between a client and a server. Each situation is recorded if it is wanted.
 
 use std::time::Duration;
 
 use sterna::tokio::Runtime;
 use sterna::{
-    AckMode, Client, ClientBuilder, Event, Events, PropertiesBuf, Property, ProtocolVersion, QoS,
+    AckMode, Client, ClientBuilder, Event, Events, PropertiesBuf, Property, ProtocolVersion, QoS, Reconnect,
     Subscription,
 };
-use sterna_simulator::broker::{Fault, OnReceive, Options, Redirect};
-use sterna_simulator::{TestBroker, TestCertificates};
 
-use crate::other_brokers::{Make, OtherBroker};
-use crate::place::{Place, Transport};
-use crate::support::mosquitto::{Mosquitto, MosquittoOptions, Persistence};
+use crate::other_brokers::OtherBroker;
+use crate::place::Place;
+use crate::support::mosquitto::Mosquitto;
 use crate::{Result, Studio};
 
-const VERSIONS: [ProtocolVersion; 2] = [ProtocolVersion::V3_1_1, ProtocolVersion::V5];
-const V5: ProtocolVersion = ProtocolVersion::V5;
-const EVERY_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+pub(crate) const V5: ProtocolVersion = ProtocolVersion::V5;
+pub(crate) const EVERY_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
-/// Every situation that Mosquitto can be brought into.
-pub(crate) async fn mosquitto(studio: &Studio) -> Result<()> {
-    let certificates = TestCertificates::new();
-    for version in VERSIONS {
-        for transport in Transport::ALL {
-            let start =
-                |options: MosquittoOptions| start_mosquitto(options, version, transport, &certificates);
-            let (broker, place) = start(Mosquitto::options());
-            traffic(studio, &place, &EVERY_QOS).await?;
-            backlog(studio, &place).await?;
-            drop(broker);
-            let (mut broker, place) = start(Mosquitto::options().persistence(Persistence::OnExit));
-            restart(studio, &place, &mut broker).await?;
-        }
-        let start =
-            |options: MosquittoOptions| start_mosquitto(options, version, Transport::Tcp, &certificates);
-        let (_broker, place) = start(Mosquitto::options());
-        takeover(studio, &place).await?;
-        slow_consumer(studio, &place).await?;
-        let (_broker, place) = start(Mosquitto::options().user("nurse", "thunder"));
-        refusal(studio, &place).await?;
-        let limits =
-            Mosquitto::options().max_keepalive(10).line("max_packet_size 500").line("retain_available false");
-        let (_broker, place) = start(limits.line("max_inflight_messages 2"));
-        limits_of(studio, &place).await?;
-    }
-    Ok(())
-}
-
-fn start_mosquitto(
-    mut options: MosquittoOptions,
-    version: ProtocolVersion,
-    transport: Transport,
-    certificates: &TestCertificates,
-) -> (Mosquitto, Place) {
-    match transport {
-        Transport::Tcp => {}
-        Transport::Tls => {
-            options = options.tls(&certificates.server.certificate, &certificates.server.key, None);
-        }
-        Transport::WebSocket => options = options.websockets(),
-    }
-    let broker = tokio::task::block_in_place(|| options.start());
-    let place = Place::new("mosquitto", version, transport, broker.url()).trusting(certificates);
-    (broker, place)
-}
-
-/// What only a server does that is told to.
-pub(crate) async fn test_broker(studio: &Studio) -> Result<()> {
-    let place = |broker: &TestBroker| Place::new("test-broker", V5, Transport::Tcp, broker.url());
-    let there = TestBroker::start().await?;
-    let reference = there.address().to_string();
-    let redirect = Redirect { permanent: false, reference };
-    let here = TestBroker::builder()
-        .options(Options { redirect: Some(redirect), ..Options::default() })
-        .start()
-        .await?;
-    redirected(studio, &place(&here)).await?;
-    let options = Options { maximum_subscriptions: 2, receive_maximum: 3, ..Options::default() };
-    let broker = TestBroker::builder().options(options).start().await?;
-    quota(studio, &place(&broker), &broker).await
-}
-
-/// What every make does.
-pub(crate) async fn other_brokers(studio: &Studio) -> Result<()> {
-    if !Make::are_installed() {
-        println!("STERNA_BROKERS is not set: nothing is recorded with brokers of other makes");
-        return Ok(());
-    }
-    for make in [Make::Aedes, Make::RabbitMq, Make::Nats, Make::Amqtt] {
-        if !studio.part.is_empty() && !studio.part.starts_with(make.name()) {
-            continue;
-        }
-        let broker = tokio::task::block_in_place(|| OtherBroker::start(make));
-        let version = ProtocolVersion::V3_1_1;
-        let tcp = Place::new(make.name(), version, Transport::Tcp, broker.url());
-        let web = Place::new(make.name(), version, Transport::WebSocket, broker.websocket_url());
-        // RabbitMQ and NATS take no QoS 2.
-        let takes_all = matches!(make, Make::Aedes | Make::Amqtt);
-        let levels = if takes_all { &EVERY_QOS[..] } else { &EVERY_QOS[..2] };
-        traffic(studio, &tcp, levels).await?;
-        traffic(studio, &web, levels).await?;
-        // Of what came while a client was away, amqtt gives it nothing, and it lets two have one name.
-        if make != Make::Amqtt {
-            backlog(studio, &tcp).await?;
-            takeover(studio, &tcp).await?;
-        }
-        slow_consumer(studio, &tcp).await?;
-    }
-    Ok(())
-}
-
-async fn next(subscription: &mut Subscription) -> Result<sterna::Message> {
+pub(crate) async fn next(subscription: &mut Subscription) -> Result<sterna::Message> {
     let next = tokio::time::timeout(Duration::from_secs(20), subscription.next()).await;
     Ok(next.map_err(|_| "no message came")?.ok_or("the subscription has ended")?)
 }
 
-async fn wait_for(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Result<()> {
+pub(crate) async fn wait_for(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Result<()> {
     let wait = async {
         while let Some(event) = events.next().await {
             if wanted(&event) {
@@ -128,12 +33,12 @@ async fn wait_for(events: &mut Events, wanted: impl Fn(&Event) -> bool) -> Resul
     Ok(tokio::time::timeout(Duration::from_secs(20), wait).await.map_err(|_| "no such event came")??)
 }
 
-async fn connected(events: &mut Events) -> Result<()> {
+pub(crate) async fn connected(events: &mut Events) -> Result<()> {
     wait_for(events, |event| matches!(event, Event::Connected { .. })).await
 }
 
 /// Publishing and receiving at each quality of service, a retained message, and properties where there are some.
-async fn traffic(studio: &Studio, place: &Place, levels: &[QoS]) -> Result<()> {
+pub(crate) async fn traffic(studio: &Studio, place: &Place, levels: &[QoS]) -> Result<()> {
     if !studio.wants(place, "traffic") {
         return Ok(());
     }
@@ -176,7 +81,7 @@ async fn traffic(studio: &Studio, place: &Place, levels: &[QoS]) -> Result<()> {
 }
 
 /// Messages that wait at the server for a session.
-async fn backlog(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn backlog(studio: &Studio, place: &Place) -> Result<()> {
     if !studio.wants(place, "backlog") {
         return Ok(());
     }
@@ -203,34 +108,73 @@ async fn backlog(studio: &Studio, place: &Place) -> Result<()> {
         .await
 }
 
-/// The server goes and comes back while messages are on their way.
-async fn restart(studio: &Studio, place: &Place, broker: &mut Mosquitto) -> Result<()> {
+/// A server that can be away for a while.
+pub(crate) trait Restart {
+    fn stop(&mut self);
+    fn start(&mut self);
+}
+
+impl Restart for Mosquitto {
+    fn stop(&mut self) {
+        self.stop();
+    }
+
+    fn start(&mut self) {
+        self.start();
+    }
+}
+
+impl Restart for OtherBroker {
+    fn stop(&mut self) {
+        self.stop();
+    }
+
+    fn start(&mut self) {
+        self.launch();
+    }
+}
+
+/// The server goes and comes back while messages are on their way. Some remember the session.
+pub(crate) async fn restart(
+    studio: &Studio,
+    place: &Place,
+    levels: &[QoS],
+    broker: &mut impl Restart,
+) -> Result<()> {
     if !studio.wants(place, "restart") {
         return Ok(());
     }
     studio
         .record(place, "restart", async |builder: ClientBuilder<Runtime>| {
-            let client = builder.persistent().connect().await?;
+            // Some take their time to come back.
+            let reconnect = Reconnect {
+                initial: Duration::from_millis(50),
+                maximum: Duration::from_secs(5),
+                ..Reconnect::default()
+            };
+            let client = builder.reconnect(reconnect).persistent().connect().await?;
             let mut events = client.events();
-            let mut stream = client.subscribe("ship/log").qos(QoS::ExactlyOnce).await?;
-            for (n, qos) in EVERY_QOS.into_iter().enumerate() {
-                client.publish("ship/log", n.to_string()).qos(qos).await?;
+            let best = levels.last().copied().unwrap_or_default();
+            let mut stream = client.subscribe("ship/log").qos(best).await?;
+            for (n, qos) in levels.iter().enumerate() {
+                client.publish("ship/log", n.to_string()).qos(*qos).await?;
                 next(&mut stream).await?;
             }
             tokio::task::block_in_place(|| broker.stop());
             wait_for(&mut events, |event| matches!(event, Event::Offline)).await?;
             let mut deliveries = Vec::new();
             for n in 3..9 {
-                deliveries.push(client.publish("ship/log", n.to_string()).qos(EVERY_QOS[n % 3]).send()?);
+                let qos = levels[n % levels.len()];
+                deliveries.push(client.publish("ship/log", n.to_string()).qos(qos).send()?);
             }
             tokio::task::block_in_place(|| broker.start());
             connected(&mut events).await?;
             for delivery in deliveries {
                 delivery.await?;
             }
-            for _ in 3..9 {
-                next(&mut stream).await?;
-            }
+            // A server that has forgotten the session may have had the first of them before the subscription.
+            client.publish("ship/log", "moored").qos(QoS::AtLeastOnce).await?;
+            while next(&mut stream).await?.text()? != "moored" {}
             stream.unsubscribe().await?;
             end(client).await
         })
@@ -238,7 +182,7 @@ async fn restart(studio: &Studio, place: &Place, broker: &mut Mosquitto) -> Resu
 }
 
 /// A wrong password. The recording does not show it.
-async fn refusal(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn refusal(studio: &Studio, place: &Place) -> Result<()> {
     if !studio.wants(place, "refusal") {
         return Ok(());
     }
@@ -255,14 +199,14 @@ async fn refusal(studio: &Studio, place: &Place) -> Result<()> {
 }
 
 /// Another client takes the session over.
-async fn takeover(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn takeover(studio: &Studio, place: &Place) -> Result<()> {
     if !studio.wants(place, "takeover") {
         return Ok(());
     }
     studio
         .record(place, "takeover", async |builder: ClientBuilder<Runtime>| {
             // Otherwise the two would take each other's place for ever.
-            let client = builder.reconnect(sterna::Reconnect::off()).connect().await?;
+            let client = builder.reconnect(Reconnect::off()).connect().await?;
             let mut events = client.events();
             let mut stream = client.subscribe("a/b").qos(QoS::AtLeastOnce).await?;
             client.publish("a/b", "mine").qos(QoS::AtLeastOnce).await?;
@@ -277,21 +221,17 @@ async fn takeover(studio: &Studio, place: &Place) -> Result<()> {
 }
 
 /// An application that takes its messages slowly, and acknowledges each by hand.
-async fn slow_consumer(studio: &Studio, place: &Place) -> Result<()> {
+pub(crate) async fn slow_consumer(studio: &Studio, place: &Place, receive_maximum: u16) -> Result<()> {
     if !studio.wants(place, "slow-consumer") {
         return Ok(());
     }
     studio
         .record(place, "slow-consumer", async |builder: ClientBuilder<Runtime>| {
-            let client =
-                builder.incoming_limit(4, 1 << 20).receive_maximum(6).ack(AckMode::Manual).connect().await?;
+            let builder = builder.incoming_limit(4, 1 << 20).receive_maximum(receive_maximum);
+            let client = builder.ack(AckMode::Manual).connect().await?;
             let mut stream = client.subscribe("flood").qos(QoS::AtLeastOnce).await?;
-            let other = place.other().connect().await?;
-            for n in 0..40 {
-                other.publish("flood", n.to_string()).qos(QoS::AtLeastOnce).await?;
-            }
-            other.disconnect().await?;
-            for _ in 0..40 {
+            flood(place).await?;
+            for _ in 0..20 {
                 let message = next(&mut stream).await?;
                 tokio::time::sleep(Duration::from_millis(2)).await;
                 message.ack()?;
@@ -302,100 +242,41 @@ async fn slow_consumer(studio: &Studio, place: &Place) -> Result<()> {
         .await
 }
 
-/// A server with bounds: on 5.0 they are kept to, on 3.1.1 the client finds out.
-async fn limits_of(studio: &Studio, place: &Place) -> Result<()> {
-    if !studio.wants(place, "limits") {
+async fn flood(place: &Place) -> Result<()> {
+    let other = place.other().connect().await?;
+    for n in 0..20 {
+        other.publish("flood", n.to_string()).qos(QoS::AtLeastOnce).await?;
+    }
+    end(other).await
+}
+
+/// The server sends more than the client's Receive Maximum, is told so, and the client comes back without one.
+pub(crate) async fn overrun(studio: &Studio, place: &Place) -> Result<()> {
+    if !studio.wants(place, "overrun") {
         return Ok(());
     }
     studio
-        .record(place, "limits", async |builder: ClientBuilder<Runtime>| {
-            let client = builder.connect().await?;
+        .record(place, "overrun", async |builder: ClientBuilder<Runtime>| {
+            let client = builder.receive_maximum(6).ack(AckMode::Manual).connect().await?;
             let mut events = client.events();
-            // On 3.1.1 nobody says how many of QoS 2 it takes: it closes the connection instead.
-            let qos = if place.version == V5 { QoS::ExactlyOnce } else { QoS::AtLeastOnce };
-            let mut deliveries = Vec::new();
-            for n in 0..10 {
-                deliveries.push(client.publish("a", n.to_string()).qos(qos).send()?);
-            }
-            for delivery in deliveries {
-                delivery.await?;
-            }
-            let large = client.publish("a", "x".repeat(600)).qos(QoS::AtMostOnce).await;
-            let retained = client.publish("a", "kept").qos(QoS::AtMostOnce).retain(true).await;
-            if place.version == V5 {
-                if large.is_ok() || retained.is_ok() {
-                    return Err("the server's limits are not known".into());
+            let mut stream = client.subscribe("flood").qos(QoS::AtLeastOnce).await?;
+            flood(place).await?;
+            wait_for(&mut events, |event| matches!(event, Event::Resubscribed { .. })).await?;
+            client.publish("flood", "the last").qos(QoS::AtLeastOnce).await?;
+            loop {
+                let message = next(&mut stream).await?;
+                // What came on the first connection is owed no acknowledgement any more.
+                let _ = message.ack();
+                if message.text()? == "the last" {
+                    break;
                 }
-            } else {
-                connected(&mut events).await?;
             }
-            client.publish("a", "after").qos(QoS::AtLeastOnce).await?;
             end(client).await
         })
         .await
 }
 
-/// The server sends the client to another.
-async fn redirected(studio: &Studio, place: &Place) -> Result<()> {
-    if !studio.wants(place, "redirect") {
-        return Ok(());
-    }
-    studio
-        .record(place, "redirect", async |builder: ClientBuilder<Runtime>| {
-            let client = builder.redirects(1).connect().await?;
-            client.publish("a", "there").qos(QoS::AtLeastOnce).await?;
-            end(client).await
-        })
-        .await
-}
-
-/// A server that runs out of what it grants.
-async fn quota(studio: &Studio, place: &Place, broker: &TestBroker) -> Result<()> {
-    if !studio.wants(place, "quota") {
-        return Ok(());
-    }
-    studio
-        .record(place, "quota", async |builder: ClientBuilder<Runtime>| {
-            let client = builder.connect().await?;
-            let mut events = client.events();
-            let kept = (client.subscribe("a").await?, client.subscribe("b").await?);
-            if client.subscribe("c").await.is_ok() {
-                return Err("there is no quota".into());
-            }
-            broker.with(|model, _| {
-                let refuse = OnReceive::Answer(sterna::ReasonCode::QUOTA_EXCEEDED);
-                model.add_fault(
-                    Fault::receiving(sterna::protocol::packet::PacketType::Publish, refuse).times(1),
-                );
-            });
-            if client.publish("a", "too much").qos(QoS::AtLeastOnce).await.is_ok() {
-                return Err("it was not refused".into());
-            }
-            let mut deliveries = Vec::new();
-            for n in 0..10 {
-                deliveries.push(client.publish("d", n.to_string()).qos(QoS::AtLeastOnce).send()?);
-            }
-            for delivery in deliveries {
-                delivery.await?;
-            }
-            broker.with(|model, _| {
-                // DISCONNECT: Quota exceeded.
-                let close = OnReceive::SendThenClose(sterna::protocol::bytes::Bytes::from_static(
-                    b"\xe0\x02\x97\x00",
-                ));
-                model.add_fault(
-                    Fault::receiving(sterna::protocol::packet::PacketType::Publish, close).times(1),
-                );
-            });
-            client.publish("d", "again").qos(QoS::AtLeastOnce).await?;
-            connected(&mut events).await?;
-            drop(kept);
-            end(client).await
-        })
-        .await
-}
-
-async fn end(client: Client) -> Result<()> {
+pub(crate) async fn end(client: Client) -> Result<()> {
     client.disconnect().await?;
     Ok(())
 }
