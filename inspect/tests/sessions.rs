@@ -55,3 +55,21 @@ fn every_recorded_session_is_shown_to_its_end() {
         write_html(&timeline, &sterna_inspect::HtmlOptions::default(), &mut out).expect("into memory");
     }
 }
+
+// R: CLI-04
+#[test]
+fn a_refused_filter_is_not_shown_as_granted() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/vectors/sessions/mqttv5-5.0-tcp-quota.jsonl");
+    let timeline = read_recording(BufReader::new(File::open(path).expect("it opens"))).expect("a recording");
+    let told: Vec<&str> = timeline
+        .entries
+        .iter()
+        .filter_map(|entry| match &entry.what {
+            What::Local(local) if local.text.contains(", subscribe ") => Some(local.text.as_str()),
+            _ => None,
+        })
+        .collect();
+    let expected = ["a QoS 0, succeeded", "b QoS 0, succeeded", "c QoS 0, was refused"];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    assert!(told.iter().zip(expected).all(|(told, end)| told.ends_with(end)), "{told:?}");
+}
