@@ -1,22 +1,59 @@
-//! The read buffer: it grows with what comes and is given back when nothing does.
+//! The read buffer: it grows with what comes, is used again when its messages are gone, and is given back when nothing
+//! comes.
 
+use std::collections::VecDeque;
 use std::io::{self, Read};
 
 use bytes::BytesMut;
 
 /// Enough for a CONNACK: a client that has nothing else to read touches no more memory.
 const SMALLEST: usize = 512;
-const LARGEST: usize = 256 << 10;
+const LARGEST: usize = 64 << 10;
 /// So many reads in a row that need a quarter make it smaller.
 const SMALL_READS: u32 = 16;
+/// How much memory messages may keep alive, besides what waits for the application: then small ones are copied out of
+/// what they came in.
+const PINNED: usize = 2 << 20;
+/// How much memory that nobody has a part of is kept for the next blocks.
+const SPARE: usize = 256 << 10;
+/// How many blocks are looked at for one that can be used again.
+const BLOCKS: usize = 64;
+
+/// A block of memory that was read into, and messages may be parts of.
+#[derive(Debug)]
+struct Block {
+    /// None of its bytes: while this is the only handle nobody has a part of it.
+    handle: BytesMut,
+    size: usize,
+    /// It is the only handle.
+    is_free: bool,
+}
+
+impl Block {
+    /// Whether it has just become free.
+    fn becomes_free(&mut self) -> bool {
+        let becomes = !self.is_free && self.handle.try_reclaim(self.size);
+        self.is_free |= becomes;
+        becomes
+    }
+}
 
 /// Bytes that were read and not yet understood, and room for the next read.
 #[derive(Debug)]
 pub(crate) struct ReadBuffer {
     pub(crate) bytes: BytesMut,
-    /// Initialised, and usually the same block right behind `bytes`, so that what is read there joins them without
-    /// being copied.
+    /// Initialised, and the same block right behind `bytes`, so that what is read there joins them without being copied.
     room: BytesMut,
+    /// What both are parts of.
+    block: Option<Block>,
+    /// Those before that messages were parts of when they were used up.
+    used: VecDeque<Block>,
+    /// What they take.
+    pinned: usize,
+    /// What was still pinned when nothing came for a while: nobody knows whether it still is.
+    forgotten: usize,
+    /// The capacity of `bytes` when they are a large packet.
+    large: usize,
     /// How much one read may take.
     size: usize,
     small_reads: u32,
@@ -24,16 +61,29 @@ pub(crate) struct ReadBuffer {
 
 impl ReadBuffer {
     pub(crate) fn new() -> Self {
-        Self { bytes: BytesMut::new(), room: BytesMut::new(), size: SMALLEST, small_reads: 0 }
+        Self {
+            bytes: BytesMut::new(),
+            room: BytesMut::new(),
+            block: None,
+            used: VecDeque::new(),
+            pinned: 0,
+            forgotten: 0,
+            large: 0,
+            size: SMALLEST,
+            small_reads: 0,
+        }
     }
 
-    /// Reads once; how many bytes came. What the server announces plays no part in the room for them: memory follows
-    /// bytes received.
+    /// Reads once; how many bytes came. `missing`: how many more the packet that is in `bytes` needs at least, as the
+    /// server says, or 0. Whatever that is, memory follows bytes received.
     ///
     /// # Errors
     /// The reader's.
-    pub(crate) fn read(&mut self, reader: &mut impl Read) -> io::Result<usize> {
-        if self.room.len() < self.size / 2 {
+    pub(crate) fn read(&mut self, reader: &mut impl Read, missing: usize) -> io::Result<usize> {
+        if missing > LARGEST || (missing > 0 && self.bytes.len() > LARGEST) {
+            return self.read_large(reader, missing);
+        }
+        if self.room.len() < self.size / 4 || self.room.is_empty() {
             self.make_room();
         }
         let offered = self.room.len();
@@ -44,15 +94,96 @@ impl ReadBuffer {
         Ok(count)
     }
 
-    /// A new block, or the same from its beginning when nobody has a part of it any more.
+    /// Reads a part of a large packet right to where its message will be. Whenever that is full it is doubled, which large
+    /// allocations do without a copy, and to the last byte when it is doubled for the last time.
+    fn read_large(&mut self, reader: &mut impl Read, missing: usize) -> io::Result<usize> {
+        let (length, total) = (self.bytes.len(), self.bytes.len() + missing);
+        if self.bytes.capacity() == length {
+            if self.large == length {
+                self.bytes.reserve(1);
+            } else {
+                let mut capacity = total;
+                while capacity / 2 >= length + LARGEST {
+                    capacity = capacity.div_ceil(2);
+                }
+                let mut own = BytesMut::with_capacity(capacity);
+                own.extend_from_slice(&self.bytes);
+                self.bytes = own;
+                self.room = BytesMut::new();
+                self.retire();
+            }
+            self.large = self.bytes.capacity();
+        }
+        let offered = missing.min(self.bytes.capacity() - length).min(LARGEST * 4);
+        self.bytes.resize(length + offered, 0);
+        let result = reader.read(&mut self.bytes[length..]);
+        let count = result.as_ref().map_or(0, |count| *count).min(offered);
+        self.bytes.truncate(length + count);
+        result.map(|_| count)
+    }
+
+    /// A block that nobody has a part of any more, or else a new one, which begins with what is not yet understood.
     fn make_room(&mut self) {
+        self.room = BytesMut::new();
         if self.bytes.is_empty() {
+            // It may be an empty part of the block.
             self.bytes = BytesMut::new();
         }
-        self.room.clear();
-        self.room.reserve(self.size);
-        let size = self.room.capacity().min(LARGEST);
-        self.room.resize(size, 0);
+        self.retire();
+        let left = std::mem::take(&mut self.bytes);
+        // Always powers of two, so that one block can take another's place.
+        let size = self.size.max((left.len() + self.size / 2).next_power_of_two());
+        let (mut room, size) = self.reclaim(size);
+        room.extend_from_slice(&left);
+        room.resize(size, 0);
+        let handle = room.split_to(0);
+        self.bytes = room.split_to(left.len());
+        self.room = room;
+        self.block = Some(Block { handle, size, is_free: false });
+    }
+
+    /// What is read next comes to another block.
+    fn retire(&mut self) {
+        let Some(block) = self.block.take() else { return };
+        if self.used.len() == BLOCKS
+            && let Some(oldest) = self.used.pop_front()
+        {
+            let pins = if oldest.is_free { 0 } else { oldest.size };
+            self.pinned -= pins;
+            self.forgotten += pins;
+        }
+        self.pinned += block.size;
+        self.used.push_back(block);
+    }
+
+    /// Memory for `size` bytes or more, and how many.
+    fn reclaim(&mut self, size: usize) -> (BytesMut, usize) {
+        let (mut found, mut spare) = (None, 0);
+        // The latest are the most likely to be in the processor's cache.
+        for at in (0..self.used.len()).rev() {
+            let block = &mut self.used[at];
+            if block.becomes_free() {
+                self.pinned -= block.size;
+            }
+            if !block.is_free {
+                continue;
+            }
+            let is_found = found.is_none() && block.size >= size;
+            spare += block.size;
+            let goes = is_found || block.size < size || spare > SPARE;
+            if let Some(block) = goes.then(|| self.used.remove(at)).flatten()
+                && is_found
+            {
+                found = Some((block.handle, block.size));
+            }
+        }
+        found.unwrap_or_else(|| (BytesMut::with_capacity(size), size))
+    }
+
+    /// Whether messages keep more memory alive than they need, as far as is known; `waiting`: how many bytes of messages
+    /// wait for the application.
+    pub(crate) fn pins_too_much(&self, waiting: usize) -> bool {
+        self.pinned + self.forgotten > PINNED + 2 * waiting
     }
 
     /// One read took `count` bytes of those that were offered.
@@ -76,10 +207,23 @@ impl ReadBuffer {
         self.bytes.clear();
     }
 
-    /// Nothing came for a while: keeps only what is not yet understood.
-    pub(crate) fn release(&mut self) {
-        self.bytes = BytesMut::from(&self.bytes[..]);
+    /// Nothing came for a while: keeps only what is not yet understood. `waiting`: as for
+    /// [`pins_too_much`](Self::pins_too_much).
+    pub(crate) fn release(&mut self, waiting: usize) {
+        // A large packet that is on its way stays where it is.
+        if self.bytes.len() <= LARGEST {
+            self.bytes = BytesMut::from(&self.bytes[..]);
+        }
         self.room = BytesMut::new();
+        self.retire();
+        for block in &mut self.used {
+            if block.becomes_free() {
+                self.pinned -= block.size;
+            }
+        }
+        self.forgotten += self.pinned.saturating_sub(2 * waiting);
+        self.used = VecDeque::new();
+        self.pinned = 0;
         self.size = SMALLEST;
         self.small_reads = 0;
     }
@@ -107,7 +251,7 @@ mod tests {
     }
 
     fn read(buffer: &mut ReadBuffer, at_most: usize) -> usize {
-        buffer.read(&mut Counting { next: 0, at_most }).unwrap()
+        buffer.read(&mut Counting { next: 0, at_most }, 0).unwrap()
     }
 
     #[test]
@@ -124,7 +268,7 @@ mod tests {
         }
         assert_eq!(buffer.size, SMALLEST);
         read(&mut buffer, 10);
-        buffer.release();
+        buffer.release(0);
         assert_eq!(buffer.bytes.len(), 10);
         assert!(buffer.bytes.capacity() < 64 && buffer.room.capacity() == 0);
     }
@@ -136,7 +280,7 @@ mod tests {
             let mut reader = Counting { next: 0, at_most };
             let (mut expected, mut kept) = (0_u8, Vec::new());
             for round in 0..500 {
-                buffer.read(&mut reader).unwrap();
+                buffer.read(&mut reader, 0).unwrap();
                 // Some messages stay alive, so that their block does.
                 let taken = buffer.bytes.split_to(buffer.bytes.len() * (round % 3) / 2).freeze();
                 for byte in &taken {
@@ -174,7 +318,7 @@ mod tests {
         }
         let mut buffer = ReadBuffer::new();
         read(&mut buffer, 10);
-        assert_eq!(buffer.read(&mut Failing).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        assert_eq!(buffer.read(&mut Failing, 0).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(&buffer.bytes[..], (0..10).collect::<Vec<u8>>());
     }
 }

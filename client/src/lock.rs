@@ -3,6 +3,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
+pub(crate) type Guard<'a, T> = MutexGuard<'a, T>;
+
 /// A mutex that a panic elsewhere does not poison: what it guards is changed by calls that leave it whole.
 #[derive(Debug)]
 pub(crate) struct Lock<T>(Mutex<T>);
@@ -12,7 +14,8 @@ impl<T> Lock<T> {
         Self(Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    #[inline]
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -26,6 +29,10 @@ pub(crate) struct Wakers {
 }
 
 impl Wakers {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.driver.is_none() && self.others.is_empty()
+    }
+
     pub(crate) fn push(&mut self, waker: Option<Waker>) {
         self.others.extend(waker);
     }

@@ -30,7 +30,8 @@ pub struct Message {
 impl Message {
     /// `owner`: the stream that owes the acknowledgement, if the application gives that by hand.
     pub(crate) fn new(message: sterna_core::Message, owner: Option<StreamId>, handle: &Arc<Handle>) -> Self {
-        let asks = message.properties().response_topic().is_some();
+        let properties = message.properties();
+        let asks = !properties.is_empty() && properties.response_topic().is_some();
         Self { inner: message, handle: (owner.is_some() || asks).then(|| handle.clone()), owner }
     }
 

@@ -1,6 +1,7 @@
 //! The common half of the futures of publish, subscribe and unsubscribe.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Poll, Waker, ready};
 
 use sterna_core::{CancelError, OperationError};
@@ -15,6 +16,8 @@ pub(crate) struct Operation {
     handle: Arc<Handle>,
     /// `None`: its outcome was taken.
     ticket: Option<Ticket>,
+    /// What was sent without being reported is reported since it was cancelled.
+    watched: AtomicBool,
 }
 
 /// Why an operation has no answer.
@@ -26,7 +29,7 @@ pub(crate) enum Failure {
 
 impl Operation {
     pub(crate) fn new(handle: Arc<Handle>, ticket: Ticket) -> Self {
-        Self { handle, ticket: Some(ticket) }
+        Self { handle, ticket: Some(ticket), watched: AtomicBool::new(false) }
     }
 
     /// Takes it back if it still waits for room; whether the connection has accepted it.
@@ -41,13 +44,20 @@ impl Operation {
     pub(crate) fn cancel(&self) -> Result<(), CancelError> {
         match self.ticket {
             Some(Ticket::Accepted(token)) => self.handle.with(|inner| inner.cancel(token)),
+            Some(Ticket::Sent(sent)) => self.handle.with(|inner| {
+                if inner.ask_for(sent).is_some() {
+                    return Err(CancelError);
+                }
+                self.watched.store(true, Ordering::Relaxed);
+                inner.cancel(sent.token())
+            }),
             Some(Ticket::Waiting(_)) | None => Err(CancelError),
         }
     }
 
     /// Until the connection has accepted it.
     pub(crate) fn poll_accepted(&mut self, waker: &Waker) -> Poll<Result<(), Rejection>> {
-        let Self { handle, ticket } = self;
+        let Self { handle, ticket, .. } = self;
         match *ticket {
             Some(Ticket::Waiting(_)) => handle.with(|inner| accept(inner, ticket, waker)),
             _ => Poll::Ready(Ok(())),
@@ -56,10 +66,13 @@ impl Operation {
 
     /// Until the store has it, or it is known that it will not. It still has to be asked for its answer.
     pub(crate) fn poll_stored(&mut self, waker: &Waker) -> Poll<Result<(), Failure>> {
-        let Self { handle, ticket } = self;
+        let Self { handle, ticket, .. } = self;
         handle.with(|inner| {
             if let Err(rejection) = ready!(accept(inner, ticket, waker)) {
                 return Poll::Ready(Err(Failure::Rejected(rejection)));
+            }
+            if let Some(outcome) = watch(inner, ticket) {
+                return Poll::Ready(outcome.map(|_| ()));
             }
             match *ticket {
                 Some(Ticket::Accepted(token)) => {
@@ -73,10 +86,14 @@ impl Operation {
 
     /// Until it has its answer.
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Result<Answer, Failure>> {
-        let Self { handle, ticket } = self;
+        let Self { handle, ticket, .. } = self;
         handle.with(|inner| {
             if let Err(rejection) = ready!(accept(inner, ticket, waker)) {
                 return Poll::Ready(Err(Failure::Rejected(rejection)));
+            }
+            if let Some(outcome) = watch(inner, ticket) {
+                *ticket = None;
+                return Poll::Ready(outcome);
             }
             let Some(Ticket::Accepted(token)) = *ticket else {
                 return Poll::Ready(Err(Failure::Failed(OperationError::Closed)));
@@ -95,9 +112,21 @@ fn accept(inner: &mut Inner, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll
     Poll::Ready(outcome.map(|_| ()))
 }
 
+/// The outcome of what was sent without being reported, if it has one. If not, it is an operation like any other from now
+/// on.
+fn watch(inner: &mut Inner, ticket: &mut Option<Ticket>) -> Option<Result<Answer, Failure>> {
+    let Some(Ticket::Sent(sent)) = *ticket else { return None };
+    let outcome = inner.ask_for(sent);
+    if outcome.is_none() {
+        *ticket = Some(Ticket::Accepted(sent.token()));
+    }
+    Some(outcome?.map(Answer::Receipt).map_err(Failure::Failed))
+}
+
 impl Drop for Operation {
     fn drop(&mut self) {
-        if let Some(ticket) = self.ticket.take() {
+        let is_unknown = matches!(self.ticket, Some(Ticket::Sent(_))) && !*self.watched.get_mut();
+        if let Some(ticket) = self.ticket.take().filter(|_| !is_unknown) {
             self.handle.with(|inner| {
                 inner.forget(ticket);
             });

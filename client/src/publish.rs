@@ -134,8 +134,8 @@ impl<'a> Publishing<'a> {
     /// [`Full`](sterna_core::PublishError::Full) when there is no room, or others wait for it already, and all
     /// that makes the publish unlawful. The publish comes back in the error.
     pub fn send(self) -> Result<Delivery, Unsent<'a>> {
-        match self.handle.with(|inner| inner.try_publish(self.command())) {
-            Ok(token) => Ok(Delivery(Operation::new(self.handle, Ticket::Accepted(token)))),
+        match self.handle.with(|inner| inner.send(self.command())) {
+            Ok(ticket) => Ok(Delivery(Operation::new(self.handle, ticket))),
             Err(error) => Err(Unsent { error, publish: Box::new(self) }),
         }
     }

@@ -94,6 +94,8 @@ impl Load {
 #[derive(Debug)]
 pub(crate) struct StreamState {
     queue: VecDeque<Message>,
+    /// Empty: what the receiver had before it began to wait, to be the queue when it takes that.
+    spare: VecDeque<Message>,
     load: Load,
     pub(crate) waker: Option<Waker>,
     /// The subscribe, until it is answered.
@@ -116,6 +118,7 @@ impl StreamState {
     pub(crate) fn new(mode: AckMode, on_full: OnFull, unclaimed: bool, since: Option<MessageId>) -> Self {
         Self {
             queue: VecDeque::new(),
+            spare: VecDeque::new(),
             load: Load::default(),
             waker: None,
             subscriber: None,
@@ -160,9 +163,8 @@ impl StreamState {
         unreported
     }
 
-    /// Queues `message`, or drops it or older ones; how many were dropped.
-    pub(crate) fn push(&mut self, message: Message) -> u64 {
-        let load = Load::of(&message);
+    /// Queues `message`, of this `load`, or drops it or older ones; how many were dropped.
+    pub(crate) fn push(&mut self, message: Message, load: Load) -> u64 {
         let mut dropped = 0;
         if let Some((messages, bytes)) = self.on_full.bound() {
             let is_full = |waiting: Load| waiting.messages >= messages || waiting.bytes + load.bytes > bytes;
@@ -190,7 +192,24 @@ impl StreamState {
     /// Swaps all that is queued into `batch`, which is empty.
     pub(crate) fn take(&mut self, batch: &mut VecDeque<Message>) {
         std::mem::swap(&mut self.queue, batch);
+        if self.queue.capacity() == 0 {
+            self.queue = std::mem::take(&mut self.spare);
+        }
         self.load = Load::default();
+    }
+
+    /// The receiver begins to wait: the memory of its `batch`, which is empty, is kept here, where it is given back if
+    /// nothing comes for long.
+    pub(crate) fn keep(&mut self, batch: &mut VecDeque<Message>) {
+        if batch.capacity() > 0 {
+            self.spare = std::mem::take(batch);
+        }
+    }
+
+    /// Gives memory back that is not needed now.
+    pub(crate) fn release(&mut self) {
+        self.queue.shrink_to_fit();
+        self.spare = VecDeque::new();
     }
 
     /// Drops the oldest messages of QoS 0, at least `bytes` of them if there are so many.

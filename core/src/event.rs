@@ -26,6 +26,22 @@ impl Token {
     }
 }
 
+/// A message of QoS 0 that was sent by [`publish_unreported`](crate::Connection::publish_unreported).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    pub(crate) token: Token,
+    pub(crate) attempt: Attempt,
+    /// Where it ends among the bytes enqueued on that connection.
+    pub(crate) end: u64,
+}
+
+impl Sent {
+    /// Its place among all operations, and what it is reported by if that is asked for.
+    pub const fn token(&self) -> Token {
+        self.token
+    }
+}
+
 /// Numbers the network connections of one client, from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt(pub(crate) u32);

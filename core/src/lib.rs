@@ -82,6 +82,7 @@ mod message;
 pub mod packet;
 mod server;
 mod session;
+mod text;
 mod time;
 pub mod topic;
 
@@ -94,12 +95,12 @@ pub use config::{
     Acknowledge, AfterPubRec, Authentication, CleanStart, ClientId, Config, InDoubt, QueuePolicy, Reconnect,
     ServerClose, SessionLoss, TopicAliases, VersionPolicy, Will,
 };
-pub use connection::{Backlog, Connection, Ingress, State, Statistics, Timer, Transmit};
+pub use connection::{Backlog, Connection, Ingress, Sharing, State, Statistics, Timer, Transmit};
 pub use error::{
     AckError, AuthError, CancelError, Cause, ConfigError, DisconnectError, Lost, LostKind, OperationError,
     ProtocolError, PublishError, Refusal, ServerLimit, SubscribeError,
 };
-pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Token};
+pub use event::{Action, Attempt, Event, Granted, PacketInfo, Receipt, Sent, Token};
 pub use message::{Message, MessageId};
 pub use server::Server;
 pub use session::{

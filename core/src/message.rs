@@ -1,5 +1,6 @@
 //! An incoming application message.
 
+use alloc::sync::Arc;
 use bytes::Bytes;
 use core::fmt;
 use core::str::Utf8Error;
@@ -41,10 +42,13 @@ pub struct Message {
     /// The whole packet.
     pub(crate) packet: Bytes,
     /// The topic, where the packet has only its alias.
-    pub(crate) aliased: Option<Bytes>,
-    pub(crate) topic: (u32, u32),
-    pub(crate) properties: (u32, u32),
+    pub(crate) aliased: Option<Arc<str>>,
+    /// Where the payload begins, and the properties, which end there.
     pub(crate) payload: u32,
+    pub(crate) properties: u32,
+    /// Where the topic begins, and how long it is.
+    pub(crate) topic: u8,
+    pub(crate) topic_length: u16,
     pub(crate) qos: QoS,
     pub(crate) retain: bool,
     pub(crate) duplicate: bool,
@@ -54,12 +58,19 @@ pub struct Message {
 impl Message {
     /// The topic name.
     pub fn topic(&self) -> &str {
-        let bytes = match &self.aliased {
+        match &self.aliased {
             Some(topic) => topic,
-            None => &self.packet[self.topic.0 as usize..self.topic.1 as usize],
-        };
-        // It was validated when the packet was decoded.
-        core::str::from_utf8(bytes).unwrap_or_default()
+            // It was validated when the packet was decoded.
+            None => core::str::from_utf8(self.topic_bytes()).unwrap_or_default(),
+        }
+    }
+
+    /// The topic name's bytes, for comparing it: [`topic`](Self::topic) looks at each of them to give a `str`.
+    pub fn topic_bytes(&self) -> &[u8] {
+        match &self.aliased {
+            Some(topic) => topic.as_bytes(),
+            None => &self.packet[usize::from(self.topic)..][..usize::from(self.topic_length)],
+        }
     }
 
     /// The payload.
@@ -97,7 +108,7 @@ impl Message {
 
     /// Its properties; empty on 3.x.
     pub fn properties(&self) -> Properties<'_> {
-        Properties::from_validated(&self.packet[self.properties.0 as usize..self.properties.1 as usize])
+        Properties::from_validated(&self.packet[self.properties as usize..self.payload as usize])
     }
 
     /// What to acknowledge it by; `None` for QoS 0.
@@ -107,7 +118,7 @@ impl Message {
 
     /// How many bytes it keeps: its packet, and the topic when that came by alias.
     pub fn size(&self) -> usize {
-        self.packet.len() + self.aliased.as_ref().map_or(0, Bytes::len)
+        self.packet.len() + self.aliased.as_ref().map_or(0, |topic| topic.len())
     }
 
     /// Copies the packet out of the read buffer that it shares with its neighbours, for keeping it long.

@@ -1,5 +1,7 @@
 //! Topic names and topic filters: validation and matching.
 
+use crate::text;
+
 /// The longest topic name or filter in bytes [MQTT-4.7.3-3].
 const LONGEST: usize = u16::MAX as usize;
 
@@ -52,14 +54,16 @@ pub fn validate_name(name: &str) -> Result<(), TopicError> {
     if name.len() > LONGEST {
         return Err(TopicError::TooLong);
     }
-    for byte in name.bytes() {
-        match byte {
-            b'+' | b'#' => return Err(TopicError::WildcardInName),
-            0 => return Err(TopicError::Null),
-            _ => {}
-        }
+    if text::is_plain_name(name.as_bytes()) { Ok(()) } else { validate_closely(name) }
+}
+
+/// A look at every byte.
+fn validate_closely(name: &str) -> Result<(), TopicError> {
+    match name.bytes().find(|byte| matches!(byte, b'+' | b'#' | 0)) {
+        None => Ok(()),
+        Some(0) => Err(TopicError::Null),
+        Some(_) => Err(TopicError::WildcardInName),
     }
-    Ok(())
 }
 
 /// Checks a topic filter: wildcards fill whole levels, `#` is the last one; and that `$share/…` is a shared

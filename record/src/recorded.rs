@@ -7,8 +7,8 @@ use sterna_core::packet::ReasonCode;
 use sterna_core::{
     AckError, Action, Attempt, Auth, AuthError, Backlog, Batch, CancelError, Config, ConfigError,
     ConnectOverrides, Connection, Disconnect, DisconnectError, Event, Ingress, Instant, Lost, Message,
-    MessageId, PersistId, Publish, PublishError, RestoreError, Session, StoreError, Subscribe,
-    SubscribeError, Timer, Token, Transmit, Unsubscribe,
+    MessageId, OperationError, PersistId, Publish, PublishError, Receipt, RestoreError, Sent, Session,
+    Sharing, StoreError, Subscribe, SubscribeError, Timer, Token, Transmit, Unsubscribe,
 };
 
 use crate::data::Hex;
@@ -259,6 +259,36 @@ impl Recorded {
             |connection| connection.publish(now, publish),
             |result| Some(Output::token(result)),
         )
+    }
+
+    /// See [`Connection::publish_unreported`]. While there is a recording, every message is reported.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn publish_unreported(
+        &mut self,
+        now: Instant,
+        publish: &Publish<'_>,
+    ) -> Result<Option<Sent>, PublishError> {
+        match self.tap() {
+            Some(_) => Ok(None),
+            None => self.connection.publish_unreported(now, publish),
+        }
+    }
+
+    /// See [`Connection::report_sent`].
+    pub fn report_sent(&mut self, sent: Sent) -> Option<Result<Receipt, OperationError>> {
+        self.connection.report_sent(sent)
+    }
+
+    /// See [`Connection::release_memory`]: no input, since nothing follows from it.
+    pub fn release_memory(&mut self) {
+        self.connection.release_memory();
+    }
+
+    /// See [`Connection::share_input`]: no input, since nothing follows from it.
+    pub fn share_input(&mut self, sharing: Sharing) {
+        self.connection.share_input(sharing);
     }
 
     /// See [`Connection::subscribe`].

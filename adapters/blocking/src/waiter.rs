@@ -1,7 +1,8 @@
 //! How a call waits: for the client's thread, or by driving the client itself.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
@@ -19,18 +20,21 @@ pub struct Waiter {
 
 impl Wait for Waiter {
     fn wait(&self, timeout: Option<Duration>, poll: &mut dyn FnMut(&mut Context<'_>) -> Poll<()>) {
+        // What is there already needs no waker.
+        if poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return;
+        }
         // A time-out that the clock cannot count ends never.
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let seat = self.seat.as_ref().and_then(|seat| seat.get());
-        let hub = seat.map(|seat| seat.hub.clone());
-        let signal = Arc::new(Signal { thread: thread::current(), woken: AtomicBool::new(false), hub });
+        let signal = Signal::of_this_thread(seat.map(|seat| &seat.hub));
         let waker = Waker::from(signal.clone());
         let mut has_turned = seat.is_none();
         loop {
             signal.woken.store(false, Ordering::Release);
             let is_late = has_turned && deadline.is_some_and(|deadline| deadline <= Instant::now());
             if poll(&mut Context::from_waker(&waker)).is_ready() || is_late {
-                return;
+                return signal.keep();
             }
             has_turned = true;
             let has_driven = seat.is_some_and(|seat| seat.drive(deadline, &signal));
@@ -43,12 +47,35 @@ impl Wait for Waiter {
     }
 }
 
-/// Wakes one waiting call, wherever it waits.
+/// Wakes one waiting call, wherever it waits. Being woken by somebody whom an earlier call has waited for makes a call look
+/// once more, and no harm.
 #[derive(Debug)]
 struct Signal {
     thread: Thread,
     woken: AtomicBool,
-    hub: Option<Arc<Hub>>,
+    /// Of the driver that the call may have. It lives no longer for this.
+    hub: Option<Weak<Hub>>,
+}
+
+thread_local! {
+    /// The signal of the thread's last call, for its next one.
+    static LAST: Cell<Option<Arc<Signal>>> = const { Cell::new(None) };
+}
+
+impl Signal {
+    fn of_this_thread(hub: Option<&Arc<Hub>>) -> Arc<Self> {
+        let is_for = |signal: &Arc<Self>| signal.hub.as_ref().map(Weak::as_ptr) == hub.map(Arc::as_ptr);
+        // A thread that ends has none.
+        let last = LAST.try_with(Cell::take).ok().flatten();
+        last.filter(is_for).unwrap_or_else(|| {
+            let (thread, woken) = (thread::current(), AtomicBool::new(false));
+            Arc::new(Self { thread, woken, hub: hub.map(Arc::downgrade) })
+        })
+    }
+
+    fn keep(self: Arc<Self>) {
+        let _ = LAST.try_with(|last| last.set(Some(self)));
+    }
 }
 
 impl Wake for Signal {
@@ -60,7 +87,7 @@ impl Wake for Signal {
         // The thread itself need not be woken: it looks before it waits.
         if !self.woken.swap(true, Ordering::AcqRel) && thread::current().id() != self.thread.id() {
             self.thread.unpark();
-            if let Some(hub) = &self.hub {
+            if let Some(hub) = self.hub.as_ref().and_then(Weak::upgrade) {
                 hub.wake_by_ref();
             }
         }
@@ -77,14 +104,15 @@ pub(crate) struct Seat {
 #[derive(Debug)]
 struct State {
     /// `None` while somebody has it, and when it has ended.
-    driver: Option<Driver>,
+    driver: Option<Box<Driver>>,
     /// Those that wait for it.
     others: Vec<Thread>,
 }
 
 impl Seat {
     pub(crate) fn new(driver: Driver) -> Self {
-        Self { hub: driver.hub(), state: Mutex::new(State { driver: Some(driver), others: Vec::new() }) }
+        let (hub, driver) = (driver.hub(), Some(Box::new(driver)));
+        Self { hub, state: Mutex::new(State { driver, others: Vec::new() }) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Buf;
 use sterna_core::packet::ProtocolVersion;
-use sterna_core::{Action, Attempt, ConnectOverrides, Credentials, Ingress, Instant, LostKind};
+use sterna_core::{Action, Attempt, ConnectOverrides, Credentials, Ingress, Instant, LostKind, Sharing};
 use sterna_transport::Subprotocol;
 
 use super::commit::Storage;
@@ -44,7 +44,7 @@ impl Drive {
         if let Some(storage) = &mut self.storage {
             storage.watch(inner, now);
         }
-        self.release_idle_buffers(now);
+        self.release_idle_buffers(inner, now);
         self.deadline = self.next_deadline(inner);
         step
     }
@@ -69,8 +69,9 @@ impl Drive {
                 self.end_link(inner, now);
             }
             Link::Lingering { until, .. } => {
-                self.input.clear();
-                if *until <= now {
+                let until = *until;
+                self.clear_input();
+                if until <= now {
                     self.handle_lost(LostKind::Eof, String::new());
                     self.end_link(inner, now);
                 }
@@ -82,7 +83,7 @@ impl Drive {
     /// There is a way to the server: the connection sends CONNECT.
     fn introduce(&mut self, inner: &mut Inner, now: Instant, attempt: Attempt) {
         self.transmit.clear();
-        self.input.clear();
+        self.clear_input();
         let data = self.initial_data.take();
         let prepared = self.prepared.take();
         let overrides = match &prepared {
@@ -107,14 +108,27 @@ impl Drive {
             return;
         }
         loop {
-            inner.connection.handle_backlog(inner.backlog());
-            self.paused = inner.connection.handle_input(now, &mut self.input.bytes) == Ingress::Paused;
+            let backlog = inner.backlog();
+            let shares = !self.input.pins_too_much(backlog.bytes);
+            inner.connection.share_input(if shares { Sharing::Always } else { Sharing::Never });
+            inner.connection.handle_backlog(backlog);
+            let ingress = inner.connection.handle_input(now, &mut self.input.bytes);
+            self.paused = ingress == Ingress::Paused;
+            self.missing = match ingress {
+                Ingress::NeedData { missing } => missing,
+                Ingress::Paused => 0,
+            };
             // What was paused for messages that nobody wanted goes on.
             if !(inner.drain() && self.paused) {
                 break;
             }
         }
         inner.set_paused(self.paused);
+    }
+
+    fn clear_input(&mut self) {
+        self.input.clear();
+        self.missing = 0;
     }
 
     fn end_link(&mut self, inner: &mut Inner, now: Instant) {
@@ -127,7 +141,7 @@ impl Drive {
             self.prepared = None;
             self.unflushed = false;
             self.transmit.clear();
-            self.input.clear();
+            self.clear_input();
             self.paused = false;
             inner.set_paused(false);
             inner.connection.handle_disconnected(now, attempt, lost);
@@ -239,17 +253,18 @@ impl Drive {
     }
 
     /// One timer that traffic does not move: it looks once a second whether anything moved.
-    fn release_idle_buffers(&mut self, now: Instant) {
+    fn release_idle_buffers(&mut self, inner: &mut Inner, now: Instant) {
         match self.idle_check {
             None if self.traffic => self.idle_check = Some(now + IDLE),
             Some(at) if at <= now && self.traffic => self.idle_check = Some(now + IDLE),
             Some(at) if at <= now => {
                 self.idle_check = None;
-                self.input.release();
+                self.input.release(inner.backlog().bytes);
                 self.transmit.release();
                 if let Some(piped) = &mut self.pipe {
-                    piped.wire.release();
+                    piped.wire.release(0);
                 }
+                inner.release_memory();
             }
             _ => return,
         }

@@ -176,6 +176,8 @@ struct Drive {
     idle_check: Option<Instant>,
     deadline: Option<Instant>,
     paused: bool,
+    /// How many bytes the packet that is being read lacks at least, by the server's word.
+    missing: usize,
 }
 
 /// What a client's engine begins with, besides its lock.
@@ -218,6 +220,7 @@ impl Engine {
             idle_check: None,
             deadline: None,
             paused: false,
+            missing: 0,
         };
         let (hook, authenticator) = (setup.hook, setup.authenticator);
         Self { shared, drive, hook, authenticator, challenged: false, spare: Vec::new(), fault: None }

@@ -20,8 +20,8 @@ impl Drive {
             return false;
         }
         let result = match &mut self.pipe {
-            Some(piped) => piped.wire.read(reader),
-            None => self.input.read(reader),
+            Some(piped) => piped.wire.read(reader, 0),
+            None => self.input.read(reader, self.missing),
         };
         match result {
             Ok(0) => self.handle_end(),

@@ -41,9 +41,6 @@ pub enum Unclaimed {
     Drop,
 }
 
-/// A queue that grew beyond this gives its memory back when it is empty.
-const KEPT_CAPACITY: usize = 256;
-
 /// What a stream leaves behind is delivered again to others; `hold`: kept if nobody claims it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reroute {
@@ -155,8 +152,7 @@ impl Inbox {
         wakers: &mut Wakers,
     ) -> Option<MessageId> {
         let id = message.id();
-        let identifiers = message.properties().subscription_identifiers();
-        self.router.route(message.topic(), identifiers);
+        self.router.route(message.topic_bytes(), message.properties().subscription_identifiers());
         let unique: Vec<StreamId>;
         let targets = match self.router.routed() {
             Route::Streams(streams) if again => {
@@ -181,16 +177,22 @@ impl Inbox {
         let Some((&last, others)) = targets.split_last() else {
             return self.hold_or_drop(message, hold);
         };
+        let load = Load::of(&message);
         let mut owners = 0;
         let mut push = |stream: StreamId, message: Message| {
             let state = &mut self.streams[stream];
             owners += usize::from(state.owes());
-            let before = state.load();
-            let dropped = state.push(message);
-            account(&mut self.waiting, &mut self.bounded, state, before);
-            if dropped > 0 {
-                self.dropped += dropped;
-                note(&mut self.lagging, stream);
+            if state.is_bounded() {
+                let before = state.load();
+                let dropped = state.push(message, load);
+                account(&mut self.waiting, &mut self.bounded, state, before);
+                if dropped > 0 {
+                    self.dropped += dropped;
+                    note(&mut self.lagging, stream);
+                }
+            } else {
+                state.push(message, load);
+                self.waiting.add(load);
             }
             if let Some(waker) = state.waker.take() {
                 self.starving -= 1;
@@ -304,9 +306,7 @@ impl Inbox {
     pub(crate) fn take(&mut self, stream: StreamId, batch: &mut VecDeque<Message>) -> bool {
         let state = &mut self.streams[stream];
         if state.is_empty() {
-            if batch.capacity() > KEPT_CAPACITY {
-                batch.shrink_to(KEPT_CAPACITY);
-            }
+            state.keep(batch);
             return false;
         }
         let before = state.load();
@@ -353,6 +353,13 @@ impl Inbox {
     /// Whether nothing can come any more.
     pub(crate) fn is_ended(&self, stream: StreamId) -> bool {
         self.streams[stream].ended
+    }
+
+    /// Gives memory back that is not needed now.
+    pub(crate) fn release(&mut self) {
+        for (_, stream) in &mut self.streams {
+            stream.release();
+        }
     }
 
     /// Nothing comes any more: every stream looks.

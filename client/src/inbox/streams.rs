@@ -42,12 +42,13 @@ impl Inbox {
                 held.push_back(message);
                 continue;
             }
-            held_load.subtract(Load::of(&message));
+            let load = Load::of(&message);
+            held_load.subtract(load);
             if !state.owes() {
                 acknowledged.extend(message.id());
             }
             let before = state.load();
-            let lost = state.push(message);
+            let lost = state.push(message, load);
             account(waiting, bounded, state, before);
             if lost > 0 {
                 *dropped += lost;

@@ -215,24 +215,34 @@ impl Router {
 
     /// Where a message goes: to the streams with a filter that matches its topic and has one of its subscription
     /// identifiers. Where none has, they are those of an earlier process, and matching decides alone.
-    pub(crate) fn route(&mut self, name: &str, identifiers: impl Iterator<Item = u32>) {
-        let same = self.memo.valid && self.memo.topic == name;
+    pub(crate) fn route(&mut self, name: &[u8], identifiers: impl Iterator<Item = u32>) {
+        if !self.is_decided(name, identifiers) {
+            // It was validated when it was decoded.
+            self.route_topic(std::str::from_utf8(name).unwrap_or_default());
+        }
+    }
+
+    /// Whether the memo is of this topic and these identifiers, which are written down.
+    fn is_decided(&mut self, name: &[u8], identifiers: impl Iterator<Item = u32>) -> bool {
+        let same = self.memo.valid && self.memo.topic.as_bytes() == name;
         self.marks.clear();
         self.marks.extend(identifiers);
-        if !same || self.marks != self.memo.identifiers {
-            let mut memo = std::mem::replace(&mut self.memo, Memo::new());
-            memo.identifiers.clone_from(&self.marks);
-            if !same {
-                memo.topic.clear();
-                memo.topic.push_str(name);
-                memo.filters.clear();
-                self.trie.find(name, &mut memo.filters);
-            }
-            self.decide(&mut memo);
-            self.find_partial(&mut memo);
-            memo.valid = true;
-            self.memo = memo;
+        same && self.marks == self.memo.identifiers
+    }
+
+    fn route_topic(&mut self, name: &str) {
+        let mut memo = std::mem::replace(&mut self.memo, Memo::new());
+        memo.identifiers.clone_from(&self.marks);
+        if !(memo.valid && memo.topic == name) {
+            memo.topic.clear();
+            memo.topic.push_str(name);
+            memo.filters.clear();
+            self.trie.find(name, &mut memo.filters);
         }
+        self.decide(&mut memo);
+        self.find_partial(&mut memo);
+        memo.valid = true;
+        self.memo = memo;
     }
 
     /// Where that is.
@@ -257,11 +267,10 @@ impl Router {
         }
         for &stream in streams.iter() {
             let own = filters.iter().filter(|id| self.filters[**id].streams.contains(&stream));
-            let marked: Vec<_> =
-                own.clone().filter(|id| self.filters[**id].is_marked(identifiers)).copied().collect();
-            let of = own.count();
-            if !marked.is_empty() && marked.len() < of {
-                partial.push(Partial { stream, marked, of });
+            let of = own.clone().count();
+            let marked = own.filter(|id| self.filters[**id].is_marked(identifiers));
+            if (1..of).contains(&marked.clone().count()) {
+                partial.push(Partial { stream, marked: marked.copied().collect(), of });
             }
         }
     }

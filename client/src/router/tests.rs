@@ -13,13 +13,13 @@ fn router(filters: &[&str]) -> Router {
 }
 
 fn answer<'a>(router: &'a mut Router, name: &str, identifiers: &[u32]) -> Route<'a> {
-    router.route(name, identifiers.iter().copied());
+    router.route(name.as_bytes(), identifiers.iter().copied());
     router.routed()
 }
 
 /// The streams of a message with these identifiers.
 fn marked(router: &mut Router, name: &str, identifiers: &[u32]) -> Vec<StreamId> {
-    router.route(name, identifiers.iter().copied());
+    router.route(name.as_bytes(), identifiers.iter().copied());
     match router.routed() {
         Route::Streams(streams) => streams.to_vec(),
         Route::Unclaimed | Route::Late => Vec::new(),

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sterna_core::packet::QoS;
 use sterna_core::{
-    CancelError, Instant, Publish, PublishError, QueuePolicy, State, Subscribe, SubscribeError, Token,
-    Unsubscribe,
+    CancelError, Instant, OperationError, Publish, PublishError, QueuePolicy, Receipt, Sent, State,
+    Subscribe, SubscribeError, Token, Unsubscribe,
 };
 
 use super::{Inner, Subscribing, Ticket};
@@ -28,6 +28,32 @@ impl Inner {
             self.touch();
         }
         Ok(Ticket::Waiting(self.room.push(Command::publish(publish), deadline, false)))
+    }
+
+    /// Publishes if there is room now and nobody waits for it, for a caller that mostly does not ask for the outcome.
+    pub(crate) fn send(&mut self, publish: Publish<'_>) -> Result<Ticket, PublishError> {
+        let may_go = publish.qos == QoS::AtMostOnce && !self.dead && self.room.is_empty();
+        if may_go && let Some(sent) = self.connection.publish_unreported(self.now, &publish)? {
+            self.touch();
+            return Ok(Ticket::Sent(sent));
+        }
+        self.try_publish(publish).map(Ticket::Accepted)
+    }
+
+    /// The outcome of what was sent without being reported, if there is one. If not, it is reported from now on.
+    pub(crate) fn ask_for(&mut self, sent: Sent) -> Option<Result<Receipt, OperationError>> {
+        let token = sent.token();
+        if self.completions.expects(token) {
+            return None;
+        }
+        let outcome = self.connection.report_sent(sent);
+        if outcome.is_none() {
+            if self.dead {
+                return Some(Err(OperationError::Closed));
+            }
+            self.completions.expect(token, Storing::Never);
+        }
+        outcome
     }
 
     /// Publishes if there is room now and nobody waits for it.
@@ -88,6 +114,7 @@ impl Inner {
         let token = match ticket {
             Ticket::Waiting(id) => self.room.leave(id),
             Ticket::Accepted(token) => Some(token),
+            Ticket::Sent(sent) => Some(sent.token()),
         };
         if let Some(token) = token {
             self.completions.forget(token);

@@ -9,12 +9,12 @@ mod streams;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 use sterna_core::{
-    Acknowledge, Cause, CleanStart, ClientId, Config, Instant, RestoreError, Session, State, Token,
+    Acknowledge, Cause, CleanStart, ClientId, Config, Instant, RestoreError, Sent, Session, State, Token,
     VersionPolicy,
 };
 
@@ -25,7 +25,7 @@ pub(crate) use self::authentication::Work;
 use crate::completion::{Completions, Storing};
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
-use crate::lock::{Lock, Wakers};
+use crate::lock::{Guard, Lock, Wakers};
 use crate::machine::{Attached, Machine};
 use crate::requests::Requests;
 use crate::room::{Room, WaitId};
@@ -51,7 +51,7 @@ impl Shared {
         Arc::new(Self { inner: Lock::new(inner), asleep })
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+    pub(crate) fn lock(&self) -> Guard<'_, Inner> {
         self.inner.lock()
     }
 
@@ -64,14 +64,25 @@ impl Shared {
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
         let mut inner = self.lock();
         let result = work(&mut inner);
-        let mut others = Vec::new();
-        let driver = inner.wakers.take(&mut others);
-        let notes = inner.trace.take();
-        drop(inner);
-        notes.tell();
-        driver.into_iter().chain(others).for_each(Waker::wake);
+        if inner.has_to_tell() {
+            tell(inner);
+        }
         result
     }
+}
+
+/// Releases the lock, then wakes whom it concerns.
+#[cold]
+fn tell(mut inner: Guard<'_, Inner>) {
+    let driver = inner.wakers.driver.take();
+    let mut others = Vec::new();
+    if !inner.wakers.others.is_empty() {
+        std::mem::swap(&mut inner.wakers.others, &mut others);
+    }
+    let notes = inner.trace.take();
+    drop(inner);
+    notes.tell();
+    driver.into_iter().chain(others).for_each(Waker::wake);
 }
 
 /// What keeps the client alive: when the last one goes, it disconnects gracefully.
@@ -105,6 +116,8 @@ pub(crate) enum Ticket {
     Waiting(WaitId),
     /// The connection has it.
     Accepted(Token),
+    /// It was sent, and nobody has asked for its outcome.
+    Sent(Sent),
 }
 
 /// A subscribe on its way.
@@ -242,6 +255,11 @@ impl Inner {
         }
     }
 
+    /// Whether somebody is to be woken, or something to be told, once the lock is released.
+    fn has_to_tell(&self) -> bool {
+        !self.wakers.is_empty() || self.trace.has_notes()
+    }
+
     /// What the store had, the first time.
     pub(crate) fn take_restored(&mut self) -> Vec<Restored> {
         std::mem::take(&mut self.restored)
@@ -285,6 +303,13 @@ impl Inner {
             self.asleep.store(true, Ordering::Relaxed);
         }
         !self.dirty
+    }
+
+    /// Nothing has moved for a while: what was needed under load goes back.
+    pub(crate) fn release_memory(&mut self) {
+        self.connection.release_memory();
+        self.completions.release();
+        self.inbox.release();
     }
 
     /// Something changed: the driver has to look.

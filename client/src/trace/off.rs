@@ -24,6 +24,10 @@ impl Trace {
         Self
     }
 
+    pub(crate) fn has_notes(&self) -> bool {
+        false
+    }
+
     pub(crate) fn take(&mut self) -> Notes {
         Notes
     }

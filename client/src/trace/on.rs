@@ -75,6 +75,11 @@ impl Trace {
         Self { span, is_named, notes: Vec::new(), packet_events, is_up: false, keeps_session, warned: None }
     }
 
+    /// Whether anything is to be told.
+    pub(crate) fn has_notes(&self) -> bool {
+        !self.notes.is_empty()
+    }
+
     /// What is to be told once the lock is released.
     pub(crate) fn take(&mut self) -> Notes {
         if self.notes.is_empty() {

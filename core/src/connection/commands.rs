@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 
 use super::Connection;
 use super::encoding::Changes;
+use super::flight::Stage;
 use super::queue::{CHAIN_FROM, Control, Request};
 use super::window::Since;
 use crate::bug::Bug;
@@ -20,18 +21,26 @@ use crate::server::Server;
 use crate::topic::{self, TopicError};
 
 impl Connection {
+    #[inline]
     pub(super) fn send_publish(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         if self.is_ending() {
             return Err(PublishError::Closed);
         }
         match publish.topic_alias {
-            None => self.send_named(publish),
+            None => self.send_unaliased(publish),
             Some(alias) => self.send_aliased(publish, alias),
         }
     }
 
     /// A publish whose topic is not left to an alias.
     pub(super) fn send_named(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        self.send_unaliased(publish)
+    }
+
+    /// The same, without a call.
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
+    fn send_unaliased(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         if !publish.properties.is_empty() {
             self.check_publish_properties(publish.properties)?;
         }
@@ -39,17 +48,20 @@ impl Connection {
         if up {
             self.check_publish_limits(publish.qos, publish.retain)?;
         }
-        if publish.qos == QoS::AtMostOnce {
-            let keeps = !publish.requeue || self.has_room();
-            if up && self.queue.at_most_once().is_empty() && self.has_send_room() && keeps {
-                let token = self.send_at_most_once(publish)?;
-                // One that waits for the window would come after it.
-                self.drop_same_topic(publish.topic);
-                return Ok(token);
-            }
-            if !up && !self.config.queue_qos0 {
-                return Err(PublishError::Offline);
-            }
+        let goes_at_once = up && publish.qos == QoS::AtMostOnce && self.has_send_room();
+        if goes_at_once && self.queue.at_most_once().is_empty() && (!publish.requeue || self.has_room()) {
+            return self.send_at_most_once(publish);
+        }
+        if !up && publish.qos == QoS::AtMostOnce && !self.config.queue_qos0 {
+            return Err(PublishError::Offline);
+        }
+        self.enqueue_publish(publish)
+    }
+
+    /// A publish that cannot be sent before others, or is kept until it is acknowledged.
+    fn enqueue_publish(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        if self.nothing_holds_back(publish.qos) {
+            return self.send_acknowledged(publish);
         }
         self.check_publish_packet(publish)?;
         self.drop_same_topic(publish.topic);
@@ -67,17 +79,54 @@ impl Connection {
         Ok(token)
     }
 
+    /// Whether a message of QoS 1 or 2 would be sent as soon as it is in the queue.
+    fn nothing_holds_back(&mut self, qos: QoS) -> bool {
+        self.end_what_is_due();
+        qos != QoS::AtMostOnce
+            && self.phase.is_up()
+            && self.persistence.is_none()
+            && self.queue.is_empty()
+            && !self.in_flight.has_planned()
+            && self.in_flight.has_free_id()
+            && self.fits(self.in_flight.window(), qos)
+            && self.has_room()
+            && self.has_send_room()
+    }
+
+    /// As if it had been queued and sent at once.
+    fn send_acknowledged(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        let before = self.in_flight.ids();
+        let Some(packet_id) = self.in_flight.free_id() else { return Err(PublishError::Full) };
+        let encoded = self.encode_now(publish, self.planted_id(before.last(), packet_id));
+        if let Err(error) = encoded {
+            self.in_flight.restore_ids(before);
+            return Err(error);
+        }
+        let token = self.take_token();
+        self.due.add(token, publish.deadline, publish.properties.message_expiry_interval());
+        self.due.sent(token, Some(packet_id));
+        let stage = Stage::Published(self.queue.record(publish));
+        self.in_flight.insert(packet_id, token, self.attempt, self.now, stage);
+        self.planted_after_sending(packet_id, publish.qos);
+        Ok(token)
+    }
+
     /// Where only the latest message of a topic is kept, a newer one takes the older one's place.
-    fn drop_same_topic(&mut self, topic: &str) {
+    #[inline]
+    pub(super) fn drop_same_topic(&mut self, topic: &str) {
         if self.config.queue_policy == QueuePolicy::LatestPerTopic {
-            self.queue.index_topics();
-            let Some((older, size)) = self.queue.latest(topic) else { return };
-            // None is dropped in vain.
-            if self.queue.occupied() <= self.config.queue_limit
-                && self.queue.bytes() - size < self.config.queue_bytes
-            {
-                self.drop_waiting(older);
-            }
+            self.drop_latest(topic);
+        }
+    }
+
+    fn drop_latest(&mut self, topic: &str) {
+        self.queue.index_topics();
+        let Some((older, size)) = self.queue.latest(topic) else { return };
+        // None is dropped in vain.
+        if self.queue.occupied() <= self.config.queue_limit
+            && self.queue.bytes() - size < self.config.queue_bytes
+        {
+            self.drop_waiting(older);
         }
     }
 
@@ -110,13 +159,32 @@ impl Connection {
     }
 
     /// The quick way: encoded straight into the outgoing bytes; nothing is kept, unless that was asked for.
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
     fn send_at_most_once(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+        self.encode_now(publish, 0)?;
+        let token = self.take_token();
+        let mut interval = None;
+        if publish.requeue {
+            interval = publish.properties.message_expiry_interval();
+            let record = self.queue.record(publish);
+            self.queue.may_return(token, record);
+        }
+        self.due.add(token, publish.deadline, interval);
+        self.await_written(token);
+        // One that waits for the window would come after it.
+        self.drop_same_topic(publish.topic);
+        Ok(token)
+    }
+
+    /// Encodes a message by its call, without a record of it. `packet_id`: zero for QoS 0.
+    pub(super) fn encode_now(&mut self, publish: &Publish<'_>, packet_id: u16) -> Result<(), PublishError> {
         let packet = packet::Publish {
             duplicate: false,
-            qos: QoS::AtMostOnce,
+            qos: publish.qos,
             retain: publish.retain,
             topic: publish.topic,
-            packet_id: 0,
+            packet_id,
             properties: publish.properties,
             payload: publish.payload.as_slice(),
         };
@@ -125,15 +193,14 @@ impl Connection {
             _ => None,
         };
         let changes = Changes { alias: publish.topic_alias.unwrap_or(0), expiry: None };
-        self.encode_message(&packet, shared, changes).map_err(Self::publish_error)?;
-        let token = self.take_token();
-        let record = publish.requeue.then(|| self.queue.record(publish));
-        let interval = publish.properties.message_expiry_interval().filter(|_| publish.requeue);
-        self.due.add(token, publish.deadline, interval);
-        self.await_written(token, record);
-        Ok(token)
+        match self.encode_message(&packet, shared, changes) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(Self::publish_error(error)),
+        }
     }
 
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
     pub(super) fn encode_publish(
         &mut self,
         packet: &packet::Publish<'_>,
@@ -151,9 +218,8 @@ impl Connection {
         Ok(())
     }
 
-    fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
-        for property in properties {
-            let id = property.id();
+    pub(super) fn check_publish_properties(&self, properties: Properties<'_>) -> Result<(), PublishError> {
+        for id in properties.ids() {
             let ours = matches!(id, PropertyId::TopicAlias | PropertyId::SubscriptionIdentifier);
             if ours || !id.is_allowed_in(PropertyOwner::PublishFromClient) {
                 return Err(PublishError::Property(id));
@@ -165,6 +231,7 @@ impl Connection {
         Ok(())
     }
 
+    #[inline]
     pub(super) fn check_publish_limits(&self, qos: QoS, retain: bool) -> Result<(), ServerLimit> {
         let Some(server) = self.server.as_deref() else { return Ok(()) };
         if qos > server.maximum_qos {
@@ -196,6 +263,7 @@ impl Connection {
         Ok(())
     }
 
+    #[cold]
     fn publish_error(error: EncodeError) -> PublishError {
         match error {
             EncodeError::PacketTooLarge { size, limit } if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {

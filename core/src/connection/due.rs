@@ -59,7 +59,14 @@ pub(crate) struct Due(Option<Box<Table>>);
 
 impl Due {
     /// An operation was accepted.
+    #[inline]
     pub(crate) fn add(&mut self, token: Token, deadline: Option<Duration>, interval: Option<u32>) {
+        if deadline.is_some() || interval.is_some() {
+            self.enter_times(token, deadline, interval);
+        }
+    }
+
+    fn enter_times(&mut self, token: Token, deadline: Option<Duration>, interval: Option<u32>) {
         let expiry = interval.map(|interval| Duration::from_secs(u64::from(interval)));
         let Some(soonest) = deadline.into_iter().chain(expiry).min() else { return };
         let table = self.0.get_or_insert_default();
@@ -79,6 +86,12 @@ impl Due {
         table.times.insert(token, times);
     }
 
+    /// Whether any operation has a time.
+    #[inline]
+    pub(crate) fn is_used(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// It has its packet identifier.
     pub(crate) fn enter(&mut self, token: Token, packet_id: u16) {
         if let Some(times) = self.times(token) {
@@ -87,13 +100,10 @@ impl Due {
     }
 
     /// It was sent, under its packet identifier if it has one: it cannot expire here any more.
+    #[inline]
     pub(crate) fn sent(&mut self, token: Token, packet_id: Option<u16>) {
-        let Some(table) = self.0.as_deref_mut() else { return };
-        let Some(times) = table.times.get_mut(&token) else { return };
-        times.sent = true;
-        times.packet_id = packet_id;
-        if let Some(Time::At(at)) = times.expiry {
-            table.order.remove(&(at, token, Kind::Expiry));
+        if let Some(table) = self.0.as_deref_mut() {
+            table.sent(token, packet_id);
         }
     }
 
@@ -107,11 +117,10 @@ impl Due {
     }
 
     /// The operation has ended.
+    #[inline]
     pub(crate) fn remove(&mut self, token: Token) {
-        let Some(table) = self.0.as_deref_mut() else { return };
-        if let Some(Times { deadline, expiry, .. }) = table.times.remove(&token) {
-            table.forget(token, Kind::Deadline, deadline);
-            table.forget(token, Kind::Expiry, expiry);
+        if let Some(table) = self.0.as_deref_mut() {
+            table.remove(token);
         }
     }
 
@@ -124,14 +133,10 @@ impl Due {
     }
 
     /// The driver calls with a fresh time.
+    #[inline]
     pub(crate) fn settle(&mut self, now: Instant) {
-        let Some(table) = self.0.as_deref_mut() else { return };
-        table.soonest = None;
-        for token in table.unsettled.drain(..) {
-            if let Some(times) = table.times.get_mut(&token) {
-                times.settle(now);
-                times.enter(token, &mut table.order);
-            }
+        if let Some(table) = self.0.as_deref_mut() {
+            table.settle(now);
         }
     }
 
@@ -204,6 +209,32 @@ impl Times {
 }
 
 impl Table {
+    fn sent(&mut self, token: Token, packet_id: Option<u16>) {
+        let Some(times) = self.times.get_mut(&token) else { return };
+        times.sent = true;
+        times.packet_id = packet_id;
+        if let Some(Time::At(at)) = times.expiry {
+            self.order.remove(&(at, token, Kind::Expiry));
+        }
+    }
+
+    fn remove(&mut self, token: Token) {
+        if let Some(Times { deadline, expiry, .. }) = self.times.remove(&token) {
+            self.forget(token, Kind::Deadline, deadline);
+            self.forget(token, Kind::Expiry, expiry);
+        }
+    }
+
+    fn settle(&mut self, now: Instant) {
+        self.soonest = None;
+        for token in self.unsettled.drain(..) {
+            if let Some(times) = self.times.get_mut(&token) {
+                times.settle(now);
+                times.enter(token, &mut self.order);
+            }
+        }
+    }
+
     fn forget(&mut self, token: Token, kind: Kind, time: Option<Time>) {
         if let Some(Time::At(at)) = time {
             self.order.remove(&(at, token, kind));

@@ -60,7 +60,21 @@ impl Connection {
     }
 
     /// Encodes a PUBLISH whose topic is given in full.
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
     pub(super) fn encode_message(
+        &mut self,
+        packet: &packet::Publish<'_>,
+        shared: Option<&Bytes>,
+        changes: Changes,
+    ) -> Result<(), EncodeError> {
+        if self.outgoing_aliases.is_none() && changes.expiry.is_none() {
+            return self.encode_publish(packet, shared);
+        }
+        self.encode_changed(packet, shared, changes)
+    }
+
+    fn encode_changed(
         &mut self,
         packet: &packet::Publish<'_>,
         shared: Option<&Bytes>,

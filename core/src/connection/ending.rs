@@ -86,6 +86,7 @@ impl Connection {
         self.in_flight.is_awaited()
             || !self.queue.is_empty()
             || !self.unwritten.is_empty()
+            || self.has_unreported()
             || self.is_reauthenticating()
     }
 

@@ -1,11 +1,15 @@
 //! A table keyed by packet identifier, used for what we sent and for what we received.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 
 /// An entry's home is its identifier's low bits: identifiers are mostly handed out in a row, so nearly every look-up
-/// is a direct hit. Collisions move on to the next free slot. At least half of the slots are free until every
-/// identifier has a slot of its own.
+/// is a direct hit. At least half of the slots are free until every identifier has a slot of its own.
+///
+/// Entries that share a home stand in a run, in the order of their homes (Robin Hood hashing): a search ends at the first
+/// entry that is nearer to its home, and so does closing the hole that a removed one leaves. So neither looks at the
+/// rest of a run, which is long where identifiers are handed out in a row.
 #[derive(Debug)]
 pub(crate) struct IdTable<T> {
     slots: Box<[Option<(u16, T)>]>,
@@ -57,21 +61,16 @@ impl<T> IdTable<T> {
         let mut hole = self.find(id)?;
         let (_, removed) = self.slots[hole].take()?;
         self.length -= 1;
-        // Later entries of the same run move up, so that no search stops early at the hole.
+        // Later entries move up, as far as they are not at home.
         let mask = self.mask();
-        let mut next = (hole + 1) & mask;
-        while let Some((id, _)) = &self.slots[next] {
-            let home = usize::from(*id) & mask;
-            if (next.wrapping_sub(home) & mask) >= (next.wrapping_sub(hole) & mask) {
-                self.slots.swap(hole, next);
-                hole = next;
+        loop {
+            let next = (hole + 1) & mask;
+            if self.distance(next).is_none_or(|distance| distance == 0) {
+                return Some(removed);
             }
-            next = (next + 1) & mask;
-            if next == hole {
-                break;
-            }
+            self.slots.swap(hole, next);
+            hole = next;
         }
-        Some(removed)
     }
 
     /// In no useful order, but always the same for the same history.
@@ -100,29 +99,63 @@ impl<T> IdTable<T> {
         self.slots.len().wrapping_sub(1)
     }
 
+    #[inline]
     fn find(&self, id: u16) -> Option<usize> {
-        if self.length == 0 {
-            return None;
+        let home = usize::from(id) & self.mask();
+        match self.slots.get(home)? {
+            Some((other, _)) if *other == id => Some(home),
+            Some(_) => self.find_away(id),
+            None => None,
         }
+    }
+
+    /// As `find`, of an entry that is not at home.
+    fn find_away(&self, id: u16) -> Option<usize> {
         let mask = self.mask();
         let mut slot = usize::from(id) & mask;
-        for _ in 0..=mask {
+        for distance in 0..=mask {
             match &self.slots[slot] {
                 Some((other, _)) if *other == id => return Some(slot),
-                Some(_) => slot = (slot + 1) & mask,
-                None => return None,
+                // It would stand before this one.
+                _ if self.distance(slot).is_none_or(|other| other < distance) => return None,
+                _ => slot = (slot + 1) & mask,
             }
         }
         None
     }
 
+    /// How far from its home the entry of this slot is.
+    #[inline]
+    fn distance(&self, slot: usize) -> Option<usize> {
+        let (id, _) = self.slots[slot].as_ref()?;
+        Some(slot.wrapping_sub(usize::from(*id)) & self.mask())
+    }
+
+    #[inline]
     fn place(&mut self, id: u16, value: T) {
+        let home = usize::from(id) & self.mask();
+        match &mut self.slots[home] {
+            slot @ None => *slot = Some((id, value)),
+            Some(_) => self.place_away(id, value),
+        }
+    }
+
+    /// As `place`, where the home is taken.
+    fn place_away(&mut self, id: u16, value: T) {
         let mask = self.mask();
         let mut slot = usize::from(id) & mask;
-        while self.slots[slot].is_some() {
+        let mut carried = Some((id, value));
+        let mut distance = 0;
+        // Who is nearer to home makes room, and moves on.
+        while let Some(other) = self.distance(slot) {
+            if other < distance {
+                core::mem::swap(&mut carried, &mut self.slots[slot]);
+                distance = other;
+            }
             slot = (slot + 1) & mask;
+            distance += 1;
         }
-        self.slots[slot] = Some((id, value));
+        self.slots[slot] = carried;
     }
 
     fn grow(&mut self) {
@@ -138,8 +171,28 @@ impl<T> IdTable<T> {
 /// Hands out packet identifiers 1..=65535 in turn [MQTT-2.2.1-3], [MQTT-2.3.1-2].
 #[derive(Debug, Default)]
 pub(crate) struct PacketIds {
-    last: u16,
+    turn: Turn,
+    /// While most are in use: those that became free. The next one in turn may be far away.
+    freed: VecDeque<u16>,
 }
+
+/// Which identifiers were given out last; zero is none.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Turn {
+    last: u16,
+    /// Of those that are given out in turn.
+    in_turn: u16,
+}
+
+impl Turn {
+    /// The identifier given out last.
+    pub(crate) fn last(self) -> Option<u16> {
+        (self.last != 0).then_some(self.last)
+    }
+}
+
+/// From so many in use on, freed identifiers are remembered.
+const CROWDED: usize = 1 << 15;
 
 impl PacketIds {
     /// The next identifier that is not in `table`; `None` while all are in use.
@@ -147,22 +200,64 @@ impl PacketIds {
         if table.len() >= usize::from(u16::MAX) {
             return None;
         }
-        loop {
-            self.last = self.last.checked_add(1).unwrap_or(1);
-            if !table.contains(self.last) {
-                return Some(self.last);
+        self.turn.last = self.next_freed(table).unwrap_or_else(|| self.next_in_turn(table));
+        Some(self.turn.last)
+    }
+
+    #[inline]
+    fn next_freed<T>(&mut self, table: &IdTable<T>) -> Option<u16> {
+        while let Some(id) = self.freed.pop_front() {
+            if !table.contains(id) {
+                return Some(id);
             }
+        }
+        None
+    }
+
+    #[inline]
+    fn next_in_turn<T>(&mut self, table: &IdTable<T>) -> u16 {
+        loop {
+            self.turn.in_turn = self.turn.in_turn.checked_add(1).unwrap_or(1);
+            if !table.contains(self.turn.in_turn) {
+                return self.turn.in_turn;
+            }
+        }
+    }
+
+    /// Gives memory back that an idle client does not need.
+    pub(crate) fn trim(&mut self) {
+        self.freed = VecDeque::new();
+    }
+
+    /// An identifier is not in `table` any more.
+    #[inline]
+    pub(crate) fn freed<T>(&mut self, id: u16, table: &IdTable<T>) {
+        if table.len() >= CROWDED {
+            self.freed.push_back(id);
         }
     }
 
     /// For planted faults only: the next one is `packet_id`.
     pub(crate) fn give_out_again(&mut self, packet_id: u16) {
-        self.last = packet_id - 1;
+        self.turn.in_turn = packet_id - 1;
+        self.freed.clear();
     }
 
     /// The identifier handed out last.
     pub(crate) fn last(&self) -> Option<u16> {
-        (self.last != 0).then_some(self.last)
+        self.turn.last()
+    }
+
+    pub(crate) fn turn(&self) -> Turn {
+        self.turn
+    }
+
+    /// As it was before the last identifier, which is not used.
+    pub(crate) fn restore(&mut self, before: Turn) {
+        if self.turn.in_turn == before.in_turn {
+            self.freed.push_front(self.turn.last);
+        }
+        self.turn = before;
     }
 }
 
@@ -226,5 +321,37 @@ mod tests {
         for step in (1..200u16).step_by(2) {
             assert_eq!(table.get(1 + step * 256), Some(&step));
         }
+    }
+
+    #[test]
+    fn freed_identifiers_are_found_where_nearly_all_are_in_use() {
+        let mut table = IdTable::new();
+        let mut ids = PacketIds::default();
+        while let Some(id) = ids.next(&table) {
+            table.insert(id, ());
+        }
+        for id in [40_000, 7, 65_535] {
+            table.remove(id);
+            ids.freed(id, &table);
+        }
+        for expected in [40_000, 7, 65_535] {
+            assert_eq!((ids.next(&table), ids.last()), (Some(expected), Some(expected)));
+            table.insert(expected, ());
+        }
+        assert_eq!(ids.next(&table), None);
+    }
+
+    #[test]
+    fn a_run_of_neighbours_stays_where_it_is() {
+        let mut table = IdTable::new();
+        for id in 1..=1_000 {
+            table.insert(id, id);
+        }
+        // The same home as 1: those behind make room for it, and move back.
+        table.insert(1 + 2_048, 0);
+        assert!((2..=1_000).all(|id| table.find(id) == Some(usize::from(id) + 1)));
+        assert_eq!(table.remove(1), Some(1));
+        assert!((2..=1_000).all(|id| table.find(id) == Some(usize::from(id))));
+        assert_eq!(table.get(2_049), Some(&0));
     }
 }

@@ -9,14 +9,15 @@ use super::received::Arrival;
 use super::state::Phase;
 use super::timer::Timer;
 use super::window::Since;
-use super::{Connection, Ingress, MESSAGE_OVERHEAD};
+use super::{Connection, Ingress, MESSAGE_OVERHEAD, Sharing};
 use crate::bug::Bug;
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
 use crate::message::Message;
+use crate::packet::publish::Received;
 use crate::packet::{
-    self, Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode,
-    ReasonCodes, Sender,
+    Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode, ReasonCodes,
+    Sender,
 };
 use crate::session::{PersistId, StoredStage};
 
@@ -24,6 +25,8 @@ use crate::session::{PersistId, StoredStage};
 const COPY_FROM_BACKLOG: usize = 32;
 /// How many times its own size a waiting message may pin.
 const PINNED_FACTOR: usize = 8;
+/// With [`Sharing::Never`], what is smaller is copied out.
+const SHARED_FROM: usize = 8 << 10;
 
 /// Why a packet was not taken.
 enum Refused {
@@ -338,19 +341,18 @@ impl Connection {
     fn take_publish(&mut self, header: FixedHeader, input: &mut BytesMut) -> Result<(), Refused> {
         let size = header.packet_size();
         let body = &input[usize::from(header.header_length)..size];
-        let packet =
-            Packet::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
-        let Packet::Publish(publish) = packet else { return Ok(()) };
+        let publish =
+            Received::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
         let (qos, packet_id) = (publish.qos, publish.packet_id);
         let room = self.room_for(size, qos);
         if room == Room::Pause {
             return Err(Refused::Paused);
         }
         let mut aliased = None;
-        if let Some(alias) = publish.properties.topic_alias() {
+        if let Some(alias) = publish.alias {
             aliased = self.aliases.resolve(alias, publish.topic, self.config.topic_alias_maximum)?;
         }
-        let message = Offsets::new(header, &publish);
+        let offsets = Offsets::new(header, &publish);
         let (retain, duplicate) = (publish.retain, publish.duplicate);
         let maximum = (self.version == ProtocolVersion::V5).then_some(self.config.receive_maximum);
         let arrival = match qos {
@@ -360,7 +362,7 @@ impl Connection {
             }
         };
         if arrival.is_some() {
-            let topic = aliased.as_deref().unwrap_or_else(|| message.topic_in(input));
+            let topic = aliased.as_deref().map_or_else(|| offsets.topic_in(input), str::as_bytes);
             self.received.name(packet_id, qos, topic);
             self.watch_window(Since::Now);
         }
@@ -392,8 +394,9 @@ impl Connection {
             let _ = self.acknowledge_message(id, ReasonCode::SUCCESS);
         }
         let packet = self.take_bytes(input, size);
-        let Offsets { topic, properties, payload } = message;
-        let message = Message { packet, aliased, topic, properties, payload, qos, retain, duplicate, id };
+        let Offsets { topic, topic_length, properties, payload } = offsets;
+        let message =
+            Message { packet, aliased, payload, properties, topic, topic_length, qos, retain, duplicate, id };
         self.message_bytes += message.size() + MESSAGE_OVERHEAD;
         self.messages.push_back(message);
         Ok(())
@@ -401,7 +404,14 @@ impl Connection {
 
     /// Takes the packet out of the read buffer: shared, or copied where a waiting message would pin much more.
     fn take_bytes(&self, input: &mut BytesMut, size: usize) -> Bytes {
-        if self.waiting_before >= COPY_FROM_BACKLOG && size * PINNED_FACTOR < input.capacity() {
+        let copies = match self.sharing {
+            Sharing::Backlog => {
+                self.waiting_before >= COPY_FROM_BACKLOG && size * PINNED_FACTOR < input.capacity()
+            }
+            Sharing::Always => false,
+            Sharing::Never => size < SHARED_FROM,
+        };
+        if copies {
             let copy = Bytes::copy_from_slice(&input[..size]);
             input.advance(size);
             return copy;
@@ -413,12 +423,16 @@ impl Connection {
     /// that first wants to write must be read, or both wait for each other. Nor do as many answers as a lawful server can
     /// ask for before it reads one. Answers that wait for the store count too.
     pub(super) fn replies_pile_up(&self) -> bool {
+        let replies = self.replies + self.waiting_replies();
+        if replies == 0 {
+            return false;
+        }
         let theirs = match self.version {
             ProtocolVersion::V5 => self.config.receive_maximum,
             ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => u16::MAX,
         };
         let lawful = (u64::from(theirs) + u64::from(self.config.in_flight_limit)) * LONGEST_REPLY;
-        self.replies + self.waiting_replies() > lawful.max(self.config.send_buffer as u64)
+        replies > lawful.max(self.config.send_buffer as u64)
     }
 
     /// Whether packets are taken in this phase.
@@ -440,24 +454,25 @@ impl Connection {
 
 /// Where the parts of a PUBLISH stand in its packet.
 struct Offsets {
-    topic: (u32, u32),
-    properties: (u32, u32),
+    topic: u8,
+    topic_length: u16,
+    properties: u32,
     payload: u32,
 }
 
 impl Offsets {
-    fn new(header: FixedHeader, publish: &packet::Publish<'_>) -> Self {
-        let topic = u32::from(header.header_length) + 2;
+    fn new(header: FixedHeader, publish: &Received<'_>) -> Self {
         let payload = header.packet_size() as u32 - publish.payload.len() as u32;
         let properties = payload - publish.properties.as_bytes().len() as u32;
         Self {
-            topic: (topic, topic + publish.topic.len() as u32),
-            properties: (properties, payload),
+            topic: header.header_length + 2,
+            topic_length: publish.topic.len() as u16,
+            properties,
             payload,
         }
     }
 
     fn topic_in<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
-        &packet[self.topic.0 as usize..self.topic.1 as usize]
+        &packet[usize::from(self.topic)..][..usize::from(self.topic_length)]
     }
 }

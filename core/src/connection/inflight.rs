@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use super::flight::{InFlight, Stage};
-use super::id_table::{IdTable, PacketIds};
+use super::id_table::{IdTable, PacketIds, Turn};
 use super::queue::Record;
 use crate::event::{Attempt, Token};
 use crate::packet::{PacketType, PropertiesBuf, QoS, ReasonCode};
@@ -111,6 +111,16 @@ impl InFlights {
         self.ids.next(&self.table)
     }
 
+    /// Which identifiers were given out last.
+    pub(crate) fn ids(&self) -> Turn {
+        self.ids.turn()
+    }
+
+    /// The identifier given out since then is not used.
+    pub(crate) fn restore_ids(&mut self, turn: Turn) {
+        self.ids.restore(turn);
+    }
+
     /// An operation was sent for the first time.
     pub(crate) fn insert(&mut self, id: u16, token: Token, attempt: Attempt, now: Instant, stage: Stage) {
         if let Some(qos) = stage.qos() {
@@ -169,6 +179,10 @@ impl InFlights {
         self.planned.push_back(planned);
     }
 
+    pub(crate) fn has_planned(&self) -> bool {
+        !self.planned.is_empty()
+    }
+
     fn pop_planned(&mut self) -> Option<Planned> {
         let planned = self.planned.pop_front()?;
         self.planned_window.leave(planned.qos);
@@ -183,6 +197,7 @@ impl InFlights {
     /// An operation is complete: its identifier is free, and so is its place in the window.
     pub(crate) fn remove(&mut self, id: u16, attempt: Attempt) -> Option<InFlight> {
         let entry = self.table.remove(id)?;
+        self.ids.freed(id, &self.table);
         self.abandoned -= usize::from(entry.abandoned);
         if let Some(qos) = entry.stage.qos().filter(|_| entry.sent_on == attempt) {
             self.window.leave(qos);
@@ -334,6 +349,9 @@ impl InFlights {
 
     /// The driver takes the bytes now: what was sent since the last time counts from here.
     pub(crate) fn stamp(&mut self, now: Instant) {
+        if self.unstamped.is_empty() {
+            return;
+        }
         for id in self.unstamped.drain(..) {
             if let Some(entry) = self.table.get_mut(id) {
                 entry.sent_at = now;
@@ -429,6 +447,7 @@ impl InFlights {
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.table.trim();
+        self.ids.trim();
         if self.planned.is_empty() {
             self.planned = VecDeque::new();
         }

@@ -8,73 +8,82 @@ use alloc::vec::Vec;
 /// How many bytes of a topic are kept, so that long topics cannot fill the memory.
 const TOPIC_BYTES: usize = 1_024;
 
-/// What stands before a topic: the packet identifier, and the topic's length.
-const HEAD: usize = 4;
-
-/// First in, first out. All stand one behind the other in one buffer, so that a message costs no allocation.
+/// First in, first out.
 ///
 /// Topics are copied: once a message was handed over, only the application may have it, and a share in it would keep its
 /// payload alive until the acknowledgement.
 #[derive(Debug, Default)]
-pub(crate) struct Line(VecDeque<u8>);
+pub(crate) struct Line(Option<Box<Lined>>);
+
+#[derive(Debug, Default)]
+struct Lined {
+    /// The packet identifiers, and how long their topics are.
+    heads: VecDeque<(u16, u16)>,
+    /// The topics, one behind the other, so that a message costs no allocation.
+    topics: Vec<u8>,
+    /// Where the first one's begins; what is before it is of messages that have left.
+    start: usize,
+}
 
 impl Line {
     pub(crate) fn push(&mut self, packet_id: u16) {
-        self.0.extend(packet_id.to_be_bytes());
-        self.0.extend([0, 0]);
+        self.0.get_or_insert_default().heads.push_back((packet_id, 0));
     }
 
     /// Gives the message that came last its topic, if that is `packet_id` and has none yet.
     pub(crate) fn name(&mut self, packet_id: u16, topic: &[u8]) {
-        let [high, low] = packet_id.to_be_bytes();
-        // No topic ends with zeros, which it must not contain.
-        if !self.0.iter().rev().take(HEAD).eq(&[0, 0, low, high]) {
-            return;
-        }
+        let Some(Lined { heads, topics, .. }) = self.0.as_deref_mut() else { return };
+        let Some((_, length)) = heads.back_mut().filter(|head| **head == (packet_id, 0)) else { return };
         let topic = &topic[..topic.len().min(TOPIC_BYTES)];
-        self.0.truncate(self.0.len() - 2);
-        self.0.extend((topic.len() as u16).to_be_bytes());
-        self.0.extend(topic);
+        *length = topic.len() as u16;
+        topics.extend_from_slice(topic);
     }
 
-    /// The packet identifier of the one that stands `at` this byte, and the length of its topic.
-    fn head(&self, at: usize) -> Option<(u16, usize)> {
-        let number = |at: usize| Some(u16::from_be_bytes([*self.0.get(at)?, *self.0.get(at + 1)?]));
-        Some((number(at)?, usize::from(number(at + 2)?)))
+    fn head(&self) -> Option<(u16, u16)> {
+        self.0.as_deref()?.heads.front().copied()
     }
 
     pub(crate) fn front(&self) -> Option<u16> {
-        self.head(0).map(|(packet_id, _)| packet_id)
+        self.head().map(|(packet_id, _)| packet_id)
     }
 
     /// The topic of the first; what is longer than 1,024 bytes is cut there.
     pub(crate) fn front_topic(&self) -> Box<str> {
-        let length = self.head(0).map_or(0, |(_, length)| length);
-        let bytes: Vec<u8> = self.0.iter().skip(HEAD).take(length).copied().collect();
-        let text = match String::from_utf8(bytes) {
-            Ok(text) => text,
+        let (Some(Lined { topics, start, .. }), Some((_, length))) = (self.0.as_deref(), self.head()) else {
+            return Box::default();
+        };
+        let bytes = &topics[*start..*start + usize::from(length)];
+        let text = match core::str::from_utf8(bytes) {
+            Ok(text) => String::from(text),
             // Cut within a character.
-            Err(error) => {
-                let valid = error.utf8_error().valid_up_to();
-                String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned()
-            }
+            Err(error) => String::from_utf8_lossy(&bytes[..error.valid_up_to()]).into_owned(),
         };
         text.into_boxed_str()
     }
 
     pub(crate) fn pop(&mut self) {
-        if let Some((_, length)) = self.head(0) {
-            self.0.drain(..HEAD + length);
+        let Some(Lined { heads, topics, start }) = self.0.as_deref_mut() else { return };
+        let Some((_, length)) = heads.pop_front() else { return };
+        *start += usize::from(length);
+        if *start == topics.len() {
+            topics.clear();
+            *start = 0;
+        } else if *start > topics.len() / 2 && *start > TOPIC_BYTES {
+            topics.drain(..*start);
+            *start = 0;
         }
     }
 
-    /// Takes one out of its turn, at a cost that grows with those before it.
+    /// Takes one out of its turn, at a cost that grows with the others.
     pub(crate) fn remove(&mut self, packet_id: u16) {
-        let mut at = 0;
-        while let Some((other, length)) = self.head(at) {
-            let end = at + HEAD + length;
+        let Some(Lined { heads, topics, start }) = self.0.as_deref_mut() else { return };
+        let mut at = *start;
+        for index in 0..heads.len() {
+            let (other, length) = heads[index];
+            let end = at + usize::from(length);
             if other == packet_id {
-                self.0.drain(at..end);
+                heads.remove(index);
+                topics.drain(at..end);
                 return;
             }
             at = end;
@@ -82,7 +91,7 @@ impl Line {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.head().is_none()
     }
 }
 

@@ -60,6 +60,7 @@ impl Connection {
         self.timers.disarm_all();
         self.out.clear();
         self.out.release();
+        self.lose_unreported();
         self.enqueued = 0;
         self.written = 0;
         self.replies = 0;
@@ -78,10 +79,8 @@ impl Connection {
             persistence.disconnected();
         }
         self.subscriptions.disconnected();
-        for Unwritten { token, record, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
-            if record.is_some() {
-                self.queue.settled();
-            }
+        for Unwritten { token, withdrawn, .. } in core::mem::take(&mut self.unwritten) {
+            let record = self.queue.settle(token);
             if let Some(record) = record.filter(|_| !self.has_bug(Bug::RequeueForgotten)) {
                 self.due.waits_again(token);
                 self.queue.push(token, record);

@@ -35,6 +35,7 @@ mod subscriptions;
 mod tests;
 mod timer;
 mod topic_alias;
+mod unreported;
 mod waiting;
 mod window;
 mod withdrawing;
@@ -52,7 +53,7 @@ use self::handshake::ServerSession;
 use self::inflight::InFlights;
 use self::outgoing_aliases::OutgoingAliases;
 use self::persistence::Persistence;
-use self::queue::{Queue, Record};
+use self::queue::Queue;
 use self::random::Random;
 use self::received::Received;
 use self::reconnect::Backoff;
@@ -63,12 +64,14 @@ use self::state::Phase;
 use self::subscriptions::Subscriptions;
 use self::timer::Timers;
 use self::topic_alias::IncomingAliases;
+use self::unreported::Unreported;
 use crate::command::{Auth, ConnectOverrides, Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Acknowledge, ClientId, Config, VersionPolicy};
 use crate::error::{
-    AckError, AuthError, CancelError, Cause, ConfigError, DisconnectError, Lost, PublishError, SubscribeError,
+    AckError, AuthError, CancelError, Cause, ConfigError, DisconnectError, Lost, OperationError,
+    PublishError, SubscribeError,
 };
-use crate::event::{Action, Attempt, Event, PacketInfo, Token};
+use crate::event::{Action, Attempt, Event, PacketInfo, Receipt, Sent, Token};
 use crate::message::{Message, MessageId};
 use crate::packet::{PacketType, PropertiesBuf, ProtocolVersion, ReasonCode};
 use crate::server::Server;
@@ -97,6 +100,18 @@ pub enum Ingress {
     /// Stop reading. Call again, without new bytes, when messages were taken, bytes were written, changes were
     /// stored, or [`Event::Authenticate`] was answered.
     Paused,
+}
+
+/// Whether received messages share the memory of the input that they came in; see [`Connection::share_input`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sharing {
+    /// They do, until many wait for the application: then small ones are copied out.
+    #[default]
+    Backlog,
+    /// They all do: the driver bounds what they keep alive.
+    Always,
+    /// Only large ones do, from 8 KiB on.
+    Never,
 }
 
 /// An MQTT client as a pure state machine.
@@ -162,6 +177,8 @@ pub struct Connection {
     writing_since: Option<Instant>,
     /// QoS 0 messages among the bytes enqueued, in the order of the calls.
     unwritten: VecDeque<Unwritten>,
+    /// Once there was any.
+    unreported: Option<Box<Unreported>>,
     ping: Option<Ping>,
     last_sent: Instant,
     last_received: Instant,
@@ -173,6 +190,7 @@ pub struct Connection {
 
     // Unread messages
     messages: VecDeque<Message>,
+    sharing: Sharing,
     message_bytes: usize,
     backlog: Backlog,
     /// How many bytes of it the driver is to drop.
@@ -195,8 +213,6 @@ struct Unwritten {
     /// Where it ends among the bytes enqueued.
     end: u64,
     token: Token,
-    /// The message itself, if it is to be queued again should the connection be lost.
-    record: Option<Record>,
     /// The application was told of its end already.
     withdrawn: bool,
 }
@@ -260,6 +276,7 @@ impl Connection {
             replies: 0,
             writing_since: None,
             unwritten: VecDeque::new(),
+            unreported: None,
             ping: None,
             last_sent: now,
             last_received: now,
@@ -267,6 +284,7 @@ impl Connection {
             outgoing_aliases: None,
             scratch: None,
             messages: VecDeque::new(),
+            sharing: Sharing::default(),
             message_bytes: 0,
             backlog: Backlog::default(),
             excess: 0,
@@ -337,6 +355,12 @@ impl Connection {
         self.report_dropped();
     }
 
+    /// Whether the messages of the next inputs share their memory. A driver that knows which of its buffers are still
+    /// used by messages can decide better than by how many wait; what comes out is the same.
+    pub fn share_input(&mut self, sharing: Sharing) {
+        self.sharing = sharing;
+    }
+
     // Commands: what the user wants.
 
     /// Starts a client that is idle or closed, or ends the pause before the next attempt; otherwise it does
@@ -362,6 +386,34 @@ impl Connection {
     pub fn publish(&mut self, now: Instant, publish: Publish<'_>) -> Result<Token, PublishError> {
         self.observe_coarse(now);
         self.send_publish(&publish)
+    }
+
+    /// The quick way to publish at QoS 0, for a caller that mostly does not care for the outcome: the message is sent at
+    /// once, and no event tells of it. What has become of it is there to be asked for, with
+    /// [`report_sent`](Self::report_sent). `None`: this message, or any now, needs [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// See [`PublishError`]; nothing was sent.
+    pub fn publish_unreported(
+        &mut self,
+        now: Instant,
+        publish: &Publish<'_>,
+    ) -> Result<Option<Sent>, PublishError> {
+        self.observe_coarse(now);
+        self.send_unreported(publish)
+    }
+
+    /// What has become of a message of [`publish_unreported`](Self::publish_unreported): its outcome, or `None` while the
+    /// transport has not taken it. Then its fate is an [`Event::Published`] after all, and until then it can be
+    /// [cancelled](Self::cancel). What was sent many lost connections ago counts as lost.
+    pub fn report_sent(&mut self, sent: Sent) -> Option<Result<Receipt, OperationError>> {
+        self.watch_sent(sent)
+    }
+
+    /// Gives memory back that was needed under load and is not now. A driver calls it when nothing has moved for a while;
+    /// it changes nothing else.
+    pub fn release_memory(&mut self) {
+        self.trim();
     }
 
     /// Subscribes to topic filters; its fate is an [`Event::Subscribed`]. The filters become part of what a
@@ -554,6 +606,7 @@ impl Connection {
     // What several files need.
 
     /// A driver's call: its time is the current one.
+    #[inline]
     fn observe(&mut self, now: Instant) {
         self.observe_coarse(now);
         self.timers.settle(self.now);
@@ -561,6 +614,7 @@ impl Connection {
     }
 
     /// A command: its time may be an old one.
+    #[inline]
     fn observe_coarse(&mut self, now: Instant) {
         self.now = self.now.max(now);
     }
@@ -574,10 +628,14 @@ impl Connection {
         self.events.push_back(event);
     }
 
+    #[inline]
     fn report_packet(&mut self, sent: bool, packet: PacketType, packet_id: u16, size: usize) {
-        if !self.config.packet_events {
-            return;
+        if self.config.packet_events {
+            self.push_packet_event(sent, packet, packet_id, size);
         }
+    }
+
+    fn push_packet_event(&mut self, sent: bool, packet: PacketType, packet_id: u16, size: usize) {
         if self.packet_events >= PACKET_EVENTS {
             self.statistics.dropped_packet_events += 1;
             return;

@@ -66,8 +66,10 @@ impl Connection {
     /// Sends whatever may go, oldest call first.
     pub(super) fn flush(&mut self) {
         self.end_what_is_due();
-        self.admit();
-        while self.phase.is_up() && self.has_send_room() && self.send_next() {}
+        if !self.queue.is_empty() || self.in_flight.has_planned() {
+            self.admit();
+            while self.phase.is_up() && self.has_send_room() && self.send_next() {}
+        }
         self.finish_if_drained();
     }
 
@@ -199,10 +201,13 @@ impl Connection {
             let _ = self.send_record(token, &record, 0, false);
         }
         match self.send_record(token, &record, 0, false) {
-            Ok(()) if record.requeue => self.await_written(token, Some(record)),
+            Ok(()) if record.requeue => {
+                self.queue.may_return(token, record);
+                self.await_written(token);
+            }
             Ok(()) => {
                 self.queue.release(record);
-                self.await_written(token, None);
+                self.await_written(token);
             }
             Err(error) => {
                 self.queue.release(record);
@@ -212,12 +217,10 @@ impl Connection {
     }
 
     /// A QoS 0 message was encoded: it completes when the transport has taken it.
-    pub(super) fn await_written(&mut self, token: Token, record: Option<Record>) {
+    #[inline]
+    pub(super) fn await_written(&mut self, token: Token) {
         self.due.sent(token, None);
-        if record.is_some() {
-            self.queue.may_return();
-        }
-        self.unwritten.push_back(Unwritten { end: self.enqueued, token, record, withdrawn: false });
+        self.unwritten.push_back(Unwritten { end: self.enqueued, token, withdrawn: false });
     }
 
     fn send_queued(&mut self) {
@@ -325,6 +328,7 @@ impl Connection {
     }
 
     /// Counts a packet that was encoded from `start` on.
+    #[inline]
     pub(super) fn sent(&mut self, packet: PacketType, packet_id: u16, start: usize, chained: usize) {
         let size = self.out.buffer().len() - start + chained;
         self.enqueued += size as u64;
@@ -356,9 +360,8 @@ impl Connection {
         self.last_sent = self.now;
         self.writing_since = (self.unsent() > 0).then_some(self.now);
         while self.unwritten.front().is_some_and(|message| message.end <= self.written) {
-            let Some(Unwritten { token, record, withdrawn, .. }) = self.unwritten.pop_front() else { break };
-            if let Some(record) = record {
-                self.queue.settled();
+            let Some(Unwritten { token, withdrawn, .. }) = self.unwritten.pop_front() else { break };
+            if let Some(record) = self.queue.settle(token) {
                 self.queue.release(record);
             }
             if !withdrawn {
@@ -394,7 +397,7 @@ impl Connection {
     }
 
     /// Whether one more message of this QoS may be in flight.
-    fn fits(&self, window: Window, qos: QoS) -> bool {
+    pub(super) fn fits(&self, window: Window, qos: QoS) -> bool {
         if qos == QoS::ExactlyOnce
             && self.is_known_to_be_older()
             && window.exactly_once >= self.config.exactly_once_limit
@@ -409,11 +412,13 @@ impl Connection {
     }
 
     /// The largest packet that the server takes; the protocol's while there is none.
+    #[inline]
     pub(super) fn packet_limit(&self) -> u32 {
         let server = self.server.as_deref().filter(|_| self.phase.is_up() || self.phase == Phase::Flushing);
         server.map_or(PROTOCOL_MAXIMUM_PACKET_SIZE, |server| server.maximum_packet_size)
     }
 
+    #[inline]
     pub(super) fn take_token(&mut self) -> Token {
         self.promise_token();
         let token = Token(self.next_token);

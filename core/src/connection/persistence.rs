@@ -270,6 +270,7 @@ impl Connection {
 
     /// Tokens are never given out twice, over restarts either: the next promise is made long before it is needed, and
     /// is stored by then.
+    #[inline]
     pub(super) fn promise_token(&mut self) {
         let needed = self.next_token + TOKENS / 2;
         if self.persistence.as_deref().is_some_and(|persistence| needed >= persistence.promised) {
@@ -306,7 +307,14 @@ impl Connection {
     }
 
     /// A message is not to be sent any more: it was taken by the server, or given up.
+    #[inline]
     pub(super) fn forget_message(&mut self, token: Token) {
+        if self.persistence.is_some() {
+            self.delete_message(token);
+        }
+    }
+
+    fn delete_message(&mut self, token: Token) {
         if let Some(Persistence { accepted, .. }) = self.persistence.as_deref_mut()
             && let Ok(index) = accepted.binary_search_by_key(&token, |(_, accepted)| *accepted)
         {
@@ -321,7 +329,14 @@ impl Connection {
     }
 
     /// An entry has left the in-flight table for good.
+    #[inline]
     pub(super) fn forget_stage(&mut self, token: Token, stage: &Stage) {
+        if self.persistence.is_some() {
+            self.delete_stage(token, stage);
+        }
+    }
+
+    fn delete_stage(&mut self, token: Token, stage: &Stage) {
         match stage {
             Stage::Controlled(_) => {}
             Stage::Published(_) => {

@@ -14,9 +14,10 @@ use crate::packet::{self, FiltersBuf, Properties, PropertiesBuf, QoS, TopicFilte
 pub(crate) const CHAIN_FROM: usize = 1 << 10;
 /// What an operation takes besides its bytes, counted against the bound.
 const OVERHEAD: usize = 64;
-/// Up to this many vectors of at most this capacity are kept for the next records.
-const SPARE_RECORDS: usize = 32;
-const SPARE_CAPACITY: usize = 4 << 10;
+/// The vectors of records that are done with are kept for the next ones until the client is idle: small ones of a whole
+/// batch of acknowledgements, which come before the messages that follow them, and some of a larger capacity.
+const SPARE_SMALL: (usize, usize) = (4_096, 256);
+const SPARE_LARGE: (usize, usize) = (32, 4 << 10);
 
 /// A kept message, independent of connection and version: it is encoded anew whenever it is sent.
 #[derive(Debug)]
@@ -122,8 +123,9 @@ pub(crate) struct Queue {
     latest: Option<Box<Latest>>,
     /// Bytes of all that waits here or is in flight.
     bytes: usize,
-    /// Messages of QoS 0 that the transport has not taken, and that wait here again if their connection is lost.
-    returning: usize,
+    /// Messages of QoS 0 that the transport has not taken, and that wait here again if their connection is lost; once
+    /// there is one.
+    returning: Option<Box<Waiting>>,
     spare: Vec<Vec<u8>>,
 }
 
@@ -138,22 +140,27 @@ impl Queue {
 
     /// What counts against the bound on operations: all that waits here, and what may come back.
     pub(crate) fn occupied(&self) -> usize {
-        self.len() + self.returning
+        self.len() + self.returning()
     }
 
     /// How much of that cannot be dropped for something newer.
     pub(crate) fn undroppable(&self) -> usize {
-        self.control.len() + self.returning
+        self.control.len() + self.returning()
+    }
+
+    fn returning(&self) -> usize {
+        self.returning.as_deref().map_or(0, Waiting::len)
     }
 
     /// A message that is encoded may come back.
-    pub(crate) fn may_return(&mut self) {
-        self.returning += 1;
+    pub(crate) fn may_return(&mut self, token: Token, record: Record) {
+        self.returning.get_or_insert_default().push(token, record);
     }
 
-    /// It has come back, or never will.
-    pub(crate) fn settled(&mut self) {
-        self.returning -= 1;
+    /// It comes back, or never will; `None` if it was not to.
+    #[inline]
+    pub(crate) fn settle(&mut self, token: Token) -> Option<Record> {
+        self.returning.as_deref_mut()?.remove(token)
     }
 
     pub(crate) fn bytes(&self) -> usize {
@@ -162,11 +169,14 @@ impl Queue {
 
     /// Copies what must be kept of `publish`, into a recycled vector where there is one.
     pub(crate) fn record(&mut self, publish: &Publish<'_>) -> Record {
+        let chained = matches!(&publish.payload, Data::Bytes(payload) if payload.len() >= CHAIN_FROM);
+        let payload = if chained { 0 } else { publish.payload.as_slice().len() };
         let mut bytes = self.spare.pop().unwrap_or_default();
+        bytes.reserve(publish.topic.len() + publish.properties.as_bytes().len() + payload);
         bytes.extend_from_slice(publish.topic.as_bytes());
         bytes.extend_from_slice(publish.properties.as_bytes());
         let shared = match &publish.payload {
-            Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload.clone()),
+            Data::Bytes(payload) if chained => Some(payload.clone()),
             payload => {
                 bytes.extend_from_slice(payload.as_slice());
                 None
@@ -190,7 +200,9 @@ impl Queue {
     pub(crate) fn release(&mut self, mut record: Record) {
         self.bytes -= record.size();
         record.bytes.clear();
-        if self.spare.len() < SPARE_RECORDS && record.bytes.capacity() <= SPARE_CAPACITY {
+        let capacity = record.bytes.capacity();
+        let is_kept = |(count, largest)| self.spare.len() < count && capacity <= largest;
+        if is_kept(SPARE_SMALL) || is_kept(SPARE_LARGE) {
             self.spare.push(record.bytes);
         }
     }
@@ -307,6 +319,9 @@ impl Queue {
         self.spare = Vec::new();
         if self.control.is_empty() {
             self.control = VecDeque::new();
+        }
+        if self.returning() == 0 {
+            self.returning = None;
         }
         self.at_most_once.trim();
         self.acknowledged.trim();

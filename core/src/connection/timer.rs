@@ -73,20 +73,25 @@ enum Deadline {
 
 /// The deadlines that are stored. Keep alive and write follow from other times, so that traffic moves no timer.
 #[derive(Debug, Default)]
-pub(crate) struct Timers([Option<Deadline>; COUNT]);
+pub(crate) struct Timers {
+    deadlines: [Option<Deadline>; COUNT],
+    /// Whether one of them counts from the driver's next call.
+    unsettled: bool,
+}
 
 impl Timers {
     pub(crate) fn arm(&mut self, timer: Timer, at: Instant) {
-        self.0[timer as usize] = Some(Deadline::At(at));
+        self.deadlines[timer as usize] = Some(Deadline::At(at));
     }
 
     /// Arms it to count from the driver's next call.
     pub(crate) fn arm_in(&mut self, timer: Timer, duration: Duration) {
-        self.0[timer as usize] = Some(Deadline::In(duration));
+        self.deadlines[timer as usize] = Some(Deadline::In(duration));
+        self.unsettled = true;
     }
 
     pub(crate) fn disarm(&mut self, timer: Timer) {
-        self.0[timer as usize] = None;
+        self.deadlines[timer as usize] = None;
     }
 
     pub(crate) fn disarm_all(&mut self) {
@@ -94,12 +99,16 @@ impl Timers {
     }
 
     pub(crate) fn is_armed(&self, timer: Timer) -> bool {
-        self.0[timer as usize].is_some()
+        self.deadlines[timer as usize].is_some()
     }
 
     /// The driver calls with a fresh time.
+    #[inline]
     pub(crate) fn settle(&mut self, now: Instant) {
-        for deadline in self.0.iter_mut().flatten() {
+        if !core::mem::take(&mut self.unsettled) {
+            return;
+        }
+        for deadline in self.deadlines.iter_mut().flatten() {
             if let Deadline::In(duration) = *deadline {
                 *deadline = Deadline::At(now + duration);
             }
@@ -121,7 +130,7 @@ impl Timers {
     }
 
     fn at(&self, timer: Timer, now: Instant) -> Option<Instant> {
-        self.0[timer as usize].map(|deadline| match deadline {
+        self.deadlines[timer as usize].map(|deadline| match deadline {
             Deadline::At(at) => at,
             Deadline::In(duration) => now + duration,
         })

@@ -1,14 +1,14 @@
 //! Topic aliases that the server sets; they live as long as one network connection [MQTT-3.3.2-7].
 
+use alloc::sync::Arc;
 use alloc::vec::Vec;
-use bytes::Bytes;
 
 use crate::error::ProtocolError;
 
 #[derive(Debug, Default)]
 pub(crate) struct IncomingAliases {
     /// Index: alias − 1.
-    topics: Vec<Option<Bytes>>,
+    topics: Vec<Option<Arc<str>>>,
 }
 
 impl IncomingAliases {
@@ -21,9 +21,9 @@ impl IncomingAliases {
     pub(crate) fn resolve(
         &mut self,
         alias: u16,
-        topic: &str,
+        topic: &[u8],
         maximum: u16,
-    ) -> Result<Option<Bytes>, ProtocolError> {
+    ) -> Result<Option<Arc<str>>, ProtocolError> {
         if alias == 0 || alias > maximum {
             return Err(ProtocolError::TopicAliasTooHigh { alias, maximum });
         }
@@ -38,8 +38,9 @@ impl IncomingAliases {
             self.topics.resize(index + 1, None);
         }
         // An alias is mostly set to the same topic again and again: then nothing is copied.
-        if self.topics[index].as_deref() != Some(topic.as_bytes()) {
-            self.topics[index] = Some(Bytes::copy_from_slice(topic.as_bytes()));
+        if self.topics[index].as_deref().map(str::as_bytes) != Some(topic) {
+            // It was validated when its packet was decoded.
+            self.topics[index] = Some(core::str::from_utf8(topic).unwrap_or_default().into());
         }
         Ok(None)
     }
@@ -53,14 +54,14 @@ mod tests {
     #[test]
     fn an_alias_stands_for_its_latest_topic_until_the_connection_ends() {
         let mut aliases = IncomingAliases::default();
-        assert_eq!(aliases.resolve(2, "", 2), Err(ProtocolError::TopicAliasUnknown(2)));
-        assert_eq!(aliases.resolve(2, "a", 2), Ok(None));
-        assert_eq!(aliases.resolve(2, "", 2), Ok(Some(Bytes::from_static(b"a"))));
-        assert_eq!(aliases.resolve(2, "b", 2), Ok(None));
-        assert_eq!(aliases.resolve(2, "", 2), Ok(Some(Bytes::from_static(b"b"))));
-        assert_eq!(aliases.resolve(1, "", 2), Err(ProtocolError::TopicAliasUnknown(1)));
+        assert_eq!(aliases.resolve(2, b"", 2), Err(ProtocolError::TopicAliasUnknown(2)));
+        assert_eq!(aliases.resolve(2, b"a", 2), Ok(None));
+        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some("a".into())));
+        assert_eq!(aliases.resolve(2, b"b", 2), Ok(None));
+        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some("b".into())));
+        assert_eq!(aliases.resolve(1, b"", 2), Err(ProtocolError::TopicAliasUnknown(1)));
         aliases.clear();
-        assert_eq!(aliases.resolve(2, "", 2), Err(ProtocolError::TopicAliasUnknown(2)));
+        assert_eq!(aliases.resolve(2, b"", 2), Err(ProtocolError::TopicAliasUnknown(2)));
     }
 
     // R: SUB-09
@@ -68,8 +69,8 @@ mod tests {
     fn zero_and_too_high_are_errors() {
         let mut aliases = IncomingAliases::default();
         let too_high = |alias, maximum| Err(ProtocolError::TopicAliasTooHigh { alias, maximum });
-        assert_eq!(aliases.resolve(0, "a", 9), too_high(0, 9));
-        assert_eq!(aliases.resolve(10, "a", 9), too_high(10, 9));
-        assert_eq!(aliases.resolve(1, "a", 0), too_high(1, 0));
+        assert_eq!(aliases.resolve(0, b"a", 9), too_high(0, 9));
+        assert_eq!(aliases.resolve(10, b"a", 9), too_high(10, 9));
+        assert_eq!(aliases.resolve(1, b"a", 0), too_high(1, 0));
     }
 }

@@ -45,6 +45,10 @@ impl Waiting {
     pub(crate) fn push(&mut self, token: Token, record: Record) {
         self.live += 1;
         self.bytes += record.size();
+        if self.messages.back().is_none_or(|(last, _)| *last < token) {
+            self.messages.push_back((token, Some(record)));
+            return;
+        }
         let at = self.messages.partition_point(|(other, _)| *other < token);
         match self.messages.get_mut(at) {
             Some((other, slot)) if *other == token => *slot = Some(record),

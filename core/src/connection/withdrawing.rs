@@ -33,7 +33,14 @@ impl Connection {
     }
 
     /// Ends what has expired, or whose deadline has come.
+    #[inline]
     pub(super) fn end_what_is_due(&mut self) {
+        if self.due.is_used() {
+            self.end_due();
+        }
+    }
+
+    fn end_due(&mut self) {
         // What a store keeps for the next start expires then.
         while self.phase != Phase::Closed
             && let Some((token, kind)) = self.due.take(self.now)
@@ -95,8 +102,7 @@ impl Connection {
         if core::mem::replace(&mut self.unwritten[at].withdrawn, true) {
             return false;
         }
-        if let Some(record) = self.unwritten[at].record.take() {
-            self.queue.settled();
+        if let Some(record) = self.queue.settle(token) {
             self.queue.release(record);
         }
         self.publish_failed(token, error);

@@ -37,7 +37,7 @@ mod disconnect;
 mod error;
 mod properties;
 mod property;
-mod publish;
+pub(crate) mod publish;
 mod reason;
 mod subscribe;
 mod unsubscribe;
@@ -59,6 +59,7 @@ pub use self::error::{DecodeError, EncodeError};
 pub use self::properties::{Properties, PropertiesBuf, PropertyIter};
 pub use self::property::{Property, PropertyId, PropertyOwner};
 pub use self::publish::Publish;
+
 pub use self::reason::{ReasonCode, ReasonCodes};
 pub use self::subscribe::{
     Filters, FiltersBuf, RetainHandling, SubAck, Subscribe, SubscribeFilter, SubscribeOptions,

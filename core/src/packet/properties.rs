@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use super::property::{Type, Value, read};
+use super::property::{Type, Value, pass, read, skip};
 use super::wire::{
     Reader, check_length, check_string, integer_length, write_binary, write_integer, write_u16,
 };
@@ -26,10 +26,18 @@ impl<'a> Properties<'a> {
     /// An unknown property, one that does not belong into `owner`, one that appears twice, a value out of its range, a
     /// string that is not well-formed or contains U+0000.
     pub fn parse(bytes: &'a [u8], owner: PropertyOwner) -> Result<Self, DecodeError> {
+        Self::parse_seen(bytes, owner).map(|(properties, _)| properties)
+    }
+
+    /// As `parse`; also which properties there are, a [bit](PropertyId::bit) each.
+    pub(super) fn parse_seen(bytes: &'a [u8], owner: PropertyOwner) -> Result<(Self, u64), DecodeError> {
         let mut reader = Reader::new(bytes);
         let mut seen = 0;
         while !reader.is_empty() {
-            let property = read(&mut reader)?.id();
+            let property = match pass(&mut reader) {
+                Some(property) => property,
+                None => read(&mut reader)?.id(),
+            };
             if !property.is_allowed_in(owner) {
                 return Err(DecodeError::PropertyNotAllowed { property, owner });
             }
@@ -42,7 +50,7 @@ impl<'a> Properties<'a> {
         if seen & (alone | PropertyId::AuthenticationMethod.bit()) == alone {
             return Err(DecodeError::AuthenticationDataAlone);
         }
-        Ok(Self { bytes })
+        Ok((Self { bytes }, seen))
     }
 
     /// A set that was validated before.
@@ -67,7 +75,19 @@ impl<'a> Properties<'a> {
 
     /// The first with this identifier.
     pub fn get(&self, id: PropertyId) -> Option<Property<'a>> {
-        self.iter().find(|property| property.id() == id)
+        let mut reader = Reader::new(self.bytes);
+        loop {
+            let mut here = reader;
+            if skip(&mut reader)? == id {
+                return read(&mut here).ok();
+            }
+        }
+    }
+
+    /// The identifiers of all of them, in the order of the wire.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = PropertyId> + use<'a> {
+        let mut reader = Reader::new(self.bytes);
+        core::iter::from_fn(move || skip(&mut reader))
     }
 
     /// The names and values of the user properties, in order.
@@ -89,27 +109,52 @@ impl<'a> Properties<'a> {
     /// Reads a set with its length.
     #[inline]
     pub(super) fn decode(reader: &mut Reader<'a>, owner: PropertyOwner) -> Result<Self, DecodeError> {
+        Self::decode_seen(reader, owner).map(|(properties, _)| properties)
+    }
+
+    /// As `decode`; also which properties there are, a [bit](PropertyId::bit) each.
+    #[inline]
+    pub(super) fn decode_seen(
+        reader: &mut Reader<'a>,
+        owner: PropertyOwner,
+    ) -> Result<(Self, u64), DecodeError> {
         let length = reader.integer("property length")?;
         if length == 0 {
-            return Ok(Self::EMPTY);
+            return Ok((Self::EMPTY, 0));
         }
-        Self::parse(reader.bytes(length as usize, "properties")?, owner)
+        Self::parse_seen(reader.bytes(length as usize, "properties")?, owner)
     }
 
     /// What the set takes with its length.
+    #[inline]
     pub(super) fn encoded_length(&self) -> usize {
         integer_length(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX)) + self.bytes.len()
     }
 
+    #[inline]
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         write_integer(self.bytes.len() as u32, out);
-        out.extend_from_slice(self.bytes);
+        if !self.is_empty() {
+            out.extend_from_slice(self.bytes);
+        }
+    }
+
+    /// Writes the set with its length over `to`, which has [that many](Self::encoded_length) bytes.
+    pub(super) fn encode_into(&self, to: &mut [u8]) {
+        let mut left = self.bytes.len();
+        let (length, bytes) = to.split_at_mut(to.len() - left);
+        let last = length.len() - 1;
+        for (index, byte) in length.iter_mut().enumerate() {
+            *byte = left as u8 & 0x7F | if index < last { 0x80 } else { 0 };
+            left >>= 7;
+        }
+        bytes.copy_from_slice(self.bytes);
     }
 
     /// Checks that the set may be sent in a packet: by `owner`, or by `other` where the sender is not known.
     pub(super) fn check(&self, owner: PropertyOwner, other: PropertyOwner) -> Result<(), EncodeError> {
         let mut seen = 0;
-        for property in self.iter().map(|property| property.id()) {
+        for property in self.ids() {
             if !property.is_allowed_in(owner) && !property.is_allowed_in(other) {
                 return Err(EncodeError::PropertyNotAllowed { property, owner });
             }

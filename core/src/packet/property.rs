@@ -3,7 +3,7 @@
 use super::error::{RESPONSE_TOPIC, USER_PROPERTY};
 use super::wire::Reader;
 use super::{DecodeError, Properties, QoS};
-use crate::topic;
+use crate::{text, topic};
 
 /// Where a property set stands: the columns of the table property × packet. PUBLISH and DISCONNECT differ by sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -191,6 +191,59 @@ impl PropertyId {
     }
 }
 
+/// A property's value as it stands in the packet.
+enum Raw<'a> {
+    Number(u32),
+    Text(&'a [u8]),
+    Pair(&'a [u8], &'a [u8]),
+    Binary,
+}
+
+/// Reads one property without a look at what is in it; `None` at the end, or if it is cut off or unknown.
+#[allow(clippy::inline_always)] // Its two callers use different parts of it.
+#[inline(always)]
+fn read_raw<'a>(reader: &mut Reader<'a>) -> Option<(PropertyId, Raw<'a>)> {
+    // No identifier takes more than one byte.
+    let id = PropertyId::from_value(reader.u8("").ok()?.into())?;
+    let value = match id.row().0 {
+        Type::Flag => Raw::Number(reader.u8("").ok()?.into()),
+        Type::Two => Raw::Number(reader.u16("").ok()?.into()),
+        Type::Four => Raw::Number(reader.u32("").ok()?),
+        Type::Integer => Raw::Number(reader.integer("").ok()?),
+        Type::String => Raw::Text(reader.binary("").ok()?),
+        Type::Pair => Raw::Pair(reader.binary("").ok()?, reader.binary("").ok()?),
+        Type::Binary => {
+            reader.binary("").ok()?;
+            Raw::Binary
+        }
+    };
+    Some((id, value))
+}
+
+/// Passes over one property of a set that was validated; `None` at its end.
+#[inline]
+pub(super) fn skip(reader: &mut Reader<'_>) -> Option<PropertyId> {
+    read_raw(reader).map(|(id, _)| id)
+}
+
+/// Passes over one property if a quick look shows that [`read`] would take it. `None`: that is not clear, and nothing
+/// was read.
+#[inline]
+pub(super) fn pass(reader: &mut Reader<'_>) -> Option<PropertyId> {
+    let mut rest = *reader;
+    let (id, value) = read_raw(&mut rest)?;
+    let is_clear = match value {
+        Raw::Number(value) => id.takes(value),
+        Raw::Text(topic) if id == PropertyId::ResponseTopic => {
+            !topic.is_empty() && text::is_plain_name(topic)
+        }
+        Raw::Text(text) => text::is_plain(text),
+        Raw::Pair(name, value) => text::is_plain(name) && text::is_plain(value),
+        Raw::Binary => true,
+    };
+    is_clear.then(|| *reader = rest).map(|()| id)
+}
+
 /// Reads one property: its identifier, its value in range, its strings well-formed.
 pub(super) fn read<'a>(reader: &mut Reader<'a>) -> Result<Property<'a>, DecodeError> {
     let id = reader.integer("property identifier")?;
@@ -306,6 +359,35 @@ impl<'a> Property<'a> {
             | Self::ReasonString(text) => Value::String(text),
             Self::CorrelationData(data) | Self::AuthenticationData(data) => Value::Binary(data),
             Self::UserProperty { name, value } => Value::Pair(name, value),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_passes_quickly_is_what_can_be_read(
+            mut bytes in proptest::collection::vec(prop_oneof![0u8..8, any::<u8>(), Just(b'a'), Just(b'+')], 1..40),
+            id in proptest::sample::select(PropertyId::ALL),
+        ) {
+            bytes[0] = id as u8;
+            let (mut quick, mut slow, mut skipped) = (Reader::new(&bytes), Reader::new(&bytes), Reader::new(&bytes));
+            let read = read(&mut slow);
+            match pass(&mut quick) {
+                Some(id) => {
+                    prop_assert_eq!(read.map(|property| property.id()), Ok(id));
+                    prop_assert_eq!(quick.rest(), slow.rest());
+                }
+                None => prop_assert_eq!(quick.rest().len(), bytes.len()),
+            }
+            if let Ok(property) = read {
+                prop_assert_eq!(skip(&mut skipped), Some(property.id()));
+                prop_assert_eq!(skipped.rest(), slow.rest());
+            }
         }
     }
 }

@@ -3,10 +3,11 @@
 use alloc::vec::Vec;
 
 use super::error::TOPIC_NAME;
-use super::wire::{DUPLICATE, FixedHeader, Reader, integer_length, write_binary, write_header, write_u16};
+use super::wire::{DUPLICATE, FixedHeader, Reader, integer_length, write_header};
 use super::{
     DecodeError, EncodeError, PacketType, Properties, PropertyId, PropertyOwner, ProtocolVersion, QoS, Sender,
 };
+use crate::text;
 use crate::topic::{self, TopicError};
 
 /// PUBLISH: an application message.
@@ -28,9 +29,26 @@ pub struct Publish<'a> {
     pub payload: &'a [u8],
 }
 
-impl<'a> Publish<'a> {
-    #[inline]
-    pub(super) fn decode(
+/// A PUBLISH as it was received: validated, and its topic not made a string yet.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Received<'a> {
+    pub(crate) duplicate: bool,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    /// UTF-8, and a topic name unless it is empty.
+    pub(crate) topic: &'a [u8],
+    /// Zero for QoS 0.
+    pub(crate) packet_id: u16,
+    pub(crate) properties: Properties<'a>,
+    pub(crate) alias: Option<u16>,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> Received<'a> {
+    /// As [`Packet::decode`](super::Packet::decode), of a PUBLISH.
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
+    pub(crate) fn decode(
         header: FixedHeader,
         body: &'a [u8],
         version: ProtocolVersion,
@@ -38,30 +56,29 @@ impl<'a> Publish<'a> {
     ) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(body);
         let qos = QoS::from_bits(header.flags >> 1).ok_or(DecodeError::QoS)?;
-        let topic = reader.unchecked_string(TOPIC_NAME)?;
-        let empty = match topic::validate_name(topic) {
-            Ok(()) => false,
-            Err(TopicError::Empty) if version == ProtocolVersion::V5 => true,
-            Err(TopicError::Null) => return Err(DecodeError::Null(TOPIC_NAME)),
-            Err(error) => return Err(DecodeError::Topic { field: TOPIC_NAME, error }),
-        };
+        let topic = reader.binary(TOPIC_NAME)?;
+        if topic.is_empty() || !text::is_plain_name(topic) {
+            check_topic(topic, version)?;
+        }
         let packet_id = match qos {
             QoS::AtMostOnce => 0,
             QoS::AtLeastOnce | QoS::ExactlyOnce => {
                 super::read_packet_id(&mut reader, PacketType::Publish, sender)?
             }
         };
-        let properties = match version {
+        let (properties, seen) = match version {
             ProtocolVersion::V5 => {
                 let owner = match sender {
                     Sender::Client => PropertyOwner::PublishFromClient,
                     Sender::Server => PropertyOwner::PublishFromServer,
                 };
-                Properties::decode(&mut reader, owner)?
+                Properties::decode_seen(&mut reader, owner)?
             }
-            ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => Properties::EMPTY,
+            ProtocolVersion::V3_1 | ProtocolVersion::V3_1_1 => (Properties::EMPTY, 0),
         };
-        if empty && properties.topic_alias().is_none() {
+        let has_alias = seen & PropertyId::TopicAlias.bit() != 0;
+        let alias = if has_alias { properties.topic_alias() } else { None };
+        if topic.is_empty() && alias.is_none() {
             return Err(DecodeError::TopicMissing);
         }
         Ok(Self {
@@ -71,15 +88,43 @@ impl<'a> Publish<'a> {
             topic,
             packet_id,
             properties,
+            alias,
             payload: reader.rest(),
         })
+    }
+}
+
+/// A closer look at a topic that is not plain ASCII.
+fn check_topic(topic: &[u8], version: ProtocolVersion) -> Result<(), DecodeError> {
+    let topic = core::str::from_utf8(topic).map_err(|_| DecodeError::Utf8(TOPIC_NAME))?;
+    match topic::validate_name(topic) {
+        Ok(()) => Ok(()),
+        Err(TopicError::Empty) if version == ProtocolVersion::V5 => Ok(()),
+        Err(TopicError::Null) => Err(DecodeError::Null(TOPIC_NAME)),
+        Err(error) => Err(DecodeError::Topic { field: TOPIC_NAME, error }),
+    }
+}
+
+impl<'a> Publish<'a> {
+    #[inline]
+    pub(super) fn decode(
+        header: FixedHeader,
+        body: &'a [u8],
+        version: ProtocolVersion,
+        sender: Sender,
+    ) -> Result<Self, DecodeError> {
+        let Received { duplicate, qos, retain, topic, packet_id, properties, payload, .. } =
+            Received::decode(header, body, version, sender)?;
+        let topic = core::str::from_utf8(topic).map_err(|_| DecodeError::Utf8(TOPIC_NAME))?;
+        Ok(Self { duplicate, qos, retain, topic, packet_id, properties, payload })
     }
 
     /// Appends the packet to `out`. `limit`: the receiver's Maximum Packet Size in bytes.
     ///
     /// # Errors
     /// The packet would not be lawful, or larger than `limit`; `out` is as it was.
-    #[inline]
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
     pub fn encode(&self, version: ProtocolVersion, limit: u32, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.encode_head(version, limit, out)?;
         out.extend_from_slice(self.payload);
@@ -90,7 +135,8 @@ impl<'a> Publish<'a> {
     ///
     /// # Errors
     /// As [`Publish::encode`].
-    #[inline]
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
     pub fn encode_head(
         &self,
         version: ProtocolVersion,
@@ -98,18 +144,25 @@ impl<'a> Publish<'a> {
         out: &mut Vec<u8>,
     ) -> Result<(), EncodeError> {
         self.check(version)?;
-        let v5 = version == ProtocolVersion::V5;
-        let identified = self.qos != QoS::AtMostOnce;
         let length = self.remaining_length(version);
         let flags =
             if self.duplicate { DUPLICATE } else { 0 } | (self.qos as u8) << 1 | u8::from(self.retain);
         write_header(PacketType::Publish, flags, length, limit, out)?;
-        write_binary(self.topic.as_bytes(), out);
-        if identified {
-            write_u16(self.packet_id, out);
+        // Room for all of it at once costs less than a look at the vector for each part.
+        let start = out.len();
+        out.resize(start + length - self.payload.len(), 0);
+        let rest = &mut out[start..];
+        let (topic_length, rest) = rest.split_at_mut(2);
+        topic_length.copy_from_slice(&(self.topic.len() as u16).to_be_bytes());
+        let (topic, mut rest) = rest.split_at_mut(self.topic.len());
+        topic.copy_from_slice(self.topic.as_bytes());
+        if self.qos != QoS::AtMostOnce {
+            let packet_id;
+            (packet_id, rest) = rest.split_at_mut(2);
+            packet_id.copy_from_slice(&self.packet_id.to_be_bytes());
         }
-        if v5 {
-            self.properties.encode(out);
+        if !self.properties.is_empty() {
+            self.properties.encode_into(rest);
         }
         Ok(())
     }
@@ -136,17 +189,28 @@ impl<'a> Publish<'a> {
             return Err(EncodeError::DuplicateAtMostOnce);
         }
         if !self.properties.is_empty() {
-            if version != ProtocolVersion::V5 {
-                return Err(EncodeError::UnsupportedByVersion("a property of PUBLISH"));
-            }
-            self.properties.check(PropertyOwner::PublishFromClient, PropertyOwner::PublishFromServer)?;
+            self.check_properties(version)?;
         }
         match topic::validate_name(self.topic) {
-            Err(TopicError::Empty) if version == ProtocolVersion::V5 => {
-                let aliased = self.properties.get(PropertyId::TopicAlias).is_some();
-                if aliased { Ok(()) } else { Err(EncodeError::TopicMissing) }
-            }
-            checked => checked.map_err(EncodeError::Topic),
+            Ok(()) => Ok(()),
+            Err(error) => self.check_without_topic(version, error),
         }
+    }
+
+    fn check_properties(&self, version: ProtocolVersion) -> Result<(), EncodeError> {
+        if version != ProtocolVersion::V5 {
+            return Err(EncodeError::UnsupportedByVersion("a property of PUBLISH"));
+        }
+        self.properties.check(PropertyOwner::PublishFromClient, PropertyOwner::PublishFromServer)
+    }
+
+    /// An alias may stand in for an empty topic.
+    #[cold]
+    fn check_without_topic(&self, version: ProtocolVersion, error: TopicError) -> Result<(), EncodeError> {
+        if error != TopicError::Empty || version != ProtocolVersion::V5 {
+            return Err(EncodeError::Topic(error));
+        }
+        let aliased = self.properties.get(PropertyId::TopicAlias).is_some();
+        if aliased { Ok(()) } else { Err(EncodeError::TopicMissing) }
     }
 }

@@ -93,6 +93,14 @@ fn check_flags(packet: PacketType, flags: u8, version: ProtocolVersion) -> Resul
 /// Reads a variable byte integer: its value, and how many bytes it takes. `Ok(None)`: `input` ends within it.
 #[inline]
 fn read_integer(input: &[u8]) -> Result<Option<(u32, usize)>, DecodeError> {
+    match input {
+        [] => Ok(None),
+        [byte @ 0..=0x7F, ..] => Ok(Some((u32::from(*byte), 1))),
+        input => read_long_integer(input),
+    }
+}
+
+fn read_long_integer(input: &[u8]) -> Result<Option<(u32, usize)>, DecodeError> {
     let mut value = 0;
     for index in 0..4 {
         let Some(&byte) = input.get(index) else { return Ok(None) };
@@ -105,6 +113,7 @@ fn read_integer(input: &[u8]) -> Result<Option<(u32, usize)>, DecodeError> {
 }
 
 /// How many bytes a variable byte integer needs.
+#[inline]
 pub(super) const fn integer_length(value: u32) -> usize {
     match value {
         0..=0x7F => 1,
@@ -121,10 +130,12 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    #[inline]
     pub(super) fn new(body: &'a [u8]) -> Self {
         Self { rest: body }
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
@@ -146,6 +157,7 @@ impl<'a> Reader<'a> {
         self.bytes(2, field).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
     }
 
+    #[inline]
     pub(super) fn u32(&mut self, field: &'static str) -> Result<u32, DecodeError> {
         self.bytes(4, field).map(|bytes| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
     }
@@ -180,11 +192,13 @@ impl<'a> Reader<'a> {
     }
 
     /// All that is left.
+    #[inline]
     pub(super) fn rest(&mut self) -> &'a [u8] {
         core::mem::take(&mut self.rest)
     }
 
     /// Nothing may be left.
+    #[inline]
     pub(super) fn end(&self) -> Result<(), DecodeError> {
         match self.rest.len() {
             0 => Ok(()),
@@ -193,10 +207,26 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Writes the fixed header, and makes room for the whole packet.
+/// Writes the fixed header.
+#[allow(clippy::inline_always)] // With its constant arguments next to nothing is left of it.
+#[inline(always)]
 pub(super) fn write_header(
     packet: PacketType,
     flags: u8,
+    remaining_length: usize,
+    limit: u32,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    let first = (packet as u8) << 4 | FLAGS[packet as usize].unwrap_or(flags);
+    if remaining_length <= 0x7F && remaining_length + 2 <= limit as usize {
+        out.extend_from_slice(&[first, remaining_length as u8]);
+        return Ok(());
+    }
+    write_long_header(first, remaining_length, limit, out)
+}
+
+fn write_long_header(
+    first: u8,
     remaining_length: usize,
     limit: u32,
     out: &mut Vec<u8>,
@@ -207,12 +237,17 @@ pub(super) fn write_header(
     if length > MAXIMUM_REMAINING_LENGTH || size > u64::from(limit) {
         return Err(EncodeError::PacketTooLarge { size, limit });
     }
-    out.push((packet as u8) << 4 | FLAGS[packet as usize].unwrap_or(flags));
+    out.push(first);
     write_integer(length, out);
     Ok(())
 }
 
-pub(super) fn write_integer(mut value: u32, out: &mut Vec<u8>) {
+#[inline]
+pub(super) fn write_integer(value: u32, out: &mut Vec<u8>) {
+    if value <= 0x7F { out.push(value as u8) } else { write_long_integer(value, out) }
+}
+
+fn write_long_integer(mut value: u32, out: &mut Vec<u8>) {
     while value > 0x7F {
         out.push(value as u8 | 0x80);
         value >>= 7;
@@ -220,11 +255,13 @@ pub(super) fn write_integer(mut value: u32, out: &mut Vec<u8>) {
     out.push(value as u8);
 }
 
+#[inline]
 pub(super) fn write_u16(value: u16, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_be_bytes());
 }
 
 /// Writes binary data or a string whose length was checked.
+#[inline]
 pub(super) fn write_binary(data: &[u8], out: &mut Vec<u8>) {
     write_u16(data.len() as u16, out);
     out.extend_from_slice(data);
