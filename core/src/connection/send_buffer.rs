@@ -42,6 +42,7 @@ impl Transmit {
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.position = 0;
+        self.chained_length = 0;
         if !self.chained.is_empty() || self.bytes.capacity() > KEEP_CAPACITY {
             self.clear_large();
         }
@@ -50,7 +51,6 @@ impl Transmit {
     #[inline(never)]
     fn clear_large(&mut self) {
         self.chained.clear();
-        self.chained_length = 0;
         if self.bytes.capacity() > KEEP_CAPACITY {
             self.bytes = Vec::new();
         }
@@ -238,7 +238,9 @@ mod tests {
         let mut out = Transmit::new();
         out.take_from(&mut filled(), FIRST);
         out.advance(6);
-        assert!(out.take_from(&mut filled(), FIRST));
+        let mut pending = filled();
+        assert!(out.take_from(&mut pending, FIRST));
+        assert!(pending.is_empty() && pending.remaining() == 0, "all of it is taken");
         assert_eq!(vectored(&out, 16), b"YLOAD!tailheadPAYLOAD!tail");
     }
 
