@@ -402,8 +402,9 @@ fn few_kept_messages_do_not_keep_much_memory() {
             }
         }
     });
-    let kept_bytes = kept.iter().map(|message| message.size()).sum::<usize>() as i64;
-    assert!(info.bytes_current < kept_bytes + (4 << 20), "{info:?} for {kept_bytes}");
+    let kept_bytes: usize = kept.iter().map(|message| message.size()).sum();
+    let bound = i64::try_from(kept_bytes + (4 << 20)).unwrap();
+    assert!(info.bytes_current < bound, "{info:?} for {kept_bytes}");
 }
 
 #[test]

@@ -35,9 +35,10 @@ impl Inner {
         let mut any = false;
         for id in ids {
             any = true;
-            let _ = match self.inbox.is_shared(id) {
-                true => self.settle(id, owner, ReasonCode::SUCCESS),
-                false => self.connection.acknowledge(self.now, id, ReasonCode::SUCCESS),
+            let _ = if self.inbox.is_shared(id) {
+                self.settle(id, owner, ReasonCode::SUCCESS)
+            } else {
+                self.connection.acknowledge(self.now, id, ReasonCode::SUCCESS)
             };
         }
         if any {
