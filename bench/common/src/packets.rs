@@ -1,6 +1,6 @@
 //! MQTT 3.1.1 by hand, for those who have no client: the sink and the socket's ceiling.
 
-use crate::{PAYLOAD, TOPIC};
+use crate::TOPIC;
 
 /// CONNECT with a clean session, no keep alive and the client identifier `raw`.
 pub const CONNECT: &[u8] = b"\x10\x0f\x00\x04MQTT\x04\x02\x00\x00\x00\x03raw";
@@ -35,5 +35,5 @@ pub fn publish_into(packet: &mut Vec<u8>, qos: u8, id: u16, payload: &[u8], vers
 
 #[test]
 fn the_measured_message_has_88_bytes() {
-    assert_eq!(publish(0, 0, PAYLOAD, 4).len(), 88);
+    assert_eq!(publish(0, 0, crate::PAYLOAD, 4).len(), 88);
 }

@@ -53,7 +53,7 @@ impl Work {
     }
 
     pub fn url(&self) -> String {
-        format!("mqtt://127.0.0.1:{}", self.port())
+        format!("{}://127.0.0.1:{}", self.find("scheme").unwrap_or("mqtt"), self.port())
     }
 
     /// How long to go on.
@@ -64,6 +64,11 @@ impl Work {
     /// After how many messages to end.
     pub fn messages(&self) -> Option<u64> {
         self.number("messages")
+    }
+
+    /// Bytes of each large payload.
+    pub fn size(&self) -> usize {
+        self.number("size").expect("the argument size=… is missing")
     }
 
     /// How many clients.

@@ -4,10 +4,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::sink::{Counts, Flood, Plan, Until};
+use crate::sink::{Counts, Flood, Plan, Transport, Until};
 
 /// How much of it: for a time, or a number of messages.
 pub(crate) type Amount = Until;
+
+/// How many idle clients share what they have in memory.
+const IDLE_CLIENTS: u64 = 100;
+/// How many of them have a burst, and how many messages each.
+const BURST_CLIENTS: u64 = 50;
+const BURST: u64 = 10_000;
+/// Bytes of the large payload.
+pub(crate) const LARGE: usize = 64 * 1_024 * 1_024;
+/// How much is sent at once where that is not what is measured.
+const BATCH: usize = 64 * 1_024;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -17,17 +27,40 @@ pub(crate) enum Kind {
     Receive(u8),
     /// One message at a time: with QoS 0 until it comes back, with QoS 1 until it is acknowledged.
     Trip(u8),
+    /// What clients have in memory that do nothing.
+    Idle,
+    /// What they have two seconds after each has published and received some thousand messages.
+    Burst,
+    /// What one large payload costs in memory.
+    PublishLarge,
+    ReceiveLarge,
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
+    /// What the clients call it.
+    pub(crate) work: &'static str,
     pub(crate) title: &'static str,
     pub(crate) kind: Kind,
+    pub(crate) transport: Transport,
+    /// How many bytes the sink sends at once.
+    batch: usize,
 }
 
 const fn scenario(name: &'static str, title: &'static str, kind: Kind) -> Scenario {
-    Scenario { name, title, kind }
+    Scenario { name, work: name, title, kind, transport: Transport::Tcp, batch: BATCH }
+}
+
+const fn over(
+    transport: Transport,
+    name: &'static str,
+    work: &'static str,
+    title: &'static str,
+    kind: Kind,
+    batch: usize,
+) -> Scenario {
+    Scenario { name, work, title, kind, transport, batch }
 }
 
 /// In the order of the tables.
@@ -39,23 +72,58 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("recv1", "recv QoS 1", Kind::Receive(1)),
     scenario("trip0", "round trip QoS 0", Kind::Trip(0)),
     scenario("trip1", "round trip QoS 1", Kind::Trip(1)),
+    scenario("idle", "idle", Kind::Idle),
+    scenario("burst", "after a burst", Kind::Burst),
+    scenario("large-pub", "pub 64 MiB", Kind::PublishLarge),
+    scenario("large-recv", "recv 64 MiB", Kind::ReceiveLarge),
+    over(Transport::Tls, "tls-pub", "pub0", "TLS, pub in batches", Kind::Publish(0), BATCH),
+    over(Transport::Tls, "tls-pub-one", "single0", "TLS, pub one by one", Kind::Publish(0), BATCH),
+    over(Transport::Tls, "tls-recv", "recv0", "TLS, recv in batches", Kind::Receive(0), BATCH),
+    over(Transport::Tls, "tls-recv-one", "recv0", "TLS, recv one by one", Kind::Receive(0), 1),
+    over(Transport::WebSocket, "ws-pub", "pub0", "WebSocket, pub in batches", Kind::Publish(0), BATCH),
+    over(Transport::WebSocket, "ws-pub-one", "single0", "WebSocket, pub one by one", Kind::Publish(0), BATCH),
+    over(Transport::WebSocket, "ws-recv", "recv0", "WebSocket, recv in batches", Kind::Receive(0), BATCH),
+    over(Transport::WebSocket, "ws-recv-one", "recv0", "WebSocket, recv one by one", Kind::Receive(0), 1),
 ];
 
 impl Scenario {
-    pub(crate) fn plan(&self, amount: Amount) -> Plan {
-        let flood = match self.kind {
-            Kind::Receive(qos) => Some(Flood { qos, until: amount, payload: 64, batch: 64 * 1_024 }),
-            _ => None,
-        };
-        Plan { echo: self.kind == Kind::Trip(0), small: true, flood, processor: None }
+    /// Whether it has a rate.
+    pub(crate) fn flows(&self) -> bool {
+        matches!(self.kind, Kind::Publish(_) | Kind::Receive(_))
     }
 
-    /// The client's argument for that; of a flood it is the sink that knows.
-    pub(crate) fn argument(&self, amount: Amount) -> Option<String> {
-        match (self.kind, amount) {
-            (Kind::Receive(_), _) => None,
-            (_, Until::Time(time)) => Some(format!("time={}", time.as_millis())),
-            (_, Until::Messages(messages)) => Some(format!("messages={messages}")),
+    pub(crate) fn is_trip(&self) -> bool {
+        matches!(self.kind, Kind::Trip(_))
+    }
+
+    pub(crate) fn plan(&self, amount: Amount) -> Plan {
+        let flood = |qos, until, payload| Some(Flood { qos, until, payload, batch: self.batch });
+        let flood = match self.kind {
+            Kind::Receive(qos) => flood(qos, amount, 64),
+            Kind::Burst => flood(0, Until::Messages(BURST), 64),
+            Kind::ReceiveLarge => flood(1, Until::Messages(1), LARGE),
+            _ => None,
+        };
+        Plan {
+            echo: self.kind == Kind::Trip(0),
+            small: self.kind != Kind::PublishLarge,
+            flood,
+            processor: None,
+            transport: self.transport,
+        }
+    }
+
+    /// The client's arguments for that; of a flood it is the sink that knows.
+    pub(crate) fn arguments(&self, amount: Amount) -> Vec<String> {
+        match self.kind {
+            Kind::Publish(_) | Kind::Trip(_) => vec![match amount {
+                Until::Time(time) => format!("time={}", time.as_millis()),
+                Until::Messages(messages) => format!("messages={messages}"),
+            }],
+            Kind::Receive(_) => Vec::new(),
+            Kind::Idle => vec![format!("clients={IDLE_CLIENTS}")],
+            Kind::Burst => vec![format!("clients={BURST_CLIENTS}")],
+            Kind::PublishLarge | Kind::ReceiveLarge => vec![format!("size={LARGE}")],
         }
     }
 
@@ -68,7 +136,12 @@ impl Scenario {
         if messages == 0 {
             return Err("no message at all".into());
         }
-        same("connections", counts.connected, 1)?;
+        let connections = match self.kind {
+            Kind::Idle => IDLE_CLIENTS + 1,
+            Kind::Burst => BURST_CLIENTS + 1,
+            _ => 1,
+        };
+        same("connections", counts.connected, connections)?;
         match self.kind {
             Kind::Publish(0) => {
                 same("messages of QoS 0 came", counts.published[0], messages)?;
@@ -87,6 +160,16 @@ impl Scenario {
                 let expected = if qos > 0 { messages + 1 } else { 0 };
                 same("acknowledgements came", counts.acknowledged, expected)
             }
+            Kind::Idle => Ok(()),
+            Kind::Burst => {
+                same("messages came", counts.published[0], BURST * BURST_CLIENTS)?;
+                same("messages were sent", counts.flooded, BURST * BURST_CLIENTS)
+            }
+            Kind::PublishLarge => {
+                let enough = counts.published[1] == 1 && counts.bytes > LARGE as u64;
+                if enough { Ok(()) } else { Err("the message did not come".into()) }
+            }
+            Kind::ReceiveLarge => same("acknowledgements came", counts.acknowledged, 2),
         }
     }
 }

@@ -4,9 +4,7 @@
 //! tells of acknowledgements by a callback instead of a future for each.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::{Context, Poll, Waker};
 
@@ -41,6 +39,7 @@ async fn run(work: &Work) -> Value {
         "recv1" => receive(work, QoS::AtLeastOnce).await,
         "trip0" => echo(work).await,
         "trip1" => acknowledged(&connect(work, Incoming::default()).await, work).await,
+        "idle" => idle(work).await,
         _ => work.unknown(),
     }
 }
@@ -94,7 +93,7 @@ async fn connect(work: &Work, incoming: Incoming) -> MqttSink {
 async fn connect_with(work: &Work, incoming: Rc<Incoming>) -> MqttSink {
     let mut config = MqttServiceConfig::new();
     if work.best() {
-        config = config.set_max_send(WINDOW as u16).set_max_receive(0).set_max_receive_size(0);
+        config = config.set_max_send(WINDOW as u16).set_max_receive(u16::MAX).set_max_receive_size(1 << 20);
     }
     let config: SharedCfg = SharedCfg::new("bench").add(config).into();
     let connect = Connect::new(format!("127.0.0.1:{}", work.port())).client_id("ntex").clean_session();
@@ -148,9 +147,8 @@ async fn publish_with_callback(sink: &MqttSink, work: &Work) -> Value {
     });
     let mut meter = Meter::start(work);
     while meter.more() {
-        if !sink.is_ready() {
-            assert!(sink.ready().await, "still connected");
-        }
+        // Its own future for this is not woken up where a callback is set.
+        seen.until(|_| sink.is_ready()).await;
         sink.publish(topic.clone()).send_at_least_once_no_block(payload.clone()).expect("sent");
     }
     let count = meter.count();
@@ -158,34 +156,30 @@ async fn publish_with_callback(sink: &MqttSink, work: &Work) -> Value {
     meter.finish()
 }
 
-type UnderWay = Pin<Box<dyn Future<Output = ()>>>;
-
-/// A task for each message, which has its outcome.
+/// As many tasks as messages are under way, each of which waits for the outcome of one after the other.
 async fn publish(sink: &MqttSink, work: &Work, exactly_once: bool) -> Value {
-    let mut under_way: VecDeque<UnderWay> = VecDeque::with_capacity(WINDOW);
-    let mut meter = Meter::start(work);
-    while meter.more() {
-        if under_way.len() == WINDOW {
-            under_way.pop_front().expect("it is full").await;
-        }
-        let publish = sink.publish(ByteString::from_static(TOPIC));
-        let payload = Bytes::from_static(PAYLOAD);
-        let mut future: UnderWay = if exactly_once {
-            Box::pin(async move {
-                let received = publish.send_exactly_once(payload).await.expect("received");
-                received.release().await.expect("released");
+    let meter = Rc::new(RefCell::new(Some(Meter::start(work))));
+    let tasks: Vec<_> = (0..WINDOW)
+        .map(|_| {
+            let (meter, sink) = (meter.clone(), sink.clone());
+            ntex_rt::spawn(async move {
+                while meter.borrow_mut().as_mut().is_some_and(Meter::more) {
+                    let publish = sink.publish(ByteString::from_static(TOPIC));
+                    let payload = Bytes::from_static(PAYLOAD);
+                    if exactly_once {
+                        let received = publish.send_exactly_once(payload).await.expect("received");
+                        received.release().await.expect("released");
+                    } else {
+                        publish.send_at_least_once(payload).await.expect("acknowledged");
+                    }
+                }
             })
-        } else {
-            Box::pin(async move { publish.send_at_least_once(payload).await.expect("acknowledged") })
-        };
-        // With its first poll it is sent, if there is room. A pending one is looked at again when its turn comes.
-        if poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await.is_pending() {
-            under_way.push_back(future);
-        }
+        })
+        .collect();
+    for task in tasks {
+        task.await.expect("no panic");
     }
-    for future in under_way {
-        future.await;
-    }
+    let meter = meter.borrow_mut().take().expect("it is there");
     meter.finish()
 }
 
@@ -228,4 +222,16 @@ async fn acknowledged(sink: &MqttSink, work: &Work) -> Value {
         trips.arrived();
     }
     trips.finish()
+}
+
+async fn idle(work: &Work) -> Value {
+    let mut sinks = vec![connect(work, Incoming::default()).await];
+    sinks.reserve(work.clients());
+    ntex_util::time::sleep(bench_common::QUIET).await;
+    let mut idle = bench_common::Idle::start(work);
+    while idle.more() {
+        sinks.push(connect(work, Incoming::default()).await);
+    }
+    ntex_util::time::sleep(bench_common::QUIET).await;
+    idle.finish()
 }

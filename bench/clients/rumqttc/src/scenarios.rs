@@ -8,12 +8,10 @@ use bytes::Bytes;
 use serde_json::Value;
 
 pub(crate) async fn run(work: &Work) -> Value {
-    let (client, mut event_loop) = client(work, "rumqttc");
-    loop {
-        if let Some(Packet::ConnAck(_)) = incoming(event_loop.poll().await) {
-            break;
-        }
+    if work.scenario() == "idle" {
+        return idle(work).await;
     }
+    let (client, event_loop) = connect(work, "rumqttc").await;
     match work.scenario() {
         "pub0" => publish(work, client, event_loop, QoS::AtMostOnce).await,
         "pub1" => publish(work, client, event_loop, QoS::AtLeastOnce).await,
@@ -24,6 +22,34 @@ pub(crate) async fn run(work: &Work) -> Value {
         "trip1" => acknowledged(work, &client, event_loop).await,
         _ => work.unknown(),
     }
+}
+
+async fn connect(work: &Work, name: &str) -> (AsyncClient, EventLoop) {
+    let (client, mut event_loop) = client(work, name);
+    while !matches!(incoming(event_loop.poll().await), Some(Packet::ConnAck(_))) {}
+    (client, event_loop)
+}
+
+/// A task drives each event loop.
+async fn idle(work: &Work) -> Value {
+    let connect = async |name: String| {
+        let (client, mut event_loop) = connect(work, &name).await;
+        tokio::spawn(async move {
+            loop {
+                incoming(event_loop.poll().await);
+            }
+        });
+        client
+    };
+    let mut clients = vec![connect("first".into()).await];
+    clients.reserve(work.clients());
+    tokio::time::sleep(bench_common::QUIET).await;
+    let mut idle = bench_common::Idle::start(work);
+    while idle.more() {
+        clients.push(connect(format!("client{}", clients.len())).await);
+    }
+    tokio::time::sleep(bench_common::QUIET).await;
+    idle.finish()
 }
 
 async fn send(client: &AsyncClient, best: bool, qos: QoS) {

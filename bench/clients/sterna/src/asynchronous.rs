@@ -7,12 +7,16 @@ use serde_json::Value;
 use sterna::protocol::PublishError;
 use sterna::{Client, ClientBuilder, Delivery, QoS, Runtime, Subscription};
 
-use super::settings;
+use super::{memory, settings};
 
 pub(crate) async fn run<R: Runtime + Send>(work: Work, builder: fn(&str) -> ClientBuilder<R>) -> Value {
+    if let Some(outcome) = memory::run(&work, builder).await {
+        return outcome;
+    }
     let client = connect(&work, builder).await;
     match work.scenario() {
         "pub0" => publish_at_most_once(&client, &work).await,
+        "single0" => publish_singly(&client, &work).await,
         "pub1" => publish(&client, &work, QoS::AtLeastOnce).await,
         "pub2" => publish(&client, &work, QoS::ExactlyOnce).await,
         "recv0" => receive(&client, QoS::AtMostOnce).await,
@@ -23,12 +27,12 @@ pub(crate) async fn run<R: Runtime + Send>(work: Work, builder: fn(&str) -> Clie
     }
 }
 
-async fn connect<R: Runtime>(work: &Work, builder: fn(&str) -> ClientBuilder<R>) -> Client {
+pub(crate) async fn connect<R: Runtime>(work: &Work, builder: fn(&str) -> ClientBuilder<R>) -> Client {
     settings::apply(builder(&work.url()), work).connect().await.expect("connected")
 }
 
 /// Hands one over without waiting; only where there is no room it waits for that.
-async fn send(client: &Client, qos: QoS) -> Delivery {
+pub(crate) async fn send(client: &Client, qos: QoS) -> Delivery {
     match client.publish(TOPIC, &PAYLOAD[..]).qos(qos).send() {
         Ok(delivery) => delivery,
         Err(unsent) if matches!(unsent.error, PublishError::Full) => {
@@ -44,6 +48,16 @@ async fn publish_at_most_once(client: &Client, work: &Work) -> Value {
         drop(send(client, QoS::AtMostOnce).await);
     }
     // Its acknowledgement says that all have arrived.
+    client.publish(TOPIC, &PAYLOAD[..]).qos(QoS::AtLeastOnce).await.expect("acknowledged");
+    meter.finish()
+}
+
+/// Each is written before there is the next one.
+async fn publish_singly(client: &Client, work: &Work) -> Value {
+    let mut meter = Meter::start(work);
+    while meter.more() {
+        client.publish(TOPIC, &PAYLOAD[..]).await.expect("written");
+    }
     client.publish(TOPIC, &PAYLOAD[..]).qos(QoS::AtLeastOnce).await.expect("acknowledged");
     meter.finish()
 }
@@ -64,7 +78,7 @@ async fn publish(client: &Client, work: &Work, qos: QoS) -> Value {
     meter.finish()
 }
 
-async fn subscribe(client: &Client, qos: QoS) -> Subscription {
+pub(crate) async fn subscribe(client: &Client, qos: QoS) -> Subscription {
     client.subscribe(TOPIC).qos(qos).await.expect("granted")
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bench_common::{Meter, PAYLOAD, TOPIC, Trips, WINDOW, Work};
+use bench_common::{Idle, Meter, PAYLOAD, QUIET, TOPIC, Trips, WINDOW, Work};
 use serde_json::Value;
 use sterna::QoS;
 use sterna::blocking::{Call, Client, Subscription};
@@ -12,6 +12,9 @@ use super::settings;
 
 /// `here`: the client has no thread of its own, and the calls drive it.
 pub(crate) fn run(work: &Work, here: bool) -> Value {
+    if work.scenario() == "idle" {
+        return idle(work, here);
+    }
     let client = connect(work, here);
     match work.scenario() {
         "pub0" => publish_at_most_once(&client, work),
@@ -89,7 +92,7 @@ fn echo(client: &Client, work: &Work) -> Value {
     let mut subscription = subscribe(client, QoS::AtMostOnce);
     let mut trips = Trips::start(work);
     while trips.more() {
-        client.publish(TOPIC, &PAYLOAD[..]).send().expect("there is room");
+        drop(client.publish(TOPIC, &PAYLOAD[..]).send().expect("there is room"));
         let message = subscription.next().expect("it comes back");
         assert_eq!(message.payload().len(), PAYLOAD.len(), "what comes back");
         trips.arrived();
@@ -104,4 +107,22 @@ fn acknowledged(client: &Client, work: &Work) -> Value {
         trips.arrived();
     }
     trips.finish()
+}
+
+/// Without a thread of its own a client does nothing between calls.
+fn idle(work: &Work, here: bool) -> Value {
+    let mut clients = vec![connect(work, here)];
+    std::thread::sleep(QUIET);
+    let mut idle = Idle::start(work);
+    while idle.more() {
+        clients.push(connect(work, here));
+    }
+    if here {
+        for client in &clients {
+            client.run_for(QUIET / work.clients() as u32);
+        }
+    } else {
+        std::thread::sleep(QUIET);
+    }
+    idle.finish()
 }

@@ -4,6 +4,8 @@
 mod asynchronous;
 #[path = "blocking.rs"]
 mod blocking;
+#[path = "memory.rs"]
+mod memory;
 #[path = "settings.rs"]
 mod settings;
 

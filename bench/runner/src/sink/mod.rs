@@ -1,6 +1,8 @@
 //! The sink: a server of as little work as possible, which counts and acknowledges. The clients are measured, not it.
 
 mod flood;
+mod many;
+mod secure;
 mod serve;
 mod session;
 
@@ -11,6 +13,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 pub(crate) use flood::{Flood, Until};
+pub(crate) use many::Many;
+pub(crate) use secure::{Certificate, Transport};
 
 /// What the sink does with its connections.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +27,7 @@ pub(crate) struct Plan {
     pub(crate) flood: Option<Flood>,
     /// Which processor its threads are on.
     pub(crate) processor: Option<usize>,
+    pub(crate) transport: Transport,
 }
 
 /// What has come.
@@ -112,7 +117,11 @@ fn listen(listener: &TcpListener, plan: &Arc<Plan>, results: &Arc<Mutex<Results>
             if let Some(processor) = plan.processor {
                 crate::process::pin(processor);
             }
-            let (counts, outcome) = serve::serve(stream, plan);
+            let (counts, outcome) = match plan.transport {
+                Transport::Tcp => serve::serve(stream, plan),
+                Transport::Tls => secure::tls(stream, plan),
+                Transport::WebSocket => secure::websocket(stream, plan),
+            };
             let mut results = results.lock().expect("no panic");
             results.counts.add(&counts);
             results.faults.extend(outcome.err());

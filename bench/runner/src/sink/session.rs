@@ -74,6 +74,7 @@ impl Session {
                 } else {
                     self.publish(first, header, there, output)?;
                 }
+                self.counts.bytes += (end - taken) as u64;
                 taken = input.len().min(end);
             } else {
                 let Some(rest) = input.get(body..end) else { break };
@@ -101,7 +102,6 @@ impl Session {
             return Err("a message has another payload".into());
         }
         self.counts.published[usize::from(qos)] += 1;
-        self.counts.bytes += packet.len() as u64;
         if qos == 0 {
             if self.plan.echo {
                 output.extend_from_slice(packet);
