@@ -80,7 +80,8 @@ pub(crate) fn instructions(client: &Client, folder: &Path, scenario: &Scenario) 
     let words = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
     let count = |messages: u64| -> Result<f64, String> {
         let output = run_under(client, folder, scenario, Until::Messages(messages), &words)?;
-        let line = output.stderr.lines().find_map(|line| line.split("Collected :").nth(1)).ok_or("no count")?;
+        let line =
+            output.stderr.lines().find_map(|line| line.split("Collected :").nth(1)).ok_or("no count")?;
         line.trim().parse().map_err(|_| format!("{line}: no count"))
     };
     let each = (count(MANY)? - count(FEW)?) / (MANY - FEW) as f64;

@@ -2,8 +2,12 @@
 //! it; see there.
 
 mod clients;
+mod counting;
+mod document;
+mod many;
 mod measure;
 mod options;
+mod plots;
 mod process;
 mod results;
 mod scenario;
@@ -11,9 +15,11 @@ mod sink;
 mod statistics;
 mod tables;
 
+use std::error::Error;
 use std::process::ExitCode;
 
 use options::Options;
+use results::Results;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,9 +35,9 @@ fn main() -> ExitCode {
         }
     };
     let results = results::measure(&options);
-    print!("{}", tables::throughput(&results));
-    if let Err(error) = results.write(&options.results) {
-        eprintln!("{}: {error}", options.results.display());
+    sink::Certificate::get().clean_up();
+    if let Err(error) = report(&options, &results) {
+        eprintln!("The results cannot be written: {error}");
         return ExitCode::FAILURE;
     }
     if results.failures.is_empty() {
@@ -42,4 +48,22 @@ fn main() -> ExitCode {
         println!("- {failure}");
     }
     ExitCode::FAILURE
+}
+
+fn report(options: &Options, results: &Results) -> Result<(), Box<dyn Error>> {
+    let mut tables = tables::all(results);
+    for (name, table) in &tables {
+        println!("\n{name}\n\n{table}");
+    }
+    if let Some(summary) = tables::summary(results) {
+        println!("{summary}");
+    }
+    std::fs::create_dir_all(&options.results)?;
+    results.write(&options.results.join("results.json"), &options.about)?;
+    plots::write(results, &options.results)?;
+    if let Some(document) = &options.document {
+        tables.push(("about", format!("{}\n", options.about)));
+        document::update(document, &tables)?;
+    }
+    Ok(())
 }

@@ -99,7 +99,8 @@ impl Running {
     /// Bytes resident, and seconds of the processor.
     fn usage(&self) -> Result<(u64, f64), String> {
         let read = |name: &str| {
-            std::fs::read_to_string(format!("/proc/{}/{name}", self.0.id())).map_err(|error| error.to_string())
+            std::fs::read_to_string(format!("/proc/{}/{name}", self.0.id()))
+                .map_err(|error| error.to_string())
         };
         let number = |text: &str| text.parse::<u64>().map_err(|error| error.to_string());
         let statm = read("statm")?;

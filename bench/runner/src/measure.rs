@@ -19,12 +19,17 @@ pub(crate) fn sample(
     scenario: &Scenario,
     amount: Amount,
 ) -> Result<Value, String> {
-    let trip = matches!(scenario.kind, Kind::Trip(_));
-    let _spinner = if trip { Some(Spinner::start(PROCESSOR)?) } else { None };
+    let _spinner = if scenario.is_trip() { Some(Spinner::start(PROCESSOR)?) } else { None };
     let processor = PROCESSOR.to_string();
     let words = ["taskset", "-c", &processor];
-    let under: &[&str] = if trip { &words } else { &[] };
-    run_under(client, folder, scenario, amount, under)?.outcome()
+    let under: &[&str] = if scenario.is_trip() { &words } else { &[] };
+    let mut outcome = run_under(client, folder, scenario, amount, under)?.outcome()?;
+    if scenario.kind == Kind::Idle
+        && let Some(counting) = client.counting_heap(folder)
+    {
+        outcome["heap"] = run_under(&counting, folder, scenario, amount, &[])?.outcome()?["heap"].take();
+    }
+    Ok(outcome)
 }
 
 /// One run below another program; what both wrote.
@@ -36,10 +41,10 @@ pub(crate) fn run_under(
     words: &[&str],
 ) -> Result<Output, String> {
     let mut plan = scenario.plan(amount);
-    plan.processor = matches!(scenario.kind, Kind::Trip(_)).then_some(PROCESSOR);
+    plan.processor = scenario.is_trip().then_some(PROCESSOR);
     let sink = Sink::start(plan);
-    let mut invocation = client.invocation(folder, scenario.name, sink.port);
-    if let Some(argument) = scenario.argument(amount) {
+    let mut invocation = client.invocation(folder, scenario.work, sink.port);
+    for argument in scenario.arguments(amount).into_iter().chain(scenario.transport.arguments()) {
         invocation = invocation.argument(argument);
     }
     if !words.is_empty() {

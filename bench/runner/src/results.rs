@@ -6,17 +6,21 @@ use std::{fs, io};
 
 use serde_json::{Value, json};
 
-use crate::clients::{CLIENTS, Client};
-use crate::measure;
+use crate::clients::{CLIENTS, COUNTED, Client, TOKIO};
+use crate::counting::{self, Counter};
 use crate::options::Options;
-use crate::scenario::{self, SCENARIOS, Scenario};
+use crate::scenario::{self, Kind, SCENARIOS, Scenario};
 use crate::statistics::Middle;
+use crate::{many, measure};
+
+/// How many clients are in one process.
+const MANY: u64 = 10_000;
 
 /// What a run has come to.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     /// By scenario and client, one for each round.
-    samples: BTreeMap<(&'static str, &'static str), Vec<Value>>,
+    samples: BTreeMap<(String, &'static str), Vec<Value>>,
     /// What could not be measured, and why.
     pub(crate) failures: Vec<String>,
 }
@@ -31,34 +35,86 @@ pub(crate) fn measure(options: &Options) -> Results {
         results.failures.push(format!("{}: it is not installed", client.name));
     }
     for scenario in SCENARIOS.iter().filter(|scenario| options.wants_scenario(scenario.name)) {
-        let clients: Vec<_> =
-            there.iter().copied().filter(|client| client.scenarios.contains(&scenario.name)).collect();
-        results.rounds(options, scenario, &clients);
+        results.rounds(options, scenario, &there);
+    }
+    let counted = |name: &str| options.wants_scenario("calls") && options.wants_scenario_or_all(name);
+    for scenario in SCENARIOS.iter().filter(|scenario| is_tcp_flow(scenario) && counted(scenario.name)) {
+        results.calls(options, scenario, &there);
+    }
+    let counted = |name: &str| options.wants_scenario("instructions") && options.wants_scenario_or_all(name);
+    for scenario in SCENARIOS.iter().filter(|scenario| is_tcp_flow(scenario) && counted(scenario.name)) {
+        results.instructions(options, scenario, &there);
+    }
+    if options.wants_scenario("many") {
+        for client in there.iter().filter(|client| client.name == TOKIO) {
+            eprintln!("{MANY} clients: {}", client.name);
+            results.take("many", client, many::measure(client, &options.programs, MANY));
+        }
     }
     results
 }
 
+fn is_tcp_flow(scenario: &Scenario) -> bool {
+    scenario.flows() && scenario.name == scenario.work
+}
+
 impl Results {
-    fn rounds(&mut self, options: &Options, scenario: &Scenario, clients: &[&Client]) {
-        let amount = scenario::for_milliseconds(options.time);
-        for round in 1..=options.rounds {
-            eprintln!("{}: round {round} of {}", scenario.title, options.rounds);
-            for client in clients {
-                match measure::sample(client, &options.programs, scenario, amount) {
-                    Ok(sample) => self.samples.entry((scenario.name, client.name)).or_default().push(sample),
-                    Err(error) => {
-                        let failure = format!("{}, {}, round {round}: {error}", client.name, scenario.title);
-                        eprintln!("FAILED: {failure}");
-                        self.failures.push(failure);
-                    }
-                }
+    fn take(&mut self, scenario: &str, client: &Client, outcome: Result<Value, String>) {
+        match outcome {
+            Ok(sample) => self.samples.entry((scenario.to_owned(), client.name)).or_default().push(sample),
+            Err(error) => {
+                let failure = format!("{}, {scenario}: {error}", client.name);
+                eprintln!("FAILED: {failure}");
+                self.failures.push(failure);
             }
         }
     }
 
+    fn rounds(&mut self, options: &Options, scenario: &Scenario, clients: &[&Client]) {
+        let amount = scenario::for_milliseconds(options.time);
+        let in_memory = matches!(scenario.kind, Kind::Idle | Kind::Burst);
+        let rounds = if in_memory { 1 } else { options.rounds };
+        for round in 1..=rounds {
+            eprintln!("{}: round {round} of {rounds}", scenario.title);
+            for client in clients.iter().filter(|client| client.scenarios.contains(&scenario.name)) {
+                let outcome = measure::sample(client, &options.programs, scenario, amount);
+                self.take(scenario.name, client, outcome);
+            }
+        }
+    }
+
+    fn calls(&mut self, options: &Options, scenario: &Scenario, clients: &[&Client]) {
+        let counter = match Counter::find() {
+            Ok(counter) => counter,
+            Err(error) => {
+                self.failures.push(error);
+                return;
+            }
+        };
+        eprintln!("{}: system calls with {}", scenario.title, counter.name());
+        let amount = scenario::for_milliseconds(options.time);
+        for client in clients.iter().filter(|client| client.scenarios.contains(&scenario.name)) {
+            let outcome = counter.calls(client, &options.programs, scenario, amount);
+            self.take(&format!("{}-calls", scenario.name), client, outcome);
+        }
+    }
+
+    fn instructions(&mut self, options: &Options, scenario: &Scenario, clients: &[&Client]) {
+        eprintln!("{}: instructions with callgrind", scenario.title);
+        for client in clients.iter().filter(|client| COUNTED.contains(&client.name)) {
+            let outcome = counting::instructions(client, &options.programs, scenario);
+            self.take(&format!("{}-instructions", scenario.name), client, outcome);
+        }
+    }
+
     /// What `number` makes of each round's sample.
-    pub(crate) fn each(&self, scenario: &str, client: &str, number: fn(&Value) -> Option<f64>) -> Vec<f64> {
-        let samples = self.samples.iter().find(|((of, by), _)| *of == scenario && *by == client);
+    pub(crate) fn each(
+        &self,
+        scenario: &str,
+        client: &str,
+        number: impl Fn(&Value) -> Option<f64>,
+    ) -> Vec<f64> {
+        let samples = self.samples.iter().find(|((of, by), _)| of == scenario && *by == client);
         samples.into_iter().flat_map(|(_, samples)| samples).filter_map(number).collect()
     }
 
@@ -66,7 +122,7 @@ impl Results {
         &self,
         scenario: &str,
         client: &str,
-        number: fn(&Value) -> Option<f64>,
+        number: impl Fn(&Value) -> Option<f64>,
     ) -> Option<Middle> {
         Middle::of(self.each(scenario, client, number))
     }
@@ -83,7 +139,7 @@ impl Results {
         Middle::of(ours.into_iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
     }
 
-    pub(crate) fn write(&self, file: &Path) -> io::Result<()> {
+    pub(crate) fn write(&self, file: &Path, about: &str) -> io::Result<()> {
         let samples: Vec<Value> = self
             .samples
             .iter()
@@ -91,9 +147,15 @@ impl Results {
                 json!({ "scenario": scenario, "client": client, "samples": samples })
             })
             .collect();
-        let text = serde_json::to_string_pretty(&json!({ "results": samples, "failures": self.failures }));
-        fs::write(file, text.map_err(io::Error::other)? + "\n")
+        let all = json!({ "about": about, "results": samples, "failures": self.failures });
+        let text = serde_json::to_string_pretty(&all).map_err(io::Error::other)?;
+        fs::write(file, text + "\n")
     }
+}
+
+/// A field of a sample.
+pub(crate) fn field(name: &'static str) -> impl Fn(&Value) -> Option<f64> {
+    move |sample| sample[name].as_f64()
 }
 
 /// Messages a second.

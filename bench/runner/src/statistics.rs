@@ -15,8 +15,11 @@ impl Middle {
         samples.sort_by(f64::total_cmp);
         let (&least, &most) = (samples.first()?, samples.last()?);
         let half = samples.len() / 2;
-        let median =
-            if samples.len() % 2 == 1 { samples[half] } else { f64::midpoint(samples[half - 1], samples[half]) };
+        let median = if samples.len() % 2 == 1 {
+            samples[half]
+        } else {
+            f64::midpoint(samples[half - 1], samples[half])
+        };
         Some(Self { median, least, most })
     }
 

@@ -9,8 +9,8 @@ use std::task::Poll;
 
 use bench_common::{Meter, PAYLOAD, TOPIC, Trips, WINDOW, Work, print};
 use mqtt_endpoint_tokio::mqtt_ep;
-use mqtt_ep::packet::{Packet, Qos, SubEntry, SubOpts};
 use mqtt_ep::packet::v3_1_1::{Connect, Publish, Subscribe};
+use mqtt_ep::packet::{Packet, Qos, SubEntry, SubOpts};
 use serde_json::Value;
 use tokio::sync::Semaphore;
 
@@ -51,10 +51,7 @@ async fn connect(work: &Work, name: &str) -> Endpoint {
     }
     let transport = mqtt_ep::transport::TcpTransport::from_stream(stream);
     let options = options.build().expect("options");
-    endpoint
-        .attach_with_options(transport, mqtt_ep::Mode::Client, options)
-        .await
-        .expect("attached");
+    endpoint.attach_with_options(transport, mqtt_ep::Mode::Client, options).await.expect("attached");
     let connect = Connect::builder().client_id(name).expect("a name").clean_session(true);
     endpoint.send(connect.build().expect("a packet")).await.expect("sent");
     assert!(matches!(endpoint.recv().await, Ok(Packet::V3_1_1Connack(_))), "connected");
@@ -106,7 +103,8 @@ async fn publish(endpoint: &Arc<Endpoint>, work: &Work, qos: Qos) -> Value {
         let (endpoint, room) = (endpoint.clone(), room.clone());
         tokio::spawn(async move {
             loop {
-                if let Packet::V3_1_1Puback(_) | Packet::V3_1_1Pubcomp(_) = endpoint.recv().await.expect("connected")
+                if let Packet::V3_1_1Puback(_) | Packet::V3_1_1Pubcomp(_) =
+                    endpoint.recv().await.expect("connected")
                 {
                     room.add_permits(1);
                 }

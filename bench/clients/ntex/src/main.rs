@@ -10,9 +10,9 @@ use std::task::{Context, Poll, Waker};
 
 use bench_common::{Meter, PAYLOAD, TOPIC, Trips, WINDOW, Work, print};
 use ntex_bytes::{ByteString, Bytes};
+use ntex_mqtt::MqttServiceConfig;
 use ntex_mqtt::v3::client::{Connect, MqttConnector, ProtocolMessage};
 use ntex_mqtt::v3::{MqttSink, QoS};
-use ntex_mqtt::MqttServiceConfig;
 use ntex_net::DefaultRuntime;
 use ntex_rt::System;
 use ntex_service::Pipeline;

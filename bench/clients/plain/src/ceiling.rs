@@ -5,7 +5,9 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 
-use bench_common::{CONNECT, Meter, PAYLOAD, PUBACK_LENGTH, TOPIC, Trips, WINDOW, Work, flood_end, publish, publish_into};
+use bench_common::{
+    CONNECT, Meter, PAYLOAD, PUBACK_LENGTH, TOPIC, Trips, WINDOW, Work, flood_end, publish, publish_into,
+};
 use serde_json::Value;
 
 /// How much is written and read at once.

@@ -15,7 +15,8 @@ pub(crate) fn main() {
     let work = Work::from_arguments();
     let outcome = match work.variant() {
         "tokio" => {
-            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
             // On the runtime's threads, as a server's tasks are.
             runtime.block_on(async {
                 tokio::spawn(asynchronous::run(work, sterna::tokio::builder)).await.expect("no panic")

@@ -16,7 +16,10 @@ const AT_ONCE: usize = 64;
 const BURST: usize = 10_000;
 
 /// Runs what has no client of its own yet.
-pub(crate) async fn run<R: Runtime + Send>(work: &Work, builder: fn(&str) -> ClientBuilder<R>) -> Option<Value> {
+pub(crate) async fn run<R: Runtime + Send>(
+    work: &Work,
+    builder: fn(&str) -> ClientBuilder<R>,
+) -> Option<Value> {
     Some(match work.scenario() {
         "idle" => idle(work, builder).await,
         "burst" => burst(work, builder).await,

@@ -16,8 +16,5 @@ pub(crate) fn apply<R: Runtime, M>(builder: ClientBuilder<R, M>, work: &Work) ->
     if !work.best() {
         return builder;
     }
-    builder
-        .send_buffer(1 << 20)
-        .incoming_limit(65_536, 16 << 20)
-        .ack(AckMode::OnReceipt)
+    builder.send_buffer(1 << 20).incoming_limit(65_536, 16 << 20).ack(AckMode::OnReceipt)
 }

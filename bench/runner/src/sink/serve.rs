@@ -53,9 +53,7 @@ fn run(mut stream: impl Read + Write, session: &mut Session) -> Result<(), Strin
 
 fn broken(error: &io::Error) -> Result<(), String> {
     match error.kind() {
-        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-            Err("a client was silent for too long".into())
-        }
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Err("a client was silent for too long".into()),
         _ => Ok(()),
     }
 }
