@@ -102,7 +102,7 @@ fn send(client: &AsyncClientHandle, qos: QualityOfService) -> AsyncPublishResult
 
 /// It has no bound on what waits: also with QoS 0 as many are under way as are with QoS 1.
 async fn publish(client: &AsyncClientHandle, work: &Work, qos: QualityOfService) -> Value {
-    let mut under_way = VecDeque::with_capacity(WINDOW);
+    let mut under_way: VecDeque<AsyncPublishResult> = VecDeque::with_capacity(WINDOW);
     let mut meter = Meter::start(work);
     while meter.more() {
         if under_way.len() == WINDOW {

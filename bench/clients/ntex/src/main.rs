@@ -33,8 +33,7 @@ async fn run(work: &Work) -> Value {
     match work.scenario() {
         "pub0" => publish_at_most_once(&connect(work, Incoming::default()).await, work).await,
         "pub1" if work.best() => publish_with_callback(&connect(work, Incoming::default()).await, work).await,
-        "pub1" => publish(&connect(work, Incoming::default()).await, work, false).await,
-        "pub2" => publish(&connect(work, Incoming::default()).await, work, true).await,
+        "pub1" => publish(&connect(work, Incoming::default()).await, work).await,
         "recv0" => receive(work, QoS::AtMostOnce).await,
         "recv1" => receive(work, QoS::AtLeastOnce).await,
         "trip0" => echo(work).await,
@@ -156,8 +155,9 @@ async fn publish_with_callback(sink: &MqttSink, work: &Work) -> Value {
     meter.finish()
 }
 
-/// As many tasks as messages are under way, each of which waits for the outcome of one after the other.
-async fn publish(sink: &MqttSink, work: &Work, exactly_once: bool) -> Value {
+/// As many tasks as messages are under way, each of which waits for the outcome of one after the other. (With QoS 2 it
+/// cannot be measured in this way: of several messages under way it ends the connection with `UnexpectedRelease`.)
+async fn publish(sink: &MqttSink, work: &Work) -> Value {
     let meter = Rc::new(RefCell::new(Some(Meter::start(work))));
     let tasks: Vec<_> = (0..WINDOW)
         .map(|_| {
@@ -165,13 +165,7 @@ async fn publish(sink: &MqttSink, work: &Work, exactly_once: bool) -> Value {
             ntex_rt::spawn(async move {
                 while meter.borrow_mut().as_mut().is_some_and(Meter::more) {
                     let publish = sink.publish(ByteString::from_static(TOPIC));
-                    let payload = Bytes::from_static(PAYLOAD);
-                    if exactly_once {
-                        let received = publish.send_exactly_once(payload).await.expect("received");
-                        received.release().await.expect("released");
-                    } else {
-                        publish.send_at_least_once(payload).await.expect("acknowledged");
-                    }
+                    publish.send_at_least_once(Bytes::from_static(PAYLOAD)).await.expect("acknowledged");
                 }
             })
         })

@@ -44,7 +44,12 @@ impl Flooding {
         let mut packets = Vec::new();
         publish_into(&mut packets, flood.qos, 1, &payload, version);
         let length = packets.len();
+        let most = match flood.until {
+            Until::Time(_) => usize::MAX,
+            Until::Messages(messages) => usize::try_from(messages).unwrap_or(usize::MAX),
+        };
         let count = if flood.qos > 0 { usize::from(u16::MAX) } else { (flood.batch / length).max(1) };
+        let count = count.min(most);
         packets.reserve(length * (count - 1));
         for id in 2..=count {
             publish_into(&mut packets, flood.qos, id as u16, &payload, version);
