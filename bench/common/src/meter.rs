@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use rustix::time::{ClockId, clock_gettime};
+use cpu_time::ProcessTime;
 use serde_json::{Value, json};
 
 use crate::work::Work;
@@ -140,8 +140,7 @@ impl Trips {
 
 /// What this process has used of the processors' time.
 pub fn cpu_time() -> Duration {
-    let time = clock_gettime(ClockId::ProcessCPUTime);
-    Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
+    ProcessTime::now().as_duration()
 }
 
 static HEAP: OnceLock<fn() -> usize> = OnceLock::new();

@@ -24,7 +24,7 @@ pub(crate) fn sample(
     let words = ["taskset", "-c", &processor];
     let under: &[&str] = if scenario.is_trip() { &words } else { &[] };
     let mut outcome = run_under(client, folder, scenario, amount, under)?.outcome()?;
-    if scenario.kind == Kind::Idle
+    if matches!(scenario.kind, Kind::Idle | Kind::Burst)
         && let Some(counting) = client.counting_heap(folder)
     {
         outcome["heap"] = run_under(&counting, folder, scenario, amount, &[])?.outcome()?["heap"].take();

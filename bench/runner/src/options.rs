@@ -24,8 +24,6 @@ pub(crate) struct Options {
 
 /// What takes long: not in a quick run, unless it is asked for.
 const SLOW: &[&str] = &["burst", "instructions", "many"];
-/// What goes with other scenarios.
-const COUNTS: &[&str] = &["calls", "instructions"];
 
 impl Options {
     pub(crate) fn parse(arguments: Vec<String>) -> Result<Self, String> {
@@ -70,9 +68,10 @@ impl Options {
         self.scenarios.is_empty() || self.scenarios.iter().any(|wanted| wanted == name)
     }
 
-    /// Also where only the counting was asked for, of no scenario in particular.
-    pub(crate) fn wants_scenario_or_all(&self, name: &str) -> bool {
-        self.wants_scenario(name) || self.scenarios.iter().all(|wanted| COUNTS.contains(&&**wanted))
+    /// Whether to count something of this scenario: of those that were asked for, or of all where none was.
+    pub(crate) fn counts(&self, name: &str) -> bool {
+        self.wants_scenario(name)
+            || !crate::scenario::counted().any(|scenario| self.wants_scenario(scenario.name))
     }
 
     pub(crate) fn wants_client(&self, name: &str) -> bool {

@@ -12,6 +12,9 @@ use serde_json::Value;
 /// How long a client may take beyond what it was told to.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// How much is shown of what a program says of its failure.
+const ENOUGH: usize = 300;
+
 /// A program with its arguments.
 #[derive(Debug, Clone)]
 pub(crate) struct Invocation {
@@ -54,7 +57,8 @@ impl Invocation {
         let stdout = stdout.join().map_err(|_| "its output cannot be read")?;
         let stderr = stderr.join().map_err(|_| "its output cannot be read")?;
         if !status.success() {
-            return Err(format!("{} ended with {status}: {}", self.program.display(), stderr.trim()));
+            let beginning: String = stderr.trim().chars().take(ENOUGH).collect();
+            return Err(format!("{} ended with {status}: {beginning}", self.program.display()));
         }
         Ok(Output { stdout, stderr })
     }

@@ -37,13 +37,15 @@ pub(crate) fn measure(options: &Options) -> Results {
     for scenario in SCENARIOS.iter().filter(|scenario| options.wants_scenario(scenario.name)) {
         results.rounds(options, scenario, &there);
     }
-    let counted = |name: &str| options.wants_scenario("calls") && options.wants_scenario_or_all(name);
-    for scenario in SCENARIOS.iter().filter(|scenario| is_tcp_flow(scenario) && counted(scenario.name)) {
-        results.calls(options, scenario, &there);
+    if options.wants_scenario("calls") {
+        for scenario in scenario::counted().filter(|scenario| options.counts(scenario.name)) {
+            results.calls(options, scenario, &there);
+        }
     }
-    let counted = |name: &str| options.wants_scenario("instructions") && options.wants_scenario_or_all(name);
-    for scenario in SCENARIOS.iter().filter(|scenario| is_tcp_flow(scenario) && counted(scenario.name)) {
-        results.instructions(options, scenario, &there);
+    if options.wants_scenario("instructions") {
+        for scenario in scenario::counted().filter(|scenario| options.counts(scenario.name)) {
+            results.instructions(options, scenario, &there);
+        }
     }
     if options.wants_scenario("many") {
         for client in there.iter().filter(|client| client.name == TOKIO) {
@@ -52,10 +54,6 @@ pub(crate) fn measure(options: &Options) -> Results {
         }
     }
     results
-}
-
-fn is_tcp_flow(scenario: &Scenario) -> bool {
-    scenario.flows() && scenario.name == scenario.work
 }
 
 impl Results {
@@ -101,7 +99,9 @@ impl Results {
 
     fn instructions(&mut self, options: &Options, scenario: &Scenario, clients: &[&Client]) {
         eprintln!("{}: instructions with callgrind", scenario.title);
-        for client in clients.iter().filter(|client| COUNTED.contains(&client.name)) {
+        let counted =
+            |client: &&&Client| COUNTED.contains(&client.name) && client.scenarios.contains(&scenario.name);
+        for client in clients.iter().filter(counted) {
             let outcome = counting::instructions(client, &options.programs, scenario);
             self.take(&format!("{}-instructions", scenario.name), client, outcome);
         }

@@ -86,6 +86,11 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     over(Transport::WebSocket, "ws-recv-one", "recv0", "WebSocket, recv one by one", Kind::Receive(0), 1),
 ];
 
+/// Those whose system calls and instructions are counted.
+pub(crate) fn counted() -> impl Iterator<Item = &'static Scenario> {
+    SCENARIOS.iter().filter(|scenario| scenario.flows() && scenario.transport == Transport::Tcp)
+}
+
 impl Scenario {
     /// Whether it has a rate.
     pub(crate) fn flows(&self) -> bool {

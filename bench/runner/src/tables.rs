@@ -127,6 +127,7 @@ fn memory(results: &Results) -> Option<String> {
     by_client(&[
         column("idle, heap, KiB", "idle", "heap"),
         column("idle, resident, KiB", "idle", "resident"),
+        column("2 s after a burst, heap, KiB", "burst", "heap"),
         column("2 s after a burst, resident, KiB", "burst", "resident"),
     ])
 }

@@ -92,7 +92,7 @@ async fn connect(work: &Work, incoming: Incoming) -> MqttSink {
 async fn connect_with(work: &Work, incoming: Rc<Incoming>) -> MqttSink {
     let mut config = MqttServiceConfig::new();
     if work.best() {
-        config = config.set_max_send(WINDOW as u16).set_max_receive(u16::MAX).set_max_receive_size(1 << 20);
+        config = config.set_max_send(WINDOW as u16);
     }
     let config: SharedCfg = SharedCfg::new("bench").add(config).into();
     let connect = Connect::new(format!("127.0.0.1:{}", work.port())).client_id("ntex").clean_session();
