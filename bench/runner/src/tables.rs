@@ -168,25 +168,28 @@ fn many(results: &Results) -> Option<String> {
     Some(table)
 }
 
-/// The processor's time a message, and as a ratio.
+/// The processor's time a message, and what of it the layer adds to what the same takes over TCP.
 fn secured(results: &Results) -> Option<String> {
     let mut rows = String::new();
     for scenario in SCENARIOS.iter().filter(|scenario| scenario.transport != Transport::Tcp) {
-        let middle = |client| results.middle(scenario.name, client, cost);
-        let (Some(bare), Some(ours)) = (middle(BARE), middle(SECURED)) else { continue };
-        let Some(ratio) = results.ratio(scenario.name, SECURED, BARE, cost) else { continue };
-        let _ = writeln!(
-            rows,
-            "| {} | {} | {} | {:.2} | {:.2}–{:.2} |",
-            scenario.title,
-            figures(bare.median),
-            figures(ours.median),
-            ratio.median,
-            ratio.least,
-            ratio.most,
+        let middle = |name, client| Some(results.middle(name, client, cost)?.median);
+        let (Some(bare), Some(ours)) = (middle(scenario.name, BARE), middle(scenario.name, SECURED)) else {
+            continue;
+        };
+        // One by one is not measured over TCP.
+        let plain = if scenario.name.ends_with("-one") {
+            None
+        } else {
+            middle(scenario.work, CEILING).zip(middle(scenario.work, TOKIO))
+        };
+        let added = plain.map_or_else(
+            || "– | –".to_owned(),
+            |(ceiling, tokio)| format!("{} | {}", figures(bare - ceiling), figures(ours - tokio)),
         );
+        let (bare, ours) = (figures(bare), figures(ours));
+        let _ = writeln!(rows, "| {} | {bare} | {ours} | {added} |", scenario.title);
     }
-    let titles = ["bare, µs a message", "Sterna, µs a message", "ratio", "from – to"];
+    let titles = ["bare, µs", "Sterna, µs", "bare, added to TCP, µs", "Sterna, added to TCP, µs"];
     (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
 }
 
