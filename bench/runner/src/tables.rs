@@ -1,0 +1,244 @@
+//! The results as tables of Markdown.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::clients::{BARE, CEILING, CLIENTS, CURRENT, SECURED, TARGETS, TOKIO};
+use crate::results::{Results, cost, field, median_trip, rate, slow_trip};
+use crate::scenario::{SCENARIOS, Scenario};
+use crate::sink::Transport;
+
+/// A table's name in the document, and its text.
+pub(crate) type Table = (&'static str, String);
+
+/// Those for which there are results.
+pub(crate) fn all(results: &Results) -> Vec<Table> {
+    let tables = [
+        ("throughput", throughput(results)),
+        ("trips", trips(results)),
+        ("targets", targets(results)),
+        ("memory", memory(results)),
+        ("large", large(results)),
+        ("many", many(results)),
+        ("secured", secured(results)),
+        ("calls", counts(results, "calls", "calls_each")),
+        ("instructions", counts(results, "instructions", "instructions_each")),
+    ];
+    tables.into_iter().filter_map(|(name, table)| Some((name, table?))).collect()
+}
+
+/// One row for each client that has something in one of the columns; none at all: no table.
+fn by_client(columns: &[(String, Box<dyn Fn(&str) -> Option<String> + '_>)]) -> Option<String> {
+    let mut rows = String::new();
+    for client in CLIENTS {
+        let cells: Vec<_> = columns.iter().map(|(_, cell)| cell(client.name)).collect();
+        if cells.iter().any(Option::is_some) {
+            let _ = write!(rows, "| {} |", client.name);
+            for cell in cells {
+                let _ = write!(rows, " {} |", cell.as_deref().unwrap_or("–"));
+            }
+            rows += "\n";
+        }
+    }
+    let titles = columns.iter().map(|(title, _)| &**title);
+    (!rows.is_empty()).then(|| heading(titles) + &rows)
+}
+
+fn heading<'a>(titles: impl Iterator<Item = &'a str> + Clone) -> String {
+    let mut heading = String::from("| |");
+    for title in titles.clone() {
+        let _ = write!(heading, " {title} |");
+    }
+    heading + "\n|---|" + &"---|".repeat(titles.count()) + "\n"
+}
+
+/// The scenarios over TCP whose clients have this.
+fn scenarios(wanted: fn(&Scenario) -> bool) -> impl Iterator<Item = &'static Scenario> {
+    SCENARIOS.iter().filter(move |scenario| scenario.transport == Transport::Tcp && wanted(scenario))
+}
+
+/// Thousands of messages a second, and the processor's time.
+fn throughput(results: &Results) -> Option<String> {
+    let columns: Vec<_> = scenarios(Scenario::flows)
+        .map(|scenario| {
+            let cell: Box<dyn Fn(&str) -> Option<String>> = Box::new(|client| {
+                let rate = results.middle(scenario.name, client, rate)?;
+                let cost = results.middle(scenario.name, client, cost)?;
+                let spread = rate.spread() * 100.0;
+                Some(format!("{} ±{spread:.0} % ({})", figures(rate.median / 1e3), figures(cost.median)))
+            });
+            (scenario.title.to_owned(), cell)
+        })
+        .collect();
+    by_client(&columns)
+}
+
+/// Microseconds, and times the raw socket's.
+fn trips(results: &Results) -> Option<String> {
+    let mut columns: Vec<(String, Box<dyn Fn(&str) -> Option<String>>)> = Vec::new();
+    for scenario in scenarios(Scenario::is_trip) {
+        for (name, number) in [("p50", median_trip as fn(&Value) -> Option<f64>), ("p99", slow_trip)] {
+            let cell = Box::new(move |client: &str| {
+                let middle = results.middle(scenario.name, client, number)?;
+                let ratio = results.ratio(scenario.name, client, CEILING, number);
+                let ratio = ratio.map_or_else(String::new, |ratio| format!(" ({:.2} ×)", ratio.median));
+                Some(figures(middle.median) + &ratio)
+            });
+            columns.push((format!("{}, {name}", scenario.title), cell));
+        }
+    }
+    by_client(&columns)
+}
+
+/// Ours against theirs, round by round.
+fn targets(results: &Results) -> Option<String> {
+    let mut rows = String::new();
+    for &(scenario, ours, theirs, wanted) in TARGETS {
+        let Some(ratio) = results.ratio(scenario, ours, theirs, rate) else { continue };
+        let cost = results.ratio(scenario, ours, theirs, cost);
+        let cost = cost.map_or_else(|| "–".to_owned(), |cost| format!("{:.2}", cost.median));
+        let title =
+            SCENARIOS.iter().find(|other| other.name == scenario).map_or(scenario, |other| other.title);
+        let _ = writeln!(
+            rows,
+            "| {title}: {ours} / {theirs} | {:.2} | {:.2}–{:.2} | {wanted} | {} | {cost} |",
+            ratio.median,
+            ratio.least,
+            ratio.most,
+            if ratio.median >= wanted { "met" } else { "not met" },
+        );
+    }
+    let titles = ["ratio", "from – to", "target", "", "processor's time, ratio"];
+    (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
+}
+
+fn kibibytes(results: &Results, scenario: &str, client: &str, name: &'static str) -> Option<String> {
+    Some(figures(results.middle(scenario, client, field(name))?.median / 1_024.0))
+}
+
+/// KiB of each idle client.
+fn memory(results: &Results) -> Option<String> {
+    let column = |title: &str, scenario: &'static str, name: &'static str| {
+        let cell: Box<dyn Fn(&str) -> Option<String> + '_> =
+            Box::new(move |client| kibibytes(results, scenario, client, name));
+        (title.to_owned(), cell)
+    };
+    by_client(&[
+        column("idle, heap, KiB", "idle", "heap"),
+        column("idle, resident, KiB", "idle", "resident"),
+        column("2 s after a burst, heap, KiB", "burst", "heap"),
+        column("2 s after a burst, resident, KiB", "burst", "resident"),
+    ])
+}
+
+/// KiB beyond the payload.
+fn large(results: &Results) -> Option<String> {
+    let column = |title: &str, scenario: &'static str| {
+        let cell: Box<dyn Fn(&str) -> Option<String> + '_> =
+            Box::new(move |client| kibibytes(results, scenario, client, "beyond"));
+        (title.to_owned(), cell)
+    };
+    by_client(&[
+        column("publish 64 MiB, KiB beyond the payload", "large-pub"),
+        column("receive 64 MiB, KiB beyond the payload", "large-recv"),
+    ])
+}
+
+fn many(results: &Results) -> Option<String> {
+    let number = |name| results.middle("many", TOKIO, field(name)).map(|middle| middle.median);
+    let peak = results.middle("many", TOKIO, |sample| {
+        sample["slices"].as_array()?.iter().filter_map(Value::as_f64).max_by(f64::total_cmp)
+    })?;
+    let mut table = String::from("| | |\n|---|---|\n");
+    let _ = writeln!(table, "| clients in one process | {} |", figures(number("clients")?));
+    let _ = writeln!(table, "| connecting, 64 at a time, s | {} |", figures(number("connecting")?));
+    let _ = writeln!(table, "| resident, each, KiB | {} |", figures(number("resident")? / 1_024.0));
+    let _ = writeln!(
+        table,
+        "| all connected again after the server came back, s | {} |",
+        figures(number("reconnecting")?)
+    );
+    let _ = writeln!(table, "| the most that came in a tenth of a second | {} |", figures(peak.median));
+    let _ = writeln!(
+        table,
+        "| processor's time of being away and coming back, s | {} |",
+        figures(number("reconnecting_cpu")?)
+    );
+    Some(table)
+}
+
+/// The processor's time a message, and what of it the layer adds to what the same takes over TCP.
+fn secured(results: &Results) -> Option<String> {
+    let mut rows = String::new();
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.transport != Transport::Tcp) {
+        let middle = |name, client| Some(results.middle(name, client, cost)?.median);
+        let (Some(bare), Some(ours)) = (middle(scenario.name, BARE), middle(scenario.name, SECURED)) else {
+            continue;
+        };
+        // One by one is not measured over TCP.
+        let plain = if scenario.name.ends_with("-one") {
+            None
+        } else {
+            middle(scenario.work, CEILING).zip(middle(scenario.work, TOKIO))
+        };
+        let added = plain.map_or_else(
+            || "– | –".to_owned(),
+            |(ceiling, tokio)| format!("{} | {}", figures(bare - ceiling), figures(ours - tokio)),
+        );
+        let (bare, ours) = (figures(bare), figures(ours));
+        let _ = writeln!(rows, "| {} | {bare} | {ours} | {added} |", scenario.title);
+    }
+    let titles = ["bare, µs", "Sterna, µs", "bare, added to TCP, µs", "Sterna, added to TCP, µs"];
+    (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
+}
+
+/// System calls or instructions a message.
+fn counts(results: &Results, suffix: &'static str, name: &'static str) -> Option<String> {
+    let columns: Vec<_> = scenarios(Scenario::flows)
+        .map(|scenario| {
+            let cell: Box<dyn Fn(&str) -> Option<String> + '_> = Box::new(move |client| {
+                let middle = results.middle(&format!("{}-{suffix}", scenario.name), client, field(name))?;
+                Some(figures(middle.median))
+            });
+            (scenario.title.to_owned(), cell)
+        })
+        .collect();
+    by_client(&columns)
+}
+
+/// For a line below all tables.
+pub(crate) fn summary(results: &Results) -> Option<String> {
+    let ratio = |client| results.ratio("pub0", client, "ntex-mqtt 9.0, best", rate);
+    let (tokio, current) = (ratio(TOKIO)?, ratio(CURRENT)?);
+    Some(format!(
+        "QoS 0 against ntex-mqtt: {:.2} × on tokio, {:.2} × on current_thread",
+        tokio.median, current.median
+    ))
+}
+
+/// Three figures, or all before the point.
+pub(crate) fn figures(number: f64) -> String {
+    let decimals = match number.abs() {
+        100.0.. => 0,
+        10.0.. => 1,
+        1.0.. => 2,
+        _ => 3,
+    };
+    let text = format!("{number:.decimals$}");
+    let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+    let mut grouped = String::new();
+    for (at, digit) in whole.chars().enumerate() {
+        if at > 0 && (whole.len() - at).is_multiple_of(3) && !grouped.ends_with('-') {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if rest.is_empty() { grouped } else { format!("{grouped}.{rest}") }
+}
+
+#[test]
+fn numbers_have_three_figures() {
+    let written: Vec<_> = [0.0371, 1.234, 12.34, 123.4, 12_345.6, -1_234.0].map(figures).into();
+    assert_eq!(written, ["0.037", "1.23", "12.3", "123", "12,346", "-1,234"]);
+}
