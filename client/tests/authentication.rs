@@ -166,6 +166,32 @@ fn a_client_authenticates_anew_while_it_works() {
     assert_eq!(client.statistics().connection.reconnects, 0);
 }
 
+/// Whatever has come of the first exchange when the second is asked for, and has not been read.
+// R: CON-09
+#[test]
+fn one_exchange_ends_before_the_next_begins() {
+    let mut begun = 0;
+    for turns in 0..10 {
+        let (mut world, client, script) = connected();
+        let (mut first, mut second) = (Box::pin(client.reauthenticate()), Box::pin(client.reauthenticate()));
+        assert!(poll(&mut first).is_pending());
+        for _ in 0..turns {
+            world.drive();
+            world.serve();
+        }
+        assert!(poll(&mut second).is_pending());
+        world.finish(first).expect("the exchange is passed");
+        match world.finish(second) {
+            Ok(()) => begun += 1,
+            error => assert_eq!(error, Err(AuthError::InProgress.into())),
+        }
+        let exchanges = script.heard();
+        assert!(exchanges.chunks(EXCHANGE.len()).all(|exchange| exchange == EXCHANGE), "{exchanges:?}");
+        assert_eq!(client.statistics().connection.reconnects, 0);
+    }
+    assert!((1..10).contains(&begun), "{begun}");
+}
+
 // R: CON-09, REC-08
 #[test]
 fn a_reauthentication_that_fails_says_why() {

@@ -68,8 +68,11 @@ impl Authentications {
         !self.work.is_empty()
     }
 
+    /// What belongs to the exchange under way comes before what begins the next one.
     pub(super) fn push(&mut self, work: Work) {
-        self.work.push_back(work);
+        let begins = |work: &Work| matches!(work, Work::Begin(_));
+        let next = self.work.iter().position(begins).filter(|_| !begins(&work));
+        self.work.insert(next.unwrap_or(self.work.len()), work);
     }
 
     pub(crate) fn poll(&mut self, request: u64, waker: &Waker) -> Poll<Outcome> {

@@ -267,7 +267,7 @@ impl World {
     }
 
     /// Carries out the engine's steps until it sleeps; whether anything moved.
-    fn drive(&mut self) -> bool {
+    pub fn drive(&mut self) -> bool {
         let Some(mut engine) = self.engine.take() else { return false };
         let waker = Waker::from(self.wakes.clone());
         let mut moved = self.transfer(&mut engine, false);
@@ -358,7 +358,7 @@ impl World {
     }
 
     /// Has the broker work; whether anything moved.
-    fn serve(&mut self) -> bool {
+    pub fn serve(&mut self) -> bool {
         let mut moved = false;
         if let Some(gate) = self.gate.as_mut().filter(|_| self.answered < self.gate_answers) {
             let Some(answer) = gate(&self.to_broker) else { return false };
