@@ -3,8 +3,6 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-pub(crate) type Guard<'a, T> = MutexGuard<'a, T>;
-
 /// A mutex that a panic elsewhere does not poison: what it guards is changed by calls that leave it whole.
 #[derive(Debug)]
 pub(crate) struct Lock<T>(Mutex<T>);
@@ -15,7 +13,7 @@ impl<T> Lock<T> {
     }
 
     #[inline]
-    pub(crate) fn lock(&self) -> Guard<'_, T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -9,8 +9,8 @@ mod streams;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 use sterna_core::{
@@ -25,7 +25,7 @@ pub(crate) use self::authentication::Work;
 use crate::completion::{Completions, Storing};
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
-use crate::lock::{Guard, Lock, Wakers};
+use crate::lock::{Lock, Wakers};
 use crate::machine::{Attached, Machine};
 use crate::requests::Requests;
 use crate::room::{Room, WaitId};
@@ -51,7 +51,7 @@ impl Shared {
         Arc::new(Self { inner: Lock::new(inner), asleep })
     }
 
-    pub(crate) fn lock(&self) -> Guard<'_, Inner> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock()
     }
 
@@ -73,7 +73,7 @@ impl Shared {
 
 /// Releases the lock, then wakes whom it concerns.
 #[cold]
-fn tell(mut inner: Guard<'_, Inner>) {
+fn tell(mut inner: MutexGuard<'_, Inner>) {
     let driver = inner.wakers.driver.take();
     let mut others = Vec::new();
     if !inner.wakers.others.is_empty() {
