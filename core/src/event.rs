@@ -3,6 +3,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::fmt;
+use core::num::NonZeroU64;
 
 use crate::error::{Cause, OperationError};
 use crate::message::MessageId;
@@ -31,8 +32,8 @@ impl Token {
 pub struct Sent {
     pub(crate) token: Token,
     pub(crate) attempt: Attempt,
-    /// Where it ends among the bytes enqueued on that connection.
-    pub(crate) end: u64,
+    /// Where it ends among the bytes enqueued on that connection, if that was known at once.
+    pub(crate) end: Option<NonZeroU64>,
 }
 
 impl Sent {

@@ -34,7 +34,10 @@ impl Inner {
     pub(crate) fn send(&mut self, publish: Publish<'_>) -> Result<Ticket, PublishError> {
         let may_go = publish.qos == QoS::AtMostOnce && !self.dead && self.room.is_empty();
         if may_go && let Some(sent) = self.connection.publish_unreported(self.now, &publish)? {
-            self.touch();
+            // Otherwise it waits for what the driver waits for already.
+            if self.connection.has_output() {
+                self.touch();
+            }
             return Ok(Ticket::Sent(sent));
         }
         self.try_publish(publish).map(Ticket::Accepted)
