@@ -127,6 +127,9 @@ impl Connection {
         if self.messages.is_empty() {
             self.messages = VecDeque::new();
         }
+        if let Some(unreported) = &mut self.unreported {
+            unreported.trim();
+        }
         if self.unwritten.is_empty() {
             self.unwritten = VecDeque::new();
         }

@@ -1,34 +1,28 @@
 //! QoS 0 whose outcome nobody may ever ask for: encoded, and not remembered one by one. What the transport took, and
-//! what it had taken when a connection was lost, tells the outcome of each when it is asked for.
+//! what it had not taken when a connection was lost, tells the outcome of each when it is asked for.
 
 use alloc::collections::VecDeque;
-use core::num::NonZeroU64;
 
 use super::ahead::Run;
 use super::commands::{packet_of, shared_of};
 use super::{Connection, Unwritten};
 use crate::command::Publish;
 use crate::config::QueuePolicy;
-use crate::error::{OperationError, PublishError};
-use crate::event::{Attempt, Receipt, Sent, Token};
+use crate::error::OperationError;
+use crate::event::{Receipt, Sent, Token};
 use crate::packet::{PropertiesBuf, QoS, ReasonCode};
 
-/// So many connections are remembered that were lost before everything was taken, and so many failures one after the
-/// other of what was encoded ahead. What was sent on earlier ones, or failed earlier, counts as lost.
+/// So many failures are remembered that do not follow one another. What is older counts as lost.
 const REMEMBERED: usize = 64;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Unreported {
-    /// Where the last of them ends among the bytes enqueued on this connection.
-    end: u64,
-    /// The connections that were lost before all of theirs was taken, and how much of it was.
-    losses: VecDeque<(Attempt, u64)>,
-    /// What was encoded ahead and is among the bytes enqueued, and where it ends there.
+    /// Those among the bytes enqueued that the transport has not taken, and where each run ends there.
     enqueued: VecDeque<(Run, u64)>,
-    /// The token behind the last one that was encoded ahead.
-    ahead: Token,
-    /// Tokens below `ahead` that failed, the last one of each range included.
+    /// The token behind the last one.
+    end: Token,
+    /// Tokens that failed, of all operations, the last one of each range included.
     failures: VecDeque<(Token, Token)>,
     /// Of those before this one it is not known whether they failed.
     forgotten: Token,
@@ -37,10 +31,8 @@ pub(super) struct Unreported {
 impl Default for Unreported {
     fn default() -> Self {
         Self {
-            end: 0,
-            losses: VecDeque::new(),
             enqueued: VecDeque::new(),
-            ahead: Token(0),
+            end: Token(0),
             failures: VecDeque::new(),
             forgotten: Token(0),
         }
@@ -48,13 +40,16 @@ impl Default for Unreported {
 }
 
 impl Unreported {
-    /// What had become of what ended at `end` on a connection that is gone.
-    fn was_taken(&self, attempt: Attempt, end: u64) -> bool {
-        match self.losses.iter().find(|(lost, _)| *lost == attempt) {
-            Some((_, taken)) => end <= *taken,
-            None => {
-                self.losses.len() < REMEMBERED || self.losses.front().is_some_and(|(lost, _)| *lost < attempt)
+    /// A message was enqueued, up to `end` of the bytes of this connection.
+    #[inline]
+    fn sent(&mut self, token: Token, bytes: usize, end: u64) {
+        self.end = Token(token.0 + 1);
+        match self.enqueued.back_mut() {
+            Some((run, run_end)) if *run_end + bytes as u64 == end && run.takes(token) => {
+                run.add(bytes);
+                *run_end = end;
             }
+            _ => self.enqueued.push_back((Run::new(token, bytes), end)),
         }
     }
 
@@ -68,10 +63,9 @@ impl Unreported {
 
     /// An operation has failed.
     pub(super) fn failed(&mut self, token: Token) {
-        if token >= self.ahead {
-            return;
+        if token < self.end {
+            self.fail_range(token, token);
         }
-        self.fail_range(token, token);
     }
 
     fn fail_range(&mut self, first: Token, last: Token) {
@@ -90,58 +84,64 @@ impl Unreported {
         self.failures.iter().any(|(first, last)| (*first..=*last).contains(&token))
     }
 
-    /// Where the run ends that has this message, if that is among the bytes enqueued and was not taken.
+    /// Where the run ends that has this message, if the transport has not taken that.
     fn end_of(&self, token: Token) -> Option<u64> {
         let run = self.enqueued.iter().find(|(run, _)| run.contains(token));
         run.map(|(_, end)| *end)
+    }
+
+    /// Gives memory back that an idle client does not need.
+    pub(super) fn trim(&mut self) {
+        if self.enqueued.is_empty() {
+            self.enqueued = VecDeque::new();
+        }
     }
 }
 
 impl Connection {
     /// The quick way for QoS 0, if it can be encoded now and nothing has to be kept of it.
-    pub(super) fn send_unreported(&mut self, publish: &Publish<'_>) -> Result<Option<Sent>, PublishError> {
+    pub(super) fn send_unreported(&mut self, publish: &Publish<'_>) -> Option<Sent> {
         let is_plain = publish.qos == QoS::AtMostOnce
             && !publish.requeue
             && publish.topic_alias.is_none()
             && publish.deadline.is_none();
         if !is_plain || !self.phase.is_up() || self.is_ending() {
-            return Ok(None);
+            return None;
         }
         if !publish.properties.is_empty() {
-            self.check_publish_properties(publish.properties)?;
+            self.check_publish_properties(publish.properties).ok()?;
         }
-        self.check_publish_limits(publish.qos, publish.retain)?;
+        self.check_publish_limits(publish.qos, publish.retain).ok()?;
         if self.queue.has_at_most_once() || !self.has_send_room() {
-            return self.send_ahead_of_turn(publish);
+            return self.encode_ahead(publish);
         }
-        self.encode_now(publish, 0)?;
+        let start = self.enqueued;
+        self.encode_now(publish, 0).ok()?;
         let token = self.take_token();
         // One that waits for the window would come after it.
         self.drop_same_topic(publish.topic);
-        let (attempt, end) = (self.attempt, self.enqueued);
-        self.unreported.get_or_insert_default().end = end;
-        Ok(Some(Sent { token, attempt, end: NonZeroU64::new(end) }))
+        let bytes = (self.enqueued - start) as usize;
+        self.unreported.get_or_insert_default().sent(token, bytes, self.enqueued);
+        Some(Sent(token))
     }
 
     /// One that waits for the transport only, encoded now: where its encoding does not depend on what is sent before
     /// it, and nothing that waits is dropped for others.
-    fn send_ahead_of_turn(&mut self, publish: &Publish<'_>) -> Result<Option<Sent>, PublishError> {
+    fn encode_ahead(&mut self, publish: &Publish<'_>) -> Option<Sent> {
         let drops = matches!(self.config.queue_policy, QueuePolicy::DropOldest | QueuePolicy::LatestPerTopic);
         let is_independent = self.outgoing_aliases.is_none()
             && !self.config.packet_events
             && shared_of(publish).is_none()
-            && publish.properties.message_expiry_interval().is_none();
+            && (publish.properties.is_empty() || publish.properties.message_expiry_interval().is_none());
         if drops || !is_independent || !self.has_room() {
-            return Ok(None);
+            return None;
         }
         let token = Token(self.next_token);
         let limit = self.packet_limit();
-        self.queue
-            .encode_ahead(token, &packet_of(publish, 0), self.version, limit)
-            .map_err(Self::publish_error)?;
+        self.queue.encode_ahead(token, &packet_of(publish, 0), self.version, limit).ok()?;
         let token = self.take_token();
-        self.unreported.get_or_insert_default().ahead = Token(self.next_token);
-        Ok(Some(Sent { token, attempt: self.attempt, end: None }))
+        self.unreported.get_or_insert_default().end = Token(self.next_token);
+        Some(Sent(token))
     }
 
     /// The oldest that were encoded ahead have their turn.
@@ -149,76 +149,45 @@ impl Connection {
         let Some(run) = self.queue.take_ahead(self.out.buffer()) else { return };
         self.enqueued += run.bytes as u64;
         self.statistics.packets_sent += run.count;
-        let unreported = self.unreported.get_or_insert_default();
-        unreported.end = self.enqueued;
-        unreported.enqueued.push_back((run, self.enqueued));
+        self.unreported.get_or_insert_default().enqueued.push_back((run, self.enqueued));
     }
 
     /// The outcome if there is one; or else it will be reported like that of any other.
-    pub(super) fn watch_sent(&mut self, sent: Sent) -> Option<Result<Receipt, OperationError>> {
-        let Sent { token, attempt, end } = sent;
-        let Some(end) = end else { return self.watch_ahead(token) };
-        let end = end.get();
-        if attempt == self.attempt && end > self.written && self.has_unreported() {
-            return self.await_taken(token, end);
-        }
-        // While a connection is up nothing that it has enqueued ends beyond its bytes.
-        let taken = match &self.unreported {
-            Some(_) if attempt == self.attempt && end <= self.written => true,
-            Some(unreported) => unreported.was_taken(attempt, end),
-            None => false,
-        };
-        Some(outcome(taken))
-    }
-
-    /// The same for what was encoded ahead, wherever it is now.
-    fn watch_ahead(&mut self, token: Token) -> Option<Result<Receipt, OperationError>> {
+    pub(super) fn watch_sent(&mut self, Sent(token): Sent) -> Option<Result<Receipt, OperationError>> {
         let waits = self.queue.becomes_record(token);
         let unwritten = self.unwritten.binary_search_by_key(&token, |message| message.token);
-        let leaves = unwritten.is_ok_and(|at| !self.unwritten[at].withdrawn);
-        if waits || leaves {
+        if waits || unwritten.is_ok_and(|at| !self.unwritten[at].withdrawn) {
             return None;
         }
-        let Some(unreported) = &self.unreported else { return Some(outcome(false)) };
-        match unreported.end_of(token) {
-            _ if unreported.has_failed(token) => Some(outcome(false)),
-            Some(end) => self.await_taken(token, end),
-            None => Some(outcome(token >= unreported.forgotten)),
+        let taken = match &self.unreported {
+            None => false,
+            Some(unreported) if unreported.has_failed(token) => false,
+            Some(unreported) => match (unreported.end_of(token), unwritten) {
+                (Some(end), Err(at)) => {
+                    self.unwritten.insert(at, Unwritten { end, token, withdrawn: false });
+                    return None;
+                }
+                (Some(_), Ok(_)) => false,
+                (None, _) => token >= unreported.forgotten,
+            },
+        };
+        if !taken {
+            return Some(Err(OperationError::Lost));
         }
-    }
-
-    /// It will be reported when the transport has taken it.
-    fn await_taken(&mut self, token: Token, end: u64) -> Option<Result<Receipt, OperationError>> {
-        if let Err(at) = self.unwritten.binary_search_by_key(&token, |message| message.token) {
-            self.unwritten.insert(at, Unwritten { end, token, withdrawn: false });
-        }
-        None
+        Some(Ok(Receipt { reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() }))
     }
 
     /// Whether the transport has not taken all of them.
     pub(super) fn has_unreported(&self) -> bool {
-        self.unreported.as_deref().is_some_and(|unreported| unreported.end > self.written)
+        self.unreported.as_deref().is_some_and(|unreported| !unreported.enqueued.is_empty())
     }
 
     /// The network connection is gone.
     pub(super) fn lose_unreported(&mut self) {
         let Some(unreported) = self.unreported.as_deref_mut() else { return };
-        for (run, _) in core::mem::take(&mut unreported.enqueued) {
-            unreported.fail_range(run.first, Token(run.end().0 - 1));
+        let lost = core::mem::take(&mut unreported.enqueued);
+        if let (Some((first, _)), Some((last, _))) = (lost.front(), lost.back()) {
+            unreported.fail_range(first.first, Token(last.end().0 - 1));
         }
-        if core::mem::take(&mut unreported.end) > self.written {
-            if unreported.losses.len() == REMEMBERED {
-                unreported.losses.pop_front();
-            }
-            unreported.losses.push_back((self.attempt, self.written));
-        }
-    }
-}
-
-fn outcome(taken: bool) -> Result<Receipt, OperationError> {
-    if taken {
-        Ok(Receipt { reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() })
-    } else {
-        Err(OperationError::Lost)
     }
 }
