@@ -136,7 +136,8 @@ impl<'a> Publishing<'a> {
     /// # Errors
     /// [`Full`](sterna_core::PublishError::Full) when there is no room, or others wait for it already, and all
     /// that makes the publish unlawful. The publish comes back in the error.
-    #[inline]
+    #[allow(clippy::inline_always)] // So that its caller need not write all of it to memory.
+    #[inline(always)]
     pub fn send(self) -> Result<Delivery, Unsent<'a>> {
         if self.qos == QoS::AtMostOnce
             && let Some(sent) = self.handle.send_unreported(&self.command())
@@ -146,6 +147,7 @@ impl<'a> Publishing<'a> {
         self.send_reported()
     }
 
+    #[inline(never)]
     fn send_reported(self) -> Result<Delivery, Unsent<'a>> {
         match self.handle.with(|inner| inner.try_publish(self.command())) {
             Ok(token) => Ok(Delivery(Operation::new(self.handle, Ticket::Accepted(token)))),

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 use crate::event::Token;
 use crate::packet::{self, FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet, ProtocolVersion, Sender};
 
-/// A block that is this long gets no more messages.
-const BLOCK: usize = 64 << 10;
+/// A block that is this long gets no more messages: as much as is handed to the transport at a time by default.
+const BLOCK: usize = 256 << 10;
 /// So many empty blocks are kept for the next messages until the client is idle, of at most this capacity.
 const SPARE: (usize, usize) = (16, 2 * BLOCK);
 
@@ -118,10 +118,19 @@ impl Ahead {
         }
     }
 
-    /// Moves the oldest run behind what is in `out`.
-    pub(crate) fn take(&mut self, out: &mut Vec<u8>) -> Option<Run> {
-        let run = self.runs.pop_front()?;
-        let block = self.blocks.front_mut()?;
+    /// Moves the oldest ones behind what is in `out`: a run, or a whole block, without a copy, where `out` is empty and all
+    /// of the block came before `next`. Tells `taken` of each run.
+    pub(crate) fn take(&mut self, out: &mut Vec<u8>, next: Option<Token>, mut taken: impl FnMut(Run)) {
+        let runs = if out.is_empty() && self.taken == 0 { self.runs_of_first(next) } else { None };
+        let Some(block) = self.blocks.front_mut() else { return };
+        if let Some(runs) = runs {
+            core::mem::swap(out, block);
+            self.messages -= self.runs.range(..runs).map(|run| run.count as usize).sum::<usize>();
+            self.bytes -= out.len();
+            self.runs.drain(..runs).for_each(taken);
+            return self.recycle_first();
+        }
+        let Some(run) = self.runs.pop_front() else { return };
         let end = self.taken + run.bytes;
         out.extend_from_slice(&block[self.taken..end]);
         self.taken = end;
@@ -129,13 +138,30 @@ impl Ahead {
         self.bytes -= run.bytes;
         if end == block.len() {
             block.clear();
-            self.taken = 0;
-            let block = self.blocks.pop_front().unwrap_or_default();
-            if self.spare.len() < SPARE.0 && block.capacity() <= SPARE.1 {
-                self.spare.push(block);
-            }
+            self.recycle_first();
         }
-        Some(run)
+        taken(run);
+    }
+
+    /// How many runs the first block has, if all of them came before `next`.
+    fn runs_of_first(&self, next: Option<Token>) -> Option<usize> {
+        let length = self.blocks.front()?.len();
+        let mut bytes = 0;
+        let last = self.runs.iter().position(|run| {
+            bytes += run.bytes;
+            bytes == length
+        })?;
+        let comes_before = next.is_none_or(|next| self.runs[last].end() <= next);
+        comes_before.then_some(last + 1)
+    }
+
+    /// The first block is empty: the next messages may have it.
+    fn recycle_first(&mut self) {
+        self.taken = 0;
+        let block = self.blocks.pop_front().unwrap_or_default();
+        if self.spare.len() < SPARE.0 && block.capacity() <= SPARE.1 {
+            self.spare.push(block);
+        }
     }
 
     /// All of them, as the packets that were called for.
@@ -191,6 +217,12 @@ mod tests {
         ahead.push(Token(token), start);
     }
 
+    fn take(ahead: &mut Ahead, out: &mut Vec<u8>, next: Option<Token>) -> Vec<Run> {
+        let mut runs = Vec::new();
+        ahead.take(out, next, |run| runs.push(run));
+        runs
+    }
+
     fn topics(ahead: &Ahead) -> Vec<(u64, String)> {
         ahead.messages().map(|(token, packet)| (token.0, packet.topic.to_string())).collect()
     }
@@ -203,23 +235,24 @@ mod tests {
     fn runs_end_where_tokens_or_blocks_do() {
         let mut ahead = Ahead::new(VERSION);
         let payload = [7; 1_000];
-        let tokens: Vec<_> = (1..=3).chain(5..=200).collect();
+        let tokens: Vec<_> = (1..=3).chain(5..=600).collect();
         for token in &tokens {
             push(&mut ahead, *token, &payload);
         }
-        assert_eq!(ahead.len(), 199);
+        assert_eq!(ahead.len(), 599);
         assert_eq!(topics(&ahead), expected(tokens));
-        assert!(ahead.contains(Token(3)) && !ahead.contains(Token(4)) && ahead.contains(Token(200)));
-        assert!(!ahead.contains(Token(0)) && !ahead.contains(Token(201)));
-        let mut out = Vec::new();
-        let first = ahead.take(&mut out).unwrap();
-        assert_eq!((first.first, first.count, first.bytes), (Token(1), 3, out.len()));
-        assert_eq!(topics(&ahead), expected(5..=200));
-        let second = ahead.take(&mut out).unwrap();
-        assert!(second.first == Token(5) && second.bytes >= RUN && second.count == 5, "{second:?}");
-        assert_eq!(topics(&ahead), expected(second.end().0..=200));
-        while ahead.take(&mut out).is_some() {}
+        assert!(ahead.contains(Token(3)) && !ahead.contains(Token(4)) && ahead.contains(Token(600)));
+        assert!(!ahead.contains(Token(0)) && !ahead.contains(Token(601)));
+        let mut out = b"x".to_vec();
+        let first = take(&mut ahead, &mut out, None);
+        assert_eq!((first[0].first, first[0].count, first[0].bytes), (Token(1), 3, out.len() - 1));
+        assert_eq!(topics(&ahead), expected(5..=600));
+        let second = take(&mut ahead, &mut out, None);
+        assert!(second[0].first == Token(5) && second[0].bytes >= RUN && second[0].count == 5);
+        assert_eq!(topics(&ahead), expected(second[0].end().0..=600));
+        while !take(&mut ahead, &mut out, None).is_empty() {}
         assert_eq!((ahead.len(), ahead.bytes(), ahead.front()), (0, 0, None));
+        out.remove(0);
         let mut sent = Vec::new();
         let mut rest = &out[..];
         while let Some((packet, after)) = first_publish(rest, VERSION) {
@@ -227,24 +260,59 @@ mod tests {
             sent.push(packet.topic.to_string());
             rest = after;
         }
-        assert_eq!(sent.len(), 199);
+        assert_eq!(sent.len(), 599);
+    }
+
+    #[test]
+    fn a_block_is_taken_as_a_whole_if_nothing_comes_between() {
+        let mut ahead = Ahead::new(VERSION);
+        for token in 1..=100 {
+            push(&mut ahead, token, &[7; 1_000]);
+        }
+        let (bytes, mut out) = (ahead.bytes(), Vec::new());
+        let runs = take(&mut ahead, &mut out, Some(Token(100)));
+        assert_eq!(runs.len(), 1, "the last one came after the other");
+        assert!(out.len() < 2 * RUN);
+        push(&mut ahead, 101, &[7; 1_000]);
+        out.clear();
+        assert_eq!(take(&mut ahead, &mut out, None).len(), 1, "the block has begun");
+        while ahead.len() > 0 {
+            take(&mut ahead, &mut out, None);
+        }
+        for token in 201..=300 {
+            push(&mut ahead, token, &[7; 1_000]);
+        }
+        out.clear();
+        let runs = take(&mut ahead, &mut out, Some(Token(301)));
+        assert!(out.len() >= bytes && runs.len() > 10);
+        assert_eq!(runs.iter().map(|run| run.bytes).sum::<usize>(), out.len());
+        assert_eq!(runs.iter().map(|run| run.count).sum::<u64>(), 100);
+        assert_eq!((ahead.len(), ahead.bytes(), ahead.front()), (0, 0, None));
     }
 
     #[test]
     fn blocks_are_used_again_and_large_ones_are_not_kept() {
         let mut ahead = Ahead::new(VERSION);
-        for token in 0..10_000 {
+        let mut out = Vec::new();
+        let empty = |ahead: &mut Ahead, out: &mut Vec<u8>| {
+            while ahead.len() > 0 {
+                out.clear();
+                take(ahead, out, None);
+            }
+        };
+        for token in 0..20_000 {
             push(&mut ahead, token, &[1; 100]);
-            if token % 700 == 0 {
-                while ahead.take(&mut Vec::new()).is_some() {}
+            if token % 3_000 == 0 {
+                empty(&mut ahead, &mut out);
             }
         }
         assert!(ahead.spare.len() + ahead.blocks.len() <= 3, "{} blocks", ahead.spare.len());
-        while ahead.take(&mut Vec::new()).is_some() {}
+        empty(&mut ahead, &mut out);
         let spare = ahead.spare.len();
-        push(&mut ahead, 10_000, &[1; 4 * BLOCK]);
-        ahead.take(&mut Vec::new()).unwrap();
-        assert!(ahead.spare.len() <= spare, "the large block is not kept");
+        out.push(0);
+        push(&mut ahead, 20_000, &[1; 4 * BLOCK]);
+        take(&mut ahead, &mut out, None);
+        assert!(ahead.spare.len() < spare, "the large block is not kept");
         assert!(ahead.blocks.is_empty());
     }
 }

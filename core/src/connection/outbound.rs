@@ -111,11 +111,10 @@ impl Connection {
         };
         let acknowledged = acknowledged.filter(|(_, qos)| self.fits(self.in_flight.window(), *qos));
         let acknowledged = acknowledged.map(|(token, _)| token);
-        let Some(oldest) = [ahead, control, at_most_once, acknowledged].into_iter().flatten().min() else {
-            return false;
-        };
+        let next = [control, at_most_once, acknowledged].into_iter().flatten().min();
+        let Some(oldest) = ahead.into_iter().chain(next).min() else { return false };
         if ahead == Some(oldest) {
-            self.send_ahead();
+            self.send_ahead(next);
         } else if control == Some(oldest) {
             self.send_control();
         } else if at_most_once == Some(oldest) {

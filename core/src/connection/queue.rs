@@ -207,9 +207,11 @@ impl Queue {
         self.ahead()?.front()
     }
 
-    /// Moves the oldest ones that are encoded already, called for one after the other, behind what is in `out`.
-    pub(crate) fn take_ahead(&mut self, out: &mut Vec<u8>) -> Option<Run> {
-        self.ahead.as_deref_mut()?.take(out)
+    /// See [`Ahead::take`].
+    pub(crate) fn take_ahead(&mut self, out: &mut Vec<u8>, next: Option<Token>, taken: impl FnMut(Run)) {
+        if let Some(ahead) = self.ahead.as_deref_mut() {
+            ahead.take(out, next, taken);
+        }
     }
 
     /// Whether this message of QoS 0 waits here. If it is encoded already, it is a record from now on.

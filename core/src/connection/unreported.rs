@@ -144,12 +144,15 @@ impl Connection {
         Some(Sent(token))
     }
 
-    /// The oldest that were encoded ahead have their turn.
-    pub(super) fn send_ahead(&mut self) {
-        let Some(run) = self.queue.take_ahead(self.out.buffer()) else { return };
-        self.enqueued += run.bytes as u64;
-        self.statistics.packets_sent += run.count;
-        self.unreported.get_or_insert_default().enqueued.push_back((run, self.enqueued));
+    /// The oldest that were encoded ahead have their turn; `next` has the one after.
+    pub(super) fn send_ahead(&mut self, next: Option<Token>) {
+        let unreported = self.unreported.get_or_insert_default();
+        let (enqueued, statistics) = (&mut self.enqueued, &mut self.statistics);
+        self.queue.take_ahead(self.out.buffer(), next, |run| {
+            *enqueued += run.bytes as u64;
+            statistics.packets_sent += run.count;
+            unreported.enqueued.push_back((run, *enqueued));
+        });
     }
 
     /// The outcome if there is one; or else it will be reported like that of any other.
