@@ -210,7 +210,7 @@ impl<N: Network> Driver<N> {
     /// Whether the others have or get a turn now, since they may have more; and whether the task returns for that.
     fn give_way(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         let others = self.network.gives_way_to();
-        if others == Others::Nobody || !self.pace.gives_way(others) {
+        if others == Others::Nobody || !self.pace.gives_way() {
             return None;
         }
         if others == Others::Threads {

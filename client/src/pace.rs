@@ -6,8 +6,6 @@
 
 use std::time::Duration;
 
-use crate::driver::Others;
-
 /// With less than this to write it is worth waiting for more.
 const ENOUGH: usize = 8 << 10;
 /// After so many writes, each with more to write as soon as it was done, there is more to come.
@@ -45,11 +43,10 @@ impl Pace {
         gathers
     }
 
-    /// Whether to let `others` run and look once more; asked when there is nothing to do.
-    pub(crate) fn gives_way(&mut self, others: Others) -> bool {
-        // A thread that has been woken runs sooner for it, a task is only queued behind others.
-        let may_have_more = others == Others::Threads || self.written >= LOAD;
-        std::mem::take(&mut self.moved) && may_have_more
+    /// Whether to let others run and look once more; asked when there is nothing to do. Without load that would only delay
+    /// what comes next, where the processor has other work.
+    pub(crate) fn gives_way(&mut self) -> bool {
+        std::mem::take(&mut self.moved) && self.written >= LOAD
     }
 
     /// It sleeps.
@@ -89,24 +86,16 @@ mod tests {
     }
 
     #[test]
-    fn it_gives_way_once_for_what_moved() {
-        let mut pace = Pace::default();
-        assert!(!pace.gives_way(Others::Threads));
-        pace.moved();
-        assert!(pace.gives_way(Others::Threads) && !pace.gives_way(Others::Threads));
-    }
-
-    #[test]
-    fn tasks_are_let_go_first_only_under_load() {
+    fn it_gives_way_once_for_what_moved_and_only_under_load() {
         let mut pace = Pace::default();
         assert!(!pace.gathers(LOAD - 1));
         pace.moved();
-        assert!(!pace.gives_way(Others::Tasks));
-        assert!(!pace.gathers(1));
+        assert!(!pace.gives_way());
+        assert!(!pace.gathers(1) && !pace.gives_way());
         pace.moved();
-        assert!(pace.gives_way(Others::Tasks));
+        assert!(pace.gives_way() && !pace.gives_way());
         pace.slept();
         pace.moved();
-        assert!(!pace.gives_way(Others::Tasks));
+        assert!(!pace.gives_way());
     }
 }
