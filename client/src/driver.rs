@@ -15,6 +15,7 @@ use sterna_transport::{Endpoint, SocketOptions};
 
 use crate::dialler::{DialId, Target};
 use crate::engine::{Commit, Committed, Engine, Step};
+use crate::pace::Pace;
 
 /// How many steps are carried out before other tasks have a turn.
 const BUDGET: usize = 16;
@@ -35,6 +36,17 @@ pub fn cannot_dial(target: &Target) -> io::Error {
     io::Error::new(ErrorKind::Unsupported, format!("{target} cannot be dialled here"))
 }
 
+/// Whom a driver lets go first when it is about to sleep; see [`Network::gives_way_to`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// It sleeps at once.
+    Nobody,
+    /// The system's other threads: it runs on one of its own.
+    Threads,
+    /// The executor's other tasks.
+    Tasks,
+}
+
 /// What an adapter gives to a [`Driver`]: the network and the time.
 pub trait Network {
     /// The time, since an origin of its own.
@@ -48,6 +60,13 @@ pub trait Network {
 
     /// Dials. Dropping the future gives up.
     fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn Stream>>;
+
+    /// Whom the driver lets go first, once, when it has carried something and is about to sleep. Those that it has just
+    /// woken, or whose messages it has just written, often have more for it: without this it sleeps and is woken for every
+    /// few messages of a busy publisher that runs beside it. Default: nobody, as where they run on the driver's own thread.
+    fn gives_way_to(&self) -> Others {
+        Others::Nobody
+    }
 
     /// Runs `commit` where blocking does no harm. If that fails, the client ends with this error: its store is gone.
     fn commit(&mut self, commit: Commit) -> Pending<Committed>;
@@ -77,12 +96,13 @@ pub struct Driver<N> {
     /// What the engine wants of the socket.
     read: bool,
     write: bool,
+    pace: Pace,
 }
 
 impl<N: Network> Driver<N> {
     /// Drives `engine` over `network`.
     pub fn new(engine: Engine, network: N) -> Self {
-        Self { engine, network, io: Io::None, commit: None, read: false, write: false }
+        Self { engine, network, io: Io::None, commit: None, read: false, write: false, pace: Pace::default() }
     }
 
     /// What it was made with.
@@ -117,7 +137,11 @@ impl<N: Network> Driver<N> {
                 written || read
             }
         };
-        Ok(committed || transferred)
+        let moved = committed || transferred;
+        if moved {
+            self.pace.moved();
+        }
+        Ok(moved)
     }
 
     fn poll_commit(&mut self, cx: &mut Context<'_>) -> io::Result<bool> {
@@ -167,10 +191,47 @@ impl<N: Network> Driver<N> {
         let _ = Pin::new(stream).poll_close(cx);
     }
 
-    /// Whether the task may return: the timer is set, and no command came in the meantime.
-    fn sleep(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Whether the others have or get a turn now instead of what is to be written, so that it is more; and whether the task
+    /// returns for that.
+    fn gather(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        let others = self.network.gives_way_to();
+        if others == Others::Nobody || !self.write || !self.pace.gathers(self.engine.unsent()) {
+            return None;
+        }
+        self.write = false;
+        if others == Others::Threads {
+            std::thread::sleep(Pace::MOMENT);
+            return Some(Poll::Ready(()));
+        }
+        let end = self.network.now() + Pace::MOMENT;
+        Some(self.network.poll_deadline(Some(end), cx))
+    }
+
+    /// Whether the others have or get a turn now, since they may have more; and whether the task returns for that.
+    fn give_way(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
+        let others = self.network.gives_way_to();
+        if others == Others::Nobody || !self.pace.gives_way() {
+            return None;
+        }
+        if others == Others::Threads {
+            std::thread::yield_now();
+            return Some(Poll::Ready(()));
+        }
+        cx.waker().wake_by_ref();
+        Some(Poll::Pending)
+    }
+
+    /// Whether the task may return: others have their turn, or the timer is set and no command came in the meantime.
+    fn rest(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(turn) = self.give_way(cx) {
+            return turn.is_pending();
+        }
         let deadline = self.engine.deadline();
-        self.network.poll_deadline(deadline, cx).is_pending() && self.engine.sleep(cx.waker())
+        let sleeps = self.network.poll_deadline(deadline, cx).is_pending() && self.engine.sleep(cx.waker());
+        if sleeps {
+            self.pace.slept();
+        }
+        sleeps
     }
 }
 
@@ -184,7 +245,12 @@ impl<N: Network> Driver<N> {
                 Step::Dial { dial, target } => self.dial(dial, target),
                 Step::Transfer { read, write } => {
                     (self.read, self.write) = (read, write);
-                    if !self.transfer(cx)? && self.sleep(cx) {
+                    match self.gather(cx) {
+                        Some(Poll::Pending) => return Ok(Poll::Pending),
+                        Some(Poll::Ready(())) => continue,
+                        None => {}
+                    }
+                    if !self.transfer(cx)? && self.rest(cx) {
                         return Ok(Poll::Pending);
                     }
                 }

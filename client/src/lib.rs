@@ -29,6 +29,8 @@ mod lock;
 mod machine;
 mod message;
 mod operation;
+#[cfg(feature = "driver")]
+mod pace;
 mod publish;
 mod receiver;
 mod request;

@@ -22,17 +22,29 @@ use crate::shared::Handle;
 pub struct Message {
     inner: sterna_core::Message,
     /// Only in manual mode, and where it can be answered.
-    handle: Option<Arc<Handle>>,
-    /// The stream that it came by, in manual mode: each one has its own acknowledgement to give.
-    owner: Option<StreamId>,
+    origin: Option<Arc<Origin>>,
+}
+
+/// Where messages come from.
+#[derive(Debug)]
+pub(crate) struct Origin {
+    pub(crate) handle: Arc<Handle>,
+    /// The stream that owes the acknowledgement, if the application gives that by hand: each one has its own to give.
+    pub(crate) owner: Option<StreamId>,
 }
 
 impl Message {
-    /// `owner`: the stream that owes the acknowledgement, if the application gives that by hand.
-    pub(crate) fn new(message: sterna_core::Message, owner: Option<StreamId>, handle: &Arc<Handle>) -> Self {
-        let properties = message.properties();
-        let asks = !properties.is_empty() && properties.response_topic().is_some();
-        Self { inner: message, handle: (owner.is_some() || asks).then(|| handle.clone()), owner }
+    #[inline]
+    pub(crate) fn new(message: sterna_core::Message, origin: &Arc<Origin>) -> Self {
+        let keeps = origin.owner.is_some() || asks(&message);
+        Self { inner: message, origin: keeps.then(|| origin.clone()) }
+    }
+
+    /// One that no stream has brought.
+    pub(crate) fn answer(message: sterna_core::Message, handle: &Arc<Handle>) -> Self {
+        let origin = || Arc::new(Origin { handle: handle.clone(), owner: None });
+        let origin = asks(&message).then(origin);
+        Self { inner: message, origin }
     }
 
     /// Whether the server marked it as one that it may have delivered before (DUP). Then it, or a copy of it, may have
@@ -90,7 +102,9 @@ impl Message {
     /// [`RespondError::NoResponseTopic`]: it is no request.
     pub fn respond<'a>(&self, payload: impl Into<Data<'a>>) -> Result<Publishing<'a>, RespondError> {
         let properties = self.inner.properties();
-        let (Some(handle), Some(topic)) = (&self.handle, properties.response_topic()) else {
+        let (Some(Origin { handle, .. }), Some(topic)) =
+            (self.origin.as_deref(), properties.response_topic())
+        else {
             return Err(RespondError::NoResponseTopic);
         };
         let publish = Publishing::new(handle.clone(), topic.to_owned().into(), payload.into());
@@ -100,7 +114,8 @@ impl Message {
     /// What acknowledges it, without the message: small, and good for any task. `None` for QoS 0, and outside of
     /// [`AckMode::Manual`].
     pub fn acker(&self) -> Option<Acker> {
-        Some(Acker { handle: self.handle.clone()?, owner: self.owner?, id: self.inner.id()? })
+        let Origin { handle, owner } = self.origin.as_deref()?;
+        Some(Acker { handle: handle.clone(), owner: (*owner)?, id: self.inner.id()? })
     }
 
     /// The core's message alone.
@@ -109,9 +124,11 @@ impl Message {
     }
 
     fn acknowledge(&self, reason: ReasonCode) -> Result<(), AckError> {
-        let (Some(handle), Some(owner)) = (&self.handle, self.owner) else { return Err(AckError::Automatic) };
+        let Some(Origin { handle, owner: Some(owner) }) = self.origin.as_deref() else {
+            return Err(AckError::Automatic);
+        };
         match self.inner.id() {
-            Some(id) => acknowledge(handle, id, owner, reason),
+            Some(id) => acknowledge(handle, id, *owner, reason),
             None => Ok(()),
         }
     }
@@ -120,6 +137,7 @@ impl Message {
 impl Deref for Message {
     type Target = sterna_core::Message;
 
+    #[inline]
     fn deref(&self) -> &sterna_core::Message {
         &self.inner
     }
@@ -163,6 +181,13 @@ impl Acker {
     pub fn reject(&self, reason: ReasonCode) -> Result<(), AckError> {
         acknowledge(&self.handle, self.id, self.owner, negative(reason)?)
     }
+}
+
+/// Whether it can be answered.
+#[inline]
+fn asks(message: &sterna_core::Message) -> bool {
+    let properties = message.properties();
+    !properties.is_empty() && properties.response_topic().is_some()
 }
 
 fn negative(reason: ReasonCode) -> Result<ReasonCode, AckError> {

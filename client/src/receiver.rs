@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 use sterna_core::MessageId;
 
 use crate::inbox::AckMode;
-use crate::message::Message;
+use crate::message::{Message, Origin};
 use crate::router::StreamId;
 use crate::shared::Handle;
 use crate::stream::OnFull;
@@ -18,7 +18,7 @@ const ACK_BATCH: usize = 32;
 /// Takes everything queued for its stream at once and hands it over one by one.
 #[derive(Debug)]
 pub(crate) struct Receiver {
-    handle: Arc<Handle>,
+    origin: Arc<Origin>,
     stream: StreamId,
     mode: AckMode,
     batch: VecDeque<sterna_core::Message>,
@@ -41,11 +41,13 @@ impl Receiver {
         // What may be dropped cannot be owed.
         let mode = if on_full == OnFull::Wait { mode } else { AckMode::OnReceipt };
         let stream = handle.with(|inner| inner.open_stream(filters, mode, on_full));
-        Self { handle, stream, mode, batch: VecDeque::new(), last: None, acks: Vec::new(), reroute: true }
+        let owner = (mode == AckMode::Manual).then_some(stream);
+        let origin = Arc::new(Origin { handle, owner });
+        Self { origin, stream, mode, batch: VecDeque::new(), last: None, acks: Vec::new(), reroute: true }
     }
 
     pub(crate) fn handle(&self) -> &Arc<Handle> {
-        &self.handle
+        &self.origin.handle
     }
 
     pub(crate) fn stream(&self) -> StreamId {
@@ -54,12 +56,12 @@ impl Receiver {
 
     /// How many messages the stream has dropped.
     pub(crate) fn dropped(&self) -> u64 {
-        self.handle.with(|inner| inner.inbox.dropped_by(self.stream))
+        self.origin.handle.with(|inner| inner.inbox.dropped_by(self.stream))
     }
 
     /// Until nothing more is read, not even the answer to its subscribe, before its messages are taken.
     pub(crate) fn poll_stuck(&self, waker: &Waker) -> Poll<()> {
-        self.handle.with(|inner| inner.poll_stuck(self.stream, waker))
+        self.origin.handle.with(|inner| inner.poll_stuck(self.stream, waker))
     }
 
     /// What is left goes to nobody.
@@ -69,33 +71,43 @@ impl Receiver {
 
     /// The next message. Asking is what acknowledges the one before, and that holds even if the caller goes away
     /// while this is pending: nothing is left to be done later.
+    #[inline]
     pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Message>> {
-        self.acks.extend(self.last.take());
-        if self.batch.is_empty() {
-            match self.poll_batch(cx) {
+        if self.batch.is_empty() || self.last.is_some() || !self.acks.is_empty() {
+            match self.prepare(cx) {
                 Poll::Ready(true) => {}
                 Poll::Ready(false) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,
             }
-        } else if self.acks.len() >= ACK_BATCH
-            || (!self.acks.is_empty() && (self.batch.len() == 1 || self.handle.shared().seems_asleep()))
-        {
-            // With the last one of a batch too: the application may not ask again for long, and what it is done with must
-            // not keep the server's window closed for others.
-            self.handle.with(|inner| inner.settle_all(self.stream, self.acks.drain(..)));
         }
         let Some(message) = self.batch.pop_front() else { return Poll::Pending };
         if self.mode == AckMode::OnNext {
             self.last = message.id();
         }
-        let owner = (self.mode == AckMode::Manual).then_some(self.stream);
-        Poll::Ready(Some(Message::new(message, owner, &self.handle)))
+        Poll::Ready(Some(Message::new(message, &self.origin)))
+    }
+
+    /// Acknowledges what is done with, and has a batch; false at the end.
+    fn prepare(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        self.acks.extend(self.last.take());
+        if self.batch.is_empty() {
+            return self.poll_batch(cx);
+        }
+        if self.acks.len() >= ACK_BATCH
+            || (!self.acks.is_empty()
+                && (self.batch.len() == 1 || self.origin.handle.shared().seems_asleep()))
+        {
+            // With the last one of a batch too: the application may not ask again for long, and what it is done with must
+            // not keep the server's window closed for others.
+            self.origin.handle.with(|inner| inner.settle_all(self.stream, self.acks.drain(..)));
+        }
+        Poll::Ready(true)
     }
 
     /// Whether there is a batch; false at the end.
     fn poll_batch(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        let Self { handle, stream, batch, acks, .. } = self;
-        handle.with(|inner| {
+        let Self { origin, stream, batch, acks, .. } = self;
+        origin.handle.with(|inner| {
             inner.settle_all(*stream, acks.drain(..));
             if inner.inbox.take(*stream, batch) {
                 inner.taken();
@@ -119,7 +131,7 @@ impl Drop for Receiver {
         if !std::thread::panicking() {
             self.acks.extend(last);
         }
-        self.handle.with(|inner| {
+        self.origin.handle.with(|inner| {
             inner.settle_all(self.stream, self.acks.drain(..));
             inner.close_stream(self.stream, &mut self.batch, self.reroute);
         });

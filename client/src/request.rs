@@ -140,7 +140,7 @@ impl Future for Requesting<'_> {
             id
         };
         if let Poll::Ready(outcome) = this.handle.with(|inner| inner.requests.poll(id, cx.waker())) {
-            let answer = |message| Message::new(message, None, &this.handle);
+            let answer = |message| Message::answer(message, &this.handle);
             return Poll::Ready(outcome.map(answer));
         }
         if this.stage == Stage::Unaddressed && !this.address(id, cx)? {

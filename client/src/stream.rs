@@ -183,6 +183,7 @@ impl StreamState {
     }
 
     /// Queues `message`, of this `load`, where there is no bound.
+    #[inline]
     pub(crate) fn append(&mut self, message: Message, load: Load) {
         self.load.add(load);
         self.queue.push_back(message);

@@ -8,7 +8,7 @@ use std::{fmt, future::Future};
 
 use async_io::{Async, Timer};
 use blocking::unblock;
-use sterna_client::driver::{MakeStream, Network, Pending, Stream, cannot_dial};
+use sterna_client::driver::{MakeStream, Network, Others, Pending, Stream, cannot_dial};
 use sterna_client::sockets::{self, Clock};
 use sterna_client::{Commit, Committed, Instant, SocketOptions, Target};
 
@@ -71,6 +71,10 @@ impl Network for Reactor {
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
             (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
         }
+    }
+
+    fn gives_way_to(&self) -> Others {
+        Others::Tasks
     }
 
     fn commit(&mut self, commit: Commit) -> Pending<Committed> {

@@ -27,12 +27,14 @@ pub(crate) struct Driver {
 }
 
 impl Driver {
+    /// `has_thread`: it is to [`run`](Self::run) on a thread of its own.
+    ///
     /// # Errors
     /// The system has no means to wait for the network.
-    pub(crate) fn new(engine: Engine, make_stream: Option<MakeStream>) -> io::Result<Self> {
+    pub(crate) fn new(engine: Engine, make_stream: Option<MakeStream>, has_thread: bool) -> io::Result<Self> {
         let poll = Poll::new()?;
         let hub = Hub::new(&poll)?;
-        let task = driver::Driver::new(engine, Net::new(hub.clone(), make_stream));
+        let task = driver::Driver::new(engine, Net::new(hub.clone(), make_stream, has_thread));
         let (events, waker) = (Events::with_capacity(EVENTS), Waker::from(hub.clone()));
         Ok(Self { task, poll, events, hub, waker })
     }
@@ -86,7 +88,7 @@ mod tests {
         type Error = Infallible;
 
         fn start(self, engine: Engine) -> Result<(), Infallible> {
-            let mut driver = Driver::new(engine, None).unwrap();
+            let mut driver = Driver::new(engine, None, true).unwrap();
             std::thread::spawn(move || {
                 while !driver.carry_on() {
                     self.0.fetch_add(1, Ordering::Relaxed);

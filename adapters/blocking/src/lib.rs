@@ -87,7 +87,7 @@ impl sterna_client::Runtime for Runtime {
     }
 
     fn start(self, engine: Engine) -> Result<(), StartError> {
-        let driver = Driver::new(engine, self.make_stream).map_err(StartError)?;
+        let driver = Driver::new(engine, self.make_stream, self.seat.is_none()).map_err(StartError)?;
         if let Some(seat) = self.seat {
             seat.get_or_init(|| Seat::new(driver));
             return Ok(());

@@ -13,7 +13,7 @@ use std::time::Instant;
 use futures_io::{AsyncRead, AsyncWrite};
 use mio::Interest;
 use mio::event::Source;
-use sterna_client::driver::{self, Network, Pending, cannot_dial};
+use sterna_client::driver::{self, Network, Others, Pending, cannot_dial};
 use sterna_client::sockets::{self, Clock};
 use sterna_client::{Commit, Committed, Endpoint, SocketOptions, Target};
 
@@ -133,11 +133,13 @@ pub(crate) struct Net {
     make_stream: Option<MakeStream>,
     /// When the task is to be polled at the latest.
     pub(crate) deadline: Option<Instant>,
+    /// The driver has a thread of its own.
+    has_thread: bool,
 }
 
 impl Net {
-    pub(crate) fn new(hub: Arc<Hub>, make_stream: Option<MakeStream>) -> Self {
-        Self { hub, clock: Clock::new(), make_stream, deadline: None }
+    pub(crate) fn new(hub: Arc<Hub>, make_stream: Option<MakeStream>, has_thread: bool) -> Self {
+        Self { hub, clock: Clock::new(), make_stream, deadline: None, has_thread }
     }
 }
 
@@ -171,6 +173,10 @@ impl Network for Net {
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
             (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
         }
+    }
+
+    fn gives_way_to(&self) -> Others {
+        if self.has_thread { Others::Threads } else { Others::Nobody }
     }
 
     fn commit(&mut self, commit: Commit) -> Pending<Committed> {

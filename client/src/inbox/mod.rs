@@ -141,9 +141,18 @@ impl Inbox {
 
     /// Queues `message` for the streams it belongs to. Gives back what is to be acknowledged at once. `hold`:
     /// whether to keep it if nobody claims it.
+    #[inline]
     pub(crate) fn deliver(&mut self, message: Message, hold: bool, wakers: &mut Wakers) -> Option<MessageId> {
-        if let id @ Some(_) = message.id() {
+        let id = message.id();
+        if id.is_some() {
             self.latest = self.latest.max(id);
+        }
+        if message.properties().is_empty()
+            && let Some(stream) = self.router.sole(message.topic_bytes())
+        {
+            let load = Load::of(&message);
+            let owes = self.queue(stream, message, load, wakers);
+            return id.filter(|_| !owes);
         }
         self.hand_out(message, hold, false, wakers)
     }
@@ -219,26 +228,34 @@ impl Inbox {
     }
 
     /// Queues `message`, of this `load`, for `stream`; whether that owes the acknowledgement.
+    #[inline]
     fn queue(&mut self, stream: StreamId, message: Message, load: Load, wakers: &mut Wakers) -> bool {
         let state = &mut self.streams[stream];
         let owes = state.owes();
-        if state.is_bounded() {
-            let before = state.load();
-            let dropped = state.push(message, load);
-            account(&mut self.waiting, &mut self.bounded, state, before);
-            if dropped > 0 {
-                self.dropped += dropped;
-                note(&mut self.lagging, stream);
-            }
-        } else {
-            state.append(message, load);
-            self.waiting.add(load);
-        }
-        if let Some(waker) = state.waker.take() {
+        if state.waker.is_some() {
             self.starving -= 1;
-            wakers.push(Some(waker));
+            wakers.push(state.waker.take());
+        }
+        if state.is_bounded() {
+            self.queue_bounded(stream, message, load);
+        } else {
+            self.waiting.add(load);
+            state.append(message, load);
         }
         owes
+    }
+
+    /// Queues it where older ones may go for it, or itself.
+    #[inline(never)]
+    fn queue_bounded(&mut self, stream: StreamId, message: Message, load: Load) {
+        let state = &mut self.streams[stream];
+        let before = state.load();
+        let dropped = state.push(message, load);
+        account(&mut self.waiting, &mut self.bounded, state, before);
+        if dropped > 0 {
+            self.dropped += dropped;
+            note(&mut self.lagging, stream);
+        }
     }
 
     fn hold_or_drop(&mut self, message: Message, hold: bool) -> Option<MessageId> {

@@ -223,8 +223,17 @@ impl Router {
     }
 
     /// Whether the last message had this topic, and no identifiers.
+    #[inline]
     pub(crate) fn has_routed(&self, name: &[u8]) -> bool {
         self.memo.valid && self.memo.identifiers.is_empty() && self.memo.topic.as_bytes() == name
+    }
+
+    /// The only stream that a message goes to, if it has the last one's topic, and no identifiers either.
+    #[inline]
+    pub(crate) fn sole(&self, name: &[u8]) -> Option<StreamId> {
+        let Memo { outcome: Outcome::Streams, streams, partial, .. } = &self.memo else { return None };
+        let &[stream] = &**streams else { return None };
+        (partial.is_empty() && self.has_routed(name)).then_some(stream)
     }
 
     /// Whether the memo is of this topic and these identifiers, which are written down.

@@ -17,8 +17,9 @@ impl Inner {
         let mut any = false;
         while let Some(message) = self.connection.poll_message() {
             any = true;
-            let acknowledged = self.inbox.deliver(message, hold, &mut self.wakers);
-            self.acknowledge_all(acknowledged);
+            if let Some(id) = self.inbox.deliver(message, hold, &mut self.wakers) {
+                self.acknowledge_all([id]);
+            }
         }
         self.take_responses();
         self.connection.handle_backlog(self.inbox.backlog());

@@ -1,5 +1,6 @@
 //! Bytes become packets, and each packet moves the state on.
 
+use alloc::string::String;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::backlog::Room;
@@ -362,7 +363,7 @@ impl Connection {
             }
         };
         if arrival.is_some() {
-            let topic = aliased.as_deref().map_or_else(|| offsets.topic_in(input), str::as_bytes);
+            let topic = aliased.as_deref().map_or_else(|| offsets.topic_in(input), String::as_bytes);
             self.received.name(packet_id, qos, topic);
             self.watch_window(Since::Now);
         }
@@ -395,10 +396,21 @@ impl Connection {
         }
         let packet = self.take_bytes(input, size);
         let Offsets { topic, topic_length, properties, payload } = offsets;
-        let message =
-            Message { packet, aliased, payload, properties, topic, topic_length, qos, retain, duplicate, id };
-        self.message_bytes += message.size() + MESSAGE_OVERHEAD;
-        self.messages.push_back(message);
+        let (sequence, packet_id) = id.map_or((0, 0), |id| (id.sequence, id.packet_id));
+        self.message_bytes += size + aliased.as_ref().map_or(0, |topic| topic.len()) + MESSAGE_OVERHEAD;
+        self.messages.push_back(Message {
+            packet,
+            aliased,
+            sequence,
+            payload,
+            properties,
+            topic_length,
+            packet_id,
+            topic,
+            qos,
+            retain,
+            duplicate,
+        });
         Ok(())
     }
 

@@ -569,14 +569,15 @@ impl Connection {
     }
 
     /// The next incoming message. With [`Acknowledge::WhenPolled`] it is acknowledged by this call.
+    #[inline]
     pub fn poll_message(&mut self) -> Option<Message> {
-        let message = self.messages.front()?;
+        let message = self.messages.pop_front()?;
         self.message_bytes -= message.size() + MESSAGE_OVERHEAD;
         if let Some(id) = message.id().filter(|_| self.config.acknowledge == Acknowledge::WhenPolled) {
             // Nothing is owed any more for a message whose session is gone.
             let _ = self.acknowledge_message(id, ReasonCode::SUCCESS);
         }
-        self.messages.pop_front()
+        Some(message)
     }
 
     /// How many bytes of what was handed over must go: the reserve for unread messages is full. The driver, which

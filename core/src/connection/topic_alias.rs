@@ -1,5 +1,6 @@
 //! Topic aliases that the server sets; they live as long as one network connection [MQTT-3.3.2-7].
 
+use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
@@ -8,7 +9,7 @@ use crate::error::ProtocolError;
 #[derive(Debug, Default)]
 pub(crate) struct IncomingAliases {
     /// Index: alias − 1.
-    topics: Vec<Option<Arc<str>>>,
+    topics: Vec<Option<Arc<String>>>,
 }
 
 impl IncomingAliases {
@@ -23,7 +24,7 @@ impl IncomingAliases {
         alias: u16,
         topic: &[u8],
         maximum: u16,
-    ) -> Result<Option<Arc<str>>, ProtocolError> {
+    ) -> Result<Option<Arc<String>>, ProtocolError> {
         if alias == 0 || alias > maximum {
             return Err(ProtocolError::TopicAliasTooHigh { alias, maximum });
         }
@@ -38,9 +39,9 @@ impl IncomingAliases {
             self.topics.resize(index + 1, None);
         }
         // An alias is mostly set to the same topic again and again: then nothing is copied.
-        if self.topics[index].as_deref().map(str::as_bytes) != Some(topic) {
+        if self.topics[index].as_deref().map(String::as_bytes) != Some(topic) {
             // It was validated when its packet was decoded.
-            self.topics[index] = Some(core::str::from_utf8(topic).unwrap_or_default().into());
+            self.topics[index] = Some(Arc::new(core::str::from_utf8(topic).unwrap_or_default().into()));
         }
         Ok(None)
     }
@@ -56,9 +57,9 @@ mod tests {
         let mut aliases = IncomingAliases::default();
         assert_eq!(aliases.resolve(2, b"", 2), Err(ProtocolError::TopicAliasUnknown(2)));
         assert_eq!(aliases.resolve(2, b"a", 2), Ok(None));
-        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some("a".into())));
+        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some(Arc::new("a".into()))));
         assert_eq!(aliases.resolve(2, b"b", 2), Ok(None));
-        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some("b".into())));
+        assert_eq!(aliases.resolve(2, b"", 2), Ok(Some(Arc::new("b".into()))));
         assert_eq!(aliases.resolve(1, b"", 2), Err(ProtocolError::TopicAliasUnknown(1)));
         aliases.clear();
         assert_eq!(aliases.resolve(2, b"", 2), Err(ProtocolError::TopicAliasUnknown(2)));
