@@ -6,7 +6,9 @@ use std::io::{self, Read};
 
 use bytes::BytesMut;
 
-/// Enough for a CONNACK: a client that has nothing else to read touches no more memory.
+/// Enough for a PINGRESP or two: what a client waits with for what comes next, whenever that is.
+const IDLE: usize = 128;
+/// Enough for a CONNACK.
 const SMALLEST: usize = 512;
 const LARGEST: usize = 64 << 10;
 /// So many reads in a row that need a quarter make it smaller.
@@ -188,7 +190,12 @@ impl ReadBuffer {
 
     /// One read took `count` bytes of those that were offered.
     fn adapt(&mut self, count: usize, offered: usize) {
-        if count >= offered {
+        if self.size < SMALLEST {
+            // More than pings.
+            if count > IDLE / 4 {
+                self.size = SMALLEST;
+            }
+        } else if count >= offered {
             self.size = (self.size * 2).min(LARGEST);
             self.small_reads = 0;
         } else if count < self.size / 4 && self.size > SMALLEST {
@@ -224,7 +231,7 @@ impl ReadBuffer {
         self.forgotten += self.pinned.saturating_sub(2 * waiting);
         self.used = VecDeque::new();
         self.pinned = 0;
-        self.size = SMALLEST;
+        self.size = IDLE;
         self.small_reads = 0;
     }
 }

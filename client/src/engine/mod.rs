@@ -125,7 +125,7 @@ struct Piped {
 pub struct Engine {
     shared: Arc<Shared>,
     drive: Drive,
-    hook: Option<Hook>,
+    hook: Option<Box<Hook>>,
     authenticator: Option<Box<dyn Authenticator>>,
     /// A step of the authenticator is due.
     challenged: bool,
@@ -163,7 +163,8 @@ struct Drive {
     farewell_asked: bool,
     transmit: Transmit,
     input: ReadBuffer,
-    storage: Option<Storage>,
+    // Rare, and an idle client pays for its bytes.
+    storage: Option<Box<Storage>>,
     now: Instant,
     /// Written, and the connection does not know yet.
     written: usize,
@@ -186,7 +187,7 @@ pub(crate) struct Setup {
     pub(crate) transport: TransportOptions,
     pub(crate) socket: SocketOptions,
     pub(crate) makes_streams: bool,
-    pub(crate) hook: Option<Hook>,
+    pub(crate) hook: Option<Box<Hook>>,
     pub(crate) authenticator: Option<Box<dyn Authenticator>>,
     pub(crate) store: Option<Box<dyn Store>>,
 }
@@ -211,7 +212,7 @@ impl Engine {
             farewell_asked: false,
             transmit: Transmit::new(),
             input: ReadBuffer::new(),
-            storage: setup.store.map(Storage::new),
+            storage: setup.store.map(|store| Box::new(Storage::new(store))),
             now: Instant::ZERO,
             written: 0,
             unflushed: false,

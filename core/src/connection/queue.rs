@@ -317,9 +317,7 @@ impl Queue {
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.spare = Vec::new();
-        if self.control.is_empty() {
-            self.control = VecDeque::new();
-        }
+        self.control.shrink_to_fit();
         if self.returning() == 0 {
             self.returning = None;
         }
