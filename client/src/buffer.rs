@@ -6,9 +6,8 @@ use std::io::{self, Read};
 
 use bytes::BytesMut;
 
-/// Enough for a PINGRESP or two: what a client waits with for what comes next, whenever that is.
-const IDLE: usize = 128;
-/// Enough for a CONNACK.
+/// What comes first is read to the stack: a client that waits for it has no memory for that.
+const FIRST: usize = 128;
 const SMALLEST: usize = 512;
 const LARGEST: usize = 64 << 10;
 /// So many reads in a row that need a quarter make it smaller.
@@ -85,6 +84,9 @@ impl ReadBuffer {
         if missing > LARGEST || (missing > 0 && self.bytes.len() > LARGEST) {
             return self.read_large(reader, missing);
         }
+        if self.block.is_none() && self.bytes.is_empty() && self.size == SMALLEST {
+            return self.read_first(reader);
+        }
         if self.room.len() < self.size / 4 || self.room.is_empty() {
             self.make_room();
         }
@@ -93,6 +95,18 @@ impl ReadBuffer {
         // An empty one is replaced, without holding on to a block that is used up.
         self.bytes.unsplit(self.room.split_to(count));
         self.adapt(count, offered);
+        Ok(count)
+    }
+
+    fn read_first(&mut self, reader: &mut impl Read) -> io::Result<usize> {
+        let mut first = [0; FIRST];
+        let count = reader.read(&mut first)?.min(FIRST);
+        if count > 0 {
+            self.make_room();
+            self.room[..count].copy_from_slice(&first[..count]);
+            self.bytes.unsplit(self.room.split_to(count));
+            self.adapt(count, FIRST);
+        }
         Ok(count)
     }
 
@@ -190,12 +204,7 @@ impl ReadBuffer {
 
     /// One read took `count` bytes of those that were offered.
     fn adapt(&mut self, count: usize, offered: usize) {
-        if self.size < SMALLEST {
-            // More than pings.
-            if count > IDLE / 4 {
-                self.size = SMALLEST;
-            }
-        } else if count >= offered {
+        if count >= offered {
             self.size = (self.size * 2).min(LARGEST);
             self.small_reads = 0;
         } else if count < self.size / 4 && self.size > SMALLEST {
@@ -231,7 +240,7 @@ impl ReadBuffer {
         self.forgotten += self.pinned.saturating_sub(2 * waiting);
         self.used = VecDeque::new();
         self.pinned = 0;
-        self.size = IDLE;
+        self.size = SMALLEST;
         self.small_reads = 0;
     }
 }

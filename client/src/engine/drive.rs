@@ -274,6 +274,11 @@ impl Drive {
         self.traffic = false;
     }
 
+    /// Whether nothing has moved for a while.
+    pub(super) fn rests(&self) -> bool {
+        self.idle_check.is_none()
+    }
+
     fn next_deadline(&self, inner: &mut Inner) -> Option<Instant> {
         let link = match &self.link {
             Link::Dialling { dialler, .. } => dialler.deadline(),

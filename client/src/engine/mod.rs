@@ -241,6 +241,9 @@ impl Engine {
             drop(inner);
             notes.tell();
             driver.into_iter().chain(self.spare.drain(..)).for_each(Waker::wake);
+            if self.drive.rests() {
+                self.spare.shrink_to_fit();
+            }
             // Any other step has to be carried out first; the adapter polls again after it.
             let more = self.challenged || self.is_hook_due();
             if !(more && matches!(step, Step::Transfer { .. })) {
