@@ -81,7 +81,9 @@ impl Receiver {
             }
         }
         let Some(message) = self.batch.pop_front() else { return Poll::Pending };
-        self.put_back();
+        if self.batch.is_empty() || !self.acks.is_empty() {
+            self.put_back();
+        }
         if self.mode == AckMode::OnNext {
             self.last = message.id();
         }
