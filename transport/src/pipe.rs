@@ -112,10 +112,15 @@ impl Pipe {
                 length => taken += length,
             }
         }
+        Ok(taken)
+    }
+
+    /// Gives memory back that only traffic needs: to be called when nothing has moved for a while. While bytes keep going,
+    /// the pipe keeps the buffer that they go through, of 64 KiB at most.
+    pub fn release(&mut self) {
         if let Some(websocket) = &mut self.websocket {
             websocket.release();
         }
-        Ok(taken)
     }
 
     /// Whether the pipe itself has bytes for the socket: of a hand-shake, a pong, a key update, or some that
@@ -189,32 +194,22 @@ impl Pipe {
                 if !tls.flush(wire)? {
                     return Ok(false);
                 }
-                if !tls.is_open() {
+                if self.websocket.is_none() || !tls.is_open() {
                     return Ok(true);
                 }
             }
-            match self.pass_frames(wire)? {
-                None => return Ok(false),
-                Some(0) => return Ok(true),
-                Some(_) => {}
+            let Some(websocket) = &mut self.websocket else { return Ok(true) };
+            let frames = websocket.stage();
+            if frames.is_empty() {
+                return Ok(true);
             }
+            let taken = match &mut self.tls {
+                Some(tls) => write_some(|| tls.encrypt(frames))?,
+                None => write_some(|| wire.write(frames))?,
+            };
+            let Some(taken) = taken else { return Ok(false) };
+            websocket.advance(taken);
         }
-    }
-
-    /// Hands WebSocket frames to what is below. Gives how many bytes it took: 0 when there are none, `None` when the
-    /// socket would block.
-    fn pass_frames(&mut self, wire: &mut dyn io::Write) -> io::Result<Option<usize>> {
-        let Some(websocket) = &mut self.websocket else { return Ok(Some(0)) };
-        let frames = websocket.stage();
-        if frames.is_empty() {
-            return Ok(Some(0));
-        }
-        let taken = match &mut self.tls {
-            Some(tls) => write_some(|| tls.encrypt(&[io::IoSlice::new(frames)]))?,
-            None => write_some(|| wire.write(frames))?,
-        };
-        websocket.advance(taken.unwrap_or(0));
-        Ok(taken)
     }
 
     /// Gives the uppermost layer bytes of `plain` when all before them are written.
@@ -228,7 +223,15 @@ impl Pipe {
         };
         let mut taken = 0;
         while plain.has_remaining() {
-            match take_vectored(plain, |pieces| tls.encrypt(pieces))? {
+            let one = plain.chunk();
+            let length = if one.len() == plain.remaining() {
+                let length = tls.encrypt(one)?;
+                plain.advance(length);
+                length
+            } else {
+                take_vectored(plain, |pieces| tls.encrypt_vectored(pieces))?
+            };
+            match length {
                 0 => break,
                 length => taken += length,
             }

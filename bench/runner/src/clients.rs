@@ -106,8 +106,16 @@ pub(crate) const CLIENTS: &[Client] = &[
 ];
 
 /// Whose instructions are counted: each run is some fifty times slower under callgrind.
-pub(crate) const COUNTED: &[&str] =
-    &[TOKIO, CURRENT, "rumqttc 0.25 v4, best", "ntex-mqtt 9.0, default", "ntex-mqtt 9.0, best", BARE, LAYERS];
+pub(crate) const COUNTED: &[&str] = &[
+    TOKIO,
+    CURRENT,
+    "rumqttc 0.25 v4, best",
+    "ntex-mqtt 9.0, default",
+    "ntex-mqtt 9.0, best",
+    BARE,
+    LAYERS,
+    SECURED,
+];
 
 /// The ratios that the targets are about: scenario, ours, theirs, and the least that is wanted.
 pub(crate) const TARGETS: &[(&str, &str, &str, f64)] = &[

@@ -263,6 +263,7 @@ impl Drive {
                 self.transmit.release();
                 if let Some(piped) = &mut self.pipe {
                     piped.wire.release(0);
+                    piped.pipe.release();
                 }
                 inner.release_memory();
             }

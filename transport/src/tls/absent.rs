@@ -37,7 +37,11 @@ impl TlsLayer {
         match *self {}
     }
 
-    pub(crate) fn encrypt(&mut self, _: &[io::IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn encrypt(&mut self, _: &[u8]) -> io::Result<usize> {
+        match *self {}
+    }
+
+    pub(crate) fn encrypt_vectored(&mut self, _: &[io::IoSlice<'_>]) -> io::Result<usize> {
         match *self {}
     }
 

@@ -93,7 +93,12 @@ impl TlsLayer {
     }
 
     /// Encrypts as much as the buffer has room for, and gives how much that was.
-    pub(crate) fn encrypt(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn encrypt(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.connection.writer().write(bytes)
+    }
+
+    /// The same for bytes in several pieces, which share records.
+    pub(crate) fn encrypt_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
         self.connection.writer().write_vectored(pieces)
     }
 

@@ -11,8 +11,6 @@ use crate::{Endpoint, Subprotocol, TransportError, TransportOptions};
 
 /// How much of MQTT's bytes goes into one frame, so that the frame fits into the pipe's buffer.
 const FRAME_LIMIT: usize = BUFFERED - 8;
-/// A buffer that has grown above this is given back when it is empty.
-const KEPT: usize = 4 * 1024;
 
 /// One WebSocket over memory.
 pub(crate) struct WebSocketLayer {
@@ -181,9 +179,9 @@ impl WebSocketLayer {
         length
     }
 
-    /// Gives memory back that only large messages need.
+    /// Gives the memory of frames back, if all of them are written.
     pub(crate) fn release(&mut self) {
-        if self.pending().is_empty() && self.out.capacity() > KEPT {
+        if self.pending().is_empty() {
             self.out = Vec::new();
             self.written = 0;
         }
