@@ -3,8 +3,6 @@
 
 use std::io;
 
-use bytes::BytesMut;
-
 use crate::{Endpoint, TransportError, TransportOptions};
 
 pub(crate) enum TlsLayer {}
@@ -31,7 +29,7 @@ impl TlsLayer {
 
     pub(crate) fn receive(
         &mut self,
-        _: &mut BytesMut,
+        _: &[u8],
         _: impl FnMut(&[u8]) -> Result<(), TransportError>,
     ) -> Result<(), TransportError> {
         match *self {}

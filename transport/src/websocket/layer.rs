@@ -1,6 +1,6 @@
 //! One WebSocket over memory.
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use super::WebSocketError;
@@ -59,13 +59,17 @@ impl WebSocketLayer {
         !self.pending().is_empty() || self.ping.is_some() || self.close.is_some()
     }
 
-    /// Reads all of `input`. Also on failure, what came before it is in `plain`.
-    pub(crate) fn receive(&mut self, mut input: &[u8], plain: &mut BytesMut) -> Result<(), TransportError> {
+    /// Reads all of `input`. Also on failure, what came before it has been handed to `plain`.
+    pub(crate) fn receive(
+        &mut self,
+        mut input: &[u8],
+        plain: &mut impl FnMut(&[u8]),
+    ) -> Result<(), TransportError> {
         self.open(&mut input)?;
         while let State::Open = self.state {
             match self.reader.next(&mut input) {
                 Ok(None) => break,
-                Ok(Some(Piece::Data(data))) => plain.extend_from_slice(data),
+                Ok(Some(Piece::Data(data))) => plain(data),
                 Ok(Some(Piece::Ping(payload))) => self.ping = Some(payload.into()),
                 Ok(Some(Piece::Close(payload))) => {
                     let payload = payload.to_vec();
