@@ -23,6 +23,7 @@ use crate::dialler::{DialId, Dialler, Target};
 use crate::hook::{ConnectAttempt, Hook};
 use crate::shared::{Inner, Shared};
 use crate::store::Store;
+use crate::wire::WireBuffer;
 
 /// What the adapter carries out next.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ enum Link {
 #[derive(Debug)]
 struct Piped {
     pipe: Pipe,
-    wire: ReadBuffer,
+    wire: WireBuffer,
 }
 
 /// Drives one client; sans-IO. An adapter has the time source and the sockets, and this loop:
