@@ -28,6 +28,7 @@ pub(crate) enum Failure {
 }
 
 impl Operation {
+    #[inline]
     pub(crate) fn new(handle: Arc<Handle>, ticket: Ticket) -> Self {
         Self { handle, ticket: Some(ticket), watched: AtomicBool::new(false) }
     }
@@ -123,13 +124,23 @@ fn watch(inner: &mut Inner, ticket: &mut Option<Ticket>) -> Option<Result<Answer
     Some(outcome?.map(Answer::Receipt).map_err(Failure::Failed))
 }
 
-impl Drop for Operation {
-    fn drop(&mut self) {
-        let is_unknown = matches!(self.ticket, Some(Ticket::Sent(_))) && !*self.watched.get_mut();
-        if let Some(ticket) = self.ticket.take().filter(|_| !is_unknown) {
+impl Operation {
+    /// Nobody asks for its outcome any more.
+    fn forget(&mut self) {
+        if let Some(ticket) = self.ticket.take() {
             self.handle.with(|inner| {
                 inner.forget(ticket);
             });
+        }
+    }
+}
+
+impl Drop for Operation {
+    #[inline]
+    fn drop(&mut self) {
+        let is_unknown = matches!(self.ticket, Some(Ticket::Sent(_))) && !*self.watched.get_mut();
+        if !is_unknown {
+            self.forget();
         }
     }
 }

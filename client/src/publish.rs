@@ -42,6 +42,7 @@ pub struct Publishing<'a> {
 }
 
 impl<'a> Publishing<'a> {
+    #[inline]
     pub(crate) fn new(handle: Arc<Handle>, topic: Cow<'a, str>, payload: Data<'a>) -> Self {
         Self {
             handle,
@@ -59,12 +60,14 @@ impl<'a> Publishing<'a> {
     }
 
     /// The quality of service. Default: at most once.
+    #[inline]
     pub fn qos(mut self, qos: QoS) -> Self {
         self.qos = qos;
         self
     }
 
     /// Whether the server keeps it for later subscribers. Default: no.
+    #[inline]
     pub fn retain(mut self, retain: bool) -> Self {
         self.retain = retain;
         self
@@ -133,13 +136,26 @@ impl<'a> Publishing<'a> {
     /// # Errors
     /// [`Full`](sterna_core::PublishError::Full) when there is no room, or others wait for it already, and all
     /// that makes the publish unlawful. The publish comes back in the error.
+    #[allow(clippy::inline_always)] // So that its caller need not write all of it to memory.
+    #[inline(always)]
     pub fn send(self) -> Result<Delivery, Unsent<'a>> {
-        match self.handle.with(|inner| inner.send(self.command())) {
-            Ok(ticket) => Ok(Delivery(Operation::new(self.handle, ticket))),
+        if self.qos == QoS::AtMostOnce
+            && let Some(sent) = self.handle.send_unreported(&self.command())
+        {
+            return Ok(Delivery(Operation::new(self.handle, Ticket::Sent(sent))));
+        }
+        self.send_reported()
+    }
+
+    #[inline(never)]
+    fn send_reported(self) -> Result<Delivery, Unsent<'a>> {
+        match self.handle.with(|inner| inner.try_publish(self.command())) {
+            Ok(token) => Ok(Delivery(Operation::new(self.handle, Ticket::Accepted(token)))),
             Err(error) => Err(Unsent { error, publish: Box::new(self) }),
         }
     }
 
+    #[inline]
     fn command(&self) -> Publish<'_> {
         let payload = match &self.payload {
             Data::Slice(slice) => Data::Slice(slice),

@@ -28,17 +28,12 @@ impl Token {
 
 /// A message of QoS 0 that was sent by [`publish_unreported`](crate::Connection::publish_unreported).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sent {
-    pub(crate) token: Token,
-    pub(crate) attempt: Attempt,
-    /// Where it ends among the bytes enqueued on that connection.
-    pub(crate) end: u64,
-}
+pub struct Sent(pub(crate) Token);
 
 impl Sent {
     /// Its place among all operations, and what it is reported by if that is asked for.
-    pub const fn token(&self) -> Token {
-        self.token
+    pub const fn token(self) -> Token {
+        self.0
     }
 }
 

@@ -30,14 +30,19 @@ impl Inner {
         Ok(Ticket::Waiting(self.room.push(Command::publish(publish), deadline, false)))
     }
 
-    /// Publishes if there is room now and nobody waits for it, for a caller that mostly does not ask for the outcome.
-    pub(crate) fn send(&mut self, publish: Publish<'_>) -> Result<Ticket, PublishError> {
-        let may_go = publish.qos == QoS::AtMostOnce && !self.dead && self.room.is_empty();
-        if may_go && let Some(sent) = self.connection.publish_unreported(self.now, &publish)? {
-            self.touch();
-            return Ok(Ticket::Sent(sent));
+    /// Publishes at QoS 0 if nothing has to be kept of it and nobody waits for room, for a caller that mostly does not ask
+    /// for the outcome.
+    #[inline]
+    pub(super) fn send_unreported(&mut self, publish: &Publish<'_>) -> Option<Sent> {
+        if self.dead || !self.room.is_empty() {
+            return None;
         }
-        self.try_publish(publish).map(Ticket::Accepted)
+        let sent = self.connection.publish_unreported(self.now, publish)?;
+        // What was encoded ahead waits for what the driver waits for already.
+        if self.connection.has_output() {
+            self.touch();
+        }
+        Some(sent)
     }
 
     /// The outcome of what was sent without being reported, if there is one. If not, it is reported from now on.

@@ -14,7 +14,7 @@ use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 use sterna_core::{
-    Acknowledge, Cause, CleanStart, ClientId, Config, Instant, RestoreError, Sent, Session, State, Token,
+    Acknowledge, Cause, CleanStart, ClientId, Config, Instant, Publish, RestoreError, Sent, Session, State, Token,
     VersionPolicy,
 };
 
@@ -69,6 +69,11 @@ impl Shared {
         }
         result
     }
+
+    /// See [`Inner::send_unreported`].
+    fn send_unreported(&self, publish: &Publish<'_>) -> Option<Sent> {
+        self.with(|inner| inner.send_unreported(publish))
+    }
 }
 
 /// Releases the lock, then wakes whom it concerns.
@@ -100,6 +105,12 @@ impl Handle {
 
     pub(crate) fn with<R>(&self, work: impl FnOnce(&mut Inner) -> R) -> R {
         self.0.with(work)
+    }
+
+    /// See [`Inner::send_unreported`].
+    #[inline]
+    pub(crate) fn send_unreported(&self, publish: &Publish<'_>) -> Option<Sent> {
+        self.0.send_unreported(publish)
     }
 }
 

@@ -50,7 +50,7 @@ impl Connection {
             self.check_publish_limits(publish.qos, publish.retain)?;
         }
         let goes_at_once = up && publish.qos == QoS::AtMostOnce && self.has_send_room();
-        if goes_at_once && self.queue.at_most_once().is_empty() && (!publish.requeue || self.has_room()) {
+        if goes_at_once && !self.queue.has_at_most_once() && (!publish.requeue || self.has_room()) {
             return self.send_at_most_once(publish);
         }
         if !up && publish.qos == QoS::AtMostOnce && !self.config.queue_qos0 {
@@ -253,7 +253,7 @@ impl Connection {
     }
 
     #[cold]
-    fn publish_error(error: EncodeError) -> PublishError {
+    pub(super) fn publish_error(error: EncodeError) -> PublishError {
         match error {
             EncodeError::PacketTooLarge { size, limit } if limit < PROTOCOL_MAXIMUM_PACKET_SIZE => {
                 ServerLimit::MaximumPacketSize { size, limit }.into()
@@ -459,7 +459,7 @@ impl Connection {
 
 /// The packet that is sent for this call.
 #[inline]
-fn packet_of<'a>(publish: &'a Publish<'_>, packet_id: u16) -> packet::Publish<'a> {
+pub(super) fn packet_of<'a>(publish: &'a Publish<'_>, packet_id: u16) -> packet::Publish<'a> {
     packet::Publish {
         duplicate: false,
         qos: publish.qos,
@@ -473,7 +473,7 @@ fn packet_of<'a>(publish: &'a Publish<'_>, packet_id: u16) -> packet::Publish<'a
 
 /// Its payload, if that is sent without a copy.
 #[inline]
-fn shared_of<'a>(publish: &'a Publish<'_>) -> Option<&'a Bytes> {
+pub(super) fn shared_of<'a>(publish: &'a Publish<'_>) -> Option<&'a Bytes> {
     match &publish.payload {
         Data::Bytes(payload) if payload.len() >= CHAIN_FROM => Some(payload),
         _ => None,

@@ -125,5 +125,8 @@ impl Connection {
         self.messages.shrink_to_fit();
         self.unwritten.shrink_to_fit();
         self.events.shrink_to_fit();
+        if let Some(unreported) = &mut self.unreported {
+            unreported.trim();
+        }
     }
 }

@@ -269,6 +269,9 @@ impl Connection {
     }
 
     pub(super) fn publish_failed(&mut self, token: Token, error: OperationError) {
+        if let Some(unreported) = &mut self.unreported {
+            unreported.failed(token);
+        }
         self.published(token, Err(error));
     }
 

@@ -61,6 +61,7 @@ impl Connection {
         self.out.clear();
         self.out.release();
         self.lose_unreported();
+        self.queue.unpack_ahead();
         self.enqueued = 0;
         self.written = 0;
         self.replies = 0;

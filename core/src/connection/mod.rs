@@ -1,5 +1,6 @@
 //! The state machine of one client.
 
+mod ahead;
 mod authentication;
 mod backlog;
 mod commands;
@@ -388,24 +389,23 @@ impl Connection {
         self.send_publish(&publish)
     }
 
-    /// The quick way to publish at QoS 0, for a caller that mostly does not care for the outcome: the message is sent at
-    /// once, and no event tells of it. What has become of it is there to be asked for, with
-    /// [`report_sent`](Self::report_sent). `None`: this message, or any now, needs [`publish`](Self::publish).
-    ///
-    /// # Errors
-    /// See [`PublishError`]; nothing was sent.
+    /// The quick way to publish at QoS 0, for a caller that mostly does not care for the outcome: the message is encoded
+    /// at once, even if it waits for the transport then, and no event tells of it. What has become of it is there to be
+    /// asked for, with [`report_sent`](Self::report_sent). `None`: nothing was done, and this message, or any now, needs
+    /// [`publish`](Self::publish), which also says what is wrong with it.
     pub fn publish_unreported(
         &mut self,
         now: Instant,
         publish: &Publish<'_>,
-    ) -> Result<Option<Sent>, PublishError> {
+    ) -> Option<Sent> {
         self.observe_coarse(now);
         self.send_unreported(publish)
     }
 
     /// What has become of a message of [`publish_unreported`](Self::publish_unreported): its outcome, or `None` while the
     /// transport has not taken it. Then its fate is an [`Event::Published`] after all, and until then it can be
-    /// [cancelled](Self::cancel). What was sent many lost connections ago counts as lost.
+    /// [cancelled](Self::cancel). What the transport had not taken to within 4 KiB when its connection was lost is lost,
+    /// and so is what failed many lost connections ago.
     pub fn report_sent(&mut self, sent: Sent) -> Option<Result<Receipt, OperationError>> {
         self.watch_sent(sent)
     }

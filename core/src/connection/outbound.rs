@@ -97,6 +97,7 @@ impl Connection {
         // While every packet identifier is in use, QoS 0 and what has an identifier go on.
         let has_id = self.in_flight.has_free_id();
         let control = self.queue.control.front().filter(|_| has_id).map(|control| control.token);
+        let ahead = self.queue.front_ahead();
         let at_most_once = self.queue.at_most_once().front().map(|(token, _)| token);
         let planned = self.in_flight.next_planned();
         let acknowledged = match planned {
@@ -110,10 +111,11 @@ impl Connection {
         };
         let acknowledged = acknowledged.filter(|(_, qos)| self.fits(self.in_flight.window(), *qos));
         let acknowledged = acknowledged.map(|(token, _)| token);
-        let Some(oldest) = [control, at_most_once, acknowledged].into_iter().flatten().min() else {
-            return false;
-        };
-        if control == Some(oldest) {
+        let next = [control, at_most_once, acknowledged].into_iter().flatten().min();
+        let Some(oldest) = ahead.into_iter().chain(next).min() else { return false };
+        if ahead == Some(oldest) {
+            self.send_ahead(next);
+        } else if control == Some(oldest) {
             self.send_control();
         } else if at_most_once == Some(oldest) {
             self.send_queued_at_most_once();
@@ -359,6 +361,9 @@ impl Connection {
         self.statistics.bytes_sent += bytes;
         self.last_sent = self.now;
         self.writing_since = (self.unsent() > 0).then_some(self.now);
+        if let Some(unreported) = &mut self.unreported {
+            unreported.written(self.written);
+        }
         while self.unwritten.front().is_some_and(|message| message.end <= self.written) {
             let Some(Unwritten { token, withdrawn, .. }) = self.unwritten.pop_front() else { break };
             if let Some(record) = self.queue.settle(token) {

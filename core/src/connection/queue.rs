@@ -5,10 +5,13 @@ use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
 
+use super::ahead::{Ahead, Run};
 use super::waiting::Waiting;
 use crate::command::{Data, Publish};
 use crate::event::Token;
-use crate::packet::{self, FiltersBuf, Properties, PropertiesBuf, QoS, TopicFiltersBuf};
+use crate::packet::{
+    self, EncodeError, FiltersBuf, Properties, PropertiesBuf, ProtocolVersion, QoS, TopicFiltersBuf,
+};
 
 /// Shared payloads from this size on are kept and sent without a copy.
 pub(crate) const CHAIN_FROM: usize = 1 << 10;
@@ -117,11 +120,13 @@ struct Latest(BTreeMap<Box<str>, Token>);
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
     pub(crate) control: VecDeque<Box<Control>>,
+    /// QoS 0 that is encoded already; once there was any on this connection.
+    ahead: Option<Box<Ahead>>,
     at_most_once: Waiting,
     acknowledged: Waiting,
     /// The message that waits for each topic, where only the latest is kept.
     latest: Option<Box<Latest>>,
-    /// Bytes of all that waits here or is in flight.
+    /// Bytes of all that waits here or is in flight, besides what is encoded already.
     bytes: usize,
     /// Messages of QoS 0 that the transport has not taken, and that wait here again if their connection is lost; once
     /// there is one.
@@ -131,7 +136,17 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn len(&self) -> usize {
-        self.control.len() + self.at_most_once.len() + self.acknowledged.len()
+        self.control.len() + self.ahead().map_or(0, Ahead::len) + self.at_most_once.len() + self.acknowledged.len()
+    }
+
+    fn ahead(&self) -> Option<&Ahead> {
+        self.ahead.as_deref()
+    }
+
+    /// Whether QoS 0 waits.
+    #[inline]
+    pub(crate) fn has_at_most_once(&self) -> bool {
+        !self.at_most_once.is_empty() || self.ahead().is_some_and(|ahead| ahead.len() > 0)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -164,7 +179,59 @@ impl Queue {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.ahead().map_or(0, Ahead::bytes)
+    }
+
+    /// Adds a message of QoS 0 that waits for the transport only, by encoding it. Its token is beyond all others.
+    ///
+    /// # Errors
+    /// It cannot be encoded; nothing was added.
+    #[inline]
+    pub(crate) fn encode_ahead(
+        &mut self,
+        token: Token,
+        packet: &packet::Publish<'_>,
+        version: ProtocolVersion,
+        limit: u32,
+    ) -> Result<(), EncodeError> {
+        let ahead = self.ahead.get_or_insert_with(|| Box::new(Ahead::new(version)));
+        let block = ahead.block();
+        let start = block.len();
+        packet.encode(version, limit, block)?;
+        ahead.push(token, start);
+        Ok(())
+    }
+
+    /// The oldest message that is encoded already.
+    pub(crate) fn front_ahead(&self) -> Option<Token> {
+        self.ahead()?.front()
+    }
+
+    /// See [`Ahead::take`].
+    pub(crate) fn take_ahead(&mut self, out: &mut Vec<u8>, next: Option<Token>, taken: impl FnMut(Run)) {
+        if let Some(ahead) = self.ahead.as_deref_mut() {
+            ahead.take(out, next, taken);
+        }
+    }
+
+    /// Whether this message of QoS 0 waits here. If it is encoded already, it is a record from now on.
+    pub(crate) fn becomes_record(&mut self, token: Token) -> bool {
+        if self.ahead().is_some_and(|ahead| ahead.contains(token)) {
+            self.unpack_ahead();
+        }
+        self.at_most_once.get(token).is_some()
+    }
+
+    /// What is encoded already becomes records, such as for another connection.
+    pub(crate) fn unpack_ahead(&mut self) {
+        let Some(ahead) = self.ahead.take() else { return };
+        let mut messages = Waiting::default();
+        for (token, packet) in ahead.messages() {
+            let packet::Publish { topic, payload, retain, properties, .. } = packet;
+            let record = self.record(&Publish::new(topic, payload).retain(retain).properties(properties));
+            messages.push(token, record);
+        }
+        self.at_most_once.merge(messages);
     }
 
     /// Copies what must be kept of `publish`, into a recycled vector where there is one.
@@ -238,7 +305,7 @@ impl Queue {
         Some((token, record.size()))
     }
 
-    /// QoS 0.
+    /// QoS 0 that is not encoded.
     pub(crate) fn at_most_once(&self) -> &Waiting {
         &self.at_most_once
     }
@@ -288,7 +355,8 @@ impl Queue {
 
     /// Takes a message out of its turn.
     pub(crate) fn remove(&mut self, token: Token) -> Option<Record> {
-        let record = self.acknowledged.remove(token).or_else(|| self.at_most_once.remove(token))?;
+        let waiting = if self.becomes_record(token) { &mut self.at_most_once } else { &mut self.acknowledged };
+        let record = waiting.remove(token)?;
         self.left(token, &record);
         Some(record)
     }
@@ -318,6 +386,9 @@ impl Queue {
     pub(crate) fn trim(&mut self) {
         self.spare = Vec::new();
         self.control.shrink_to_fit();
+        if !self.ahead().is_some_and(|ahead| ahead.len() > 0) {
+            self.ahead = None;
+        }
         if self.returning() == 0 {
             self.returning = None;
         }

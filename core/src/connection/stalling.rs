@@ -71,6 +71,7 @@ impl Connection {
             self.stalled(token, packet_id, operation);
         }
         self.end_unsent_unsubscribes(end);
+        self.queue.unpack_ahead();
         let controls = self.queue.control.iter().filter(|control| !control.silent);
         let controls = controls.filter(|control| control.operation() == PacketType::Subscribe);
         let unwritten = self.unwritten.iter().map(|message| message.token);

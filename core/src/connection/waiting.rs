@@ -56,6 +56,19 @@ impl Waiting {
         }
     }
 
+    /// Adds all of `others`.
+    pub(crate) fn merge(&mut self, others: Self) {
+        self.live += others.live;
+        self.bytes += others.bytes;
+        let mut mine = core::mem::take(&mut self.messages).into_iter().peekable();
+        let mut others = others.messages.into_iter().peekable();
+        while let (Some((token, _)), Some((other, _))) = (mine.peek(), others.peek()) {
+            let next = if token < other { mine.next() } else { others.next() };
+            self.messages.extend(next);
+        }
+        self.messages.extend(mine.chain(others));
+    }
+
     pub(crate) fn pop_front(&mut self) -> Option<(Token, Record)> {
         let (token, record) = self.messages.pop_front()?;
         let record = record?;

@@ -240,6 +240,7 @@ pub struct PropertiesBuf {
 
 impl PropertiesBuf {
     /// An empty set.
+    #[inline]
     pub const fn new() -> Self {
         Self { bytes: Vec::new() }
     }
@@ -296,6 +297,7 @@ impl PropertiesBuf {
     }
 
     /// The set.
+    #[inline]
     pub fn as_properties(&self) -> Properties<'_> {
         Properties { bytes: &self.bytes }
     }
