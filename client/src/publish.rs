@@ -228,6 +228,12 @@ impl Future for Enqueuing<'_> {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let publish = &mut self.get_mut().publish;
+        if publish.operation.is_none()
+            && publish.qos == QoS::AtMostOnce
+            && let Some(sent) = publish.handle.send_unreported(&publish.command())
+        {
+            return Poll::Ready(Ok(Delivery(Operation::new(publish.handle.clone(), Ticket::Sent(sent)))));
+        }
         let accepted = ready!(publish.operation()?.poll_accepted(cx.waker()));
         let operation = publish.operation.take();
         Poll::Ready(match (accepted, operation) {

@@ -4,6 +4,7 @@ use alloc::boxed::Box;
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::vec::Vec;
 use bytes::Bytes;
+use core::ops::Deref;
 
 use super::ahead::{Ahead, Run};
 use super::waiting::Waiting;
@@ -17,14 +18,19 @@ use crate::packet::{
 pub(crate) const CHAIN_FROM: usize = 1 << 10;
 /// What an operation takes besides its bytes, counted against the bound.
 const OVERHEAD: usize = 64;
-/// The vectors of records that are done with are kept for the next ones until the client is idle: small ones of a whole
+/// Records that are done with are kept for the next ones until the client is idle: small ones of a whole
 /// batch of acknowledgements, which come before the messages that follow them, and some of a larger capacity.
 const SPARE_SMALL: (usize, usize) = (4_096, 256);
 const SPARE_LARGE: (usize, usize) = (32, 4 << 10);
 
-/// A kept message, independent of connection and version: it is encoded anew whenever it is sent.
-#[derive(Debug)]
-pub(crate) struct Record {
+/// A kept message, independent of connection and version: it is encoded anew whenever it is sent. It is moved often, and
+/// used again with its vector.
+#[derive(Debug, Default)]
+pub(crate) struct Record(Box<Kept>);
+
+/// What is kept.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
     /// Topic, properties, and the payload unless that is shared.
     bytes: Vec<u8>,
     topic_length: u16,
@@ -38,7 +44,15 @@ pub(crate) struct Record {
     pub(crate) retain: bool,
 }
 
-impl Record {
+impl Deref for Record {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        &self.0
+    }
+}
+
+impl Kept {
     pub(crate) fn size(&self) -> usize {
         OVERHEAD + self.bytes.len() + self.shared.as_ref().map_or(0, Bytes::len)
     }
@@ -131,7 +145,7 @@ pub(crate) struct Queue {
     /// Messages of QoS 0 that the transport has not taken, and that wait here again if their connection is lost; once
     /// there is one.
     returning: Option<Box<Waiting>>,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Record>,
 }
 
 impl Queue {
@@ -238,27 +252,22 @@ impl Queue {
     pub(crate) fn record(&mut self, publish: &Publish<'_>) -> Record {
         let chained = matches!(&publish.payload, Data::Bytes(payload) if payload.len() >= CHAIN_FROM);
         let payload = if chained { 0 } else { publish.payload.as_slice().len() };
-        let mut bytes = self.spare.pop().unwrap_or_default();
+        let mut record = self.spare.pop().unwrap_or_default();
+        let kept = &mut *record.0;
+        let bytes = &mut kept.bytes;
         bytes.reserve(publish.topic.len() + publish.properties.as_bytes().len() + payload);
         bytes.extend_from_slice(publish.topic.as_bytes());
         bytes.extend_from_slice(publish.properties.as_bytes());
-        let shared = match &publish.payload {
-            Data::Bytes(payload) if chained => Some(payload.clone()),
-            payload => {
-                bytes.extend_from_slice(payload.as_slice());
-                None
-            }
-        };
-        let record = Record {
-            bytes,
-            topic_length: publish.topic.len() as u16,
-            properties_length: publish.properties.as_bytes().len() as u32,
-            alias: publish.topic_alias.unwrap_or(0),
-            requeue: publish.requeue && publish.qos == QoS::AtMostOnce,
-            shared,
-            qos: publish.qos,
-            retain: publish.retain,
-        };
+        match &publish.payload {
+            Data::Bytes(payload) if chained => kept.shared = Some(payload.clone()),
+            payload => bytes.extend_from_slice(payload.as_slice()),
+        }
+        kept.topic_length = publish.topic.len() as u16;
+        kept.properties_length = publish.properties.as_bytes().len() as u32;
+        kept.alias = publish.topic_alias.unwrap_or(0);
+        kept.requeue = publish.requeue && publish.qos == QoS::AtMostOnce;
+        kept.qos = publish.qos;
+        kept.retain = publish.retain;
         self.bytes += record.size();
         record
     }
@@ -266,11 +275,13 @@ impl Queue {
     /// A record is not needed any more.
     pub(crate) fn release(&mut self, mut record: Record) {
         self.bytes -= record.size();
-        record.bytes.clear();
-        let capacity = record.bytes.capacity();
+        let kept = &mut *record.0;
+        kept.bytes.clear();
+        kept.shared = None;
+        let capacity = kept.bytes.capacity();
         let is_kept = |(count, largest)| self.spare.len() < count && capacity <= largest;
         if is_kept(SPARE_SMALL) || is_kept(SPARE_LARGE) {
-            self.spare.push(record.bytes);
+            self.spare.push(record);
         }
     }
 

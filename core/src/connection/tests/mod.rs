@@ -1,5 +1,6 @@
 //! The state machine under virtual time, against a server that a test scripts packet by packet.
 
+mod ahead;
 mod aliases;
 mod authenticating;
 mod backpressure;
