@@ -44,6 +44,8 @@ pub(crate) struct Completions {
     first: u64,
     recent: VecDeque<Option<Entry>>,
     older: HashMap<u64, Entry>,
+    /// Nothing has moved for a while: memory is given back as soon as nobody waits any more.
+    rests: bool,
 }
 
 impl Completions {
@@ -91,7 +93,7 @@ impl Completions {
     }
 
     fn get_mut(&mut self, token: Token) -> Option<&mut Entry> {
-        let Self { first, recent, older } = self;
+        let Self { first, recent, older, .. } = self;
         let token = token.sequence();
         match token.checked_sub(*first).and_then(|index| recent.get_mut(usize::try_from(index).ok()?)) {
             Some(place) => place.as_mut(),
@@ -102,11 +104,16 @@ impl Completions {
 
     fn remove(&mut self, token: Token) -> Option<Entry> {
         let token = token.sequence();
-        let Some(place) = self.place(token) else { return self.older.remove(&token) };
-        let entry = place.take();
+        let entry = match self.place(token) {
+            Some(place) => place.take(),
+            None => self.older.remove(&token),
+        };
         while let Some(None) = self.recent.front() {
             self.recent.pop_front();
             self.first += 1;
+        }
+        if self.rests && self.recent.is_empty() && self.older.is_empty() {
+            self.shrink();
         }
         entry
     }
@@ -172,8 +179,18 @@ impl Completions {
         }
     }
 
-    /// Gives memory back that is not needed now.
-    pub(crate) fn release(&mut self) {
+    /// Something moves again.
+    pub(crate) fn stir(&mut self) {
+        self.rests = false;
+    }
+
+    /// Gives memory back that is not needed now, and later what becomes free.
+    pub(crate) fn rest(&mut self) {
+        self.rests = true;
+        self.shrink();
+    }
+
+    fn shrink(&mut self) {
         self.recent.shrink_to_fit();
         self.older.shrink_to_fit();
     }

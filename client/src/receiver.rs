@@ -14,6 +14,8 @@ use crate::stream::OnFull;
 
 /// How many acknowledgements may wait for the lock while the driver is busy anyway.
 const ACK_BATCH: usize = 32;
+/// An empty batch of more places goes back to the stream: the application may not ask again for long.
+const KEPT: usize = 32;
 
 /// Takes everything queued for its stream at once and hands it over one by one.
 #[derive(Debug)]
@@ -81,6 +83,9 @@ impl Receiver {
             }
         }
         let Some(message) = self.batch.pop_front() else { return Poll::Pending };
+        if self.batch.is_empty() || !self.acks.is_empty() {
+            self.put_back();
+        }
         if self.mode == AckMode::OnNext {
             self.last = message.id();
         }
@@ -102,6 +107,25 @@ impl Receiver {
             self.origin.handle.with(|inner| inner.settle_all(self.stream, self.acks.drain(..)));
         }
         Poll::Ready(true)
+    }
+
+    /// Acknowledges what is due, and gives the memory of a large batch back.
+    fn put_back(&mut self) {
+        let Self { handle, stream, batch, acks, .. } = self;
+        let ends = batch.is_empty();
+        let is_large = ends && batch.capacity() > KEPT;
+        // With the last one of a batch too: the application may not ask again for long, and what it is done with must
+        // not keep the server's window closed for others.
+        let is_due =
+            acks.len() >= ACK_BATCH || (!acks.is_empty() && (ends || handle.shared().seems_asleep()));
+        if is_large || is_due {
+            handle.with(|inner| {
+                inner.settle_all(*stream, acks.drain(..));
+                if is_large {
+                    inner.inbox.keep(*stream, batch);
+                }
+            });
+        }
     }
 
     /// Whether there is a batch; false at the end.

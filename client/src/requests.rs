@@ -95,6 +95,12 @@ impl Requests {
         self.pending.remove(&id);
     }
 
+    /// Gives memory back that is not needed now.
+    pub(crate) fn release(&mut self) {
+        self.pending.shrink_to_fit();
+        self.unsettled.shrink_to_fit();
+    }
+
     fn pending_done(&mut self, id: RequestId) {
         match self.pending.get_mut(&id).map(|pending| pending.deadline.take()) {
             Some(Some(deadline)) => {

@@ -239,6 +239,12 @@ impl Room {
         Poll::Pending
     }
 
+    /// Gives memory back that is not needed now.
+    pub(crate) fn release(&mut self) {
+        self.waiters.shrink_to_fit();
+        self.admitted.shrink_to_fit();
+    }
+
     /// Nobody waits any more. The token, if it was admitted already.
     pub(crate) fn leave(&mut self, id: WaitId) -> Option<Token> {
         if let Some(outcome) = self.admitted.remove(&id) {

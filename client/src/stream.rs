@@ -204,12 +204,10 @@ impl StreamState {
         self.load = Load::default();
     }
 
-    /// The receiver begins to wait: the memory of its `batch`, which is empty, is kept here, where it is given back if
-    /// nothing comes for long.
-    pub(crate) fn keep(&mut self, batch: &mut VecDeque<Message>) {
-        if batch.capacity() > 0 {
-            self.spare = std::mem::take(batch);
-        }
+    /// The receiver has handed over all of its `batch`: the memory is kept here, where it is given back if nothing comes
+    /// for long.
+    pub(crate) fn keep(&mut self, batch: VecDeque<Message>) {
+        self.spare = batch;
     }
 
     /// Gives memory back that is not needed now.

@@ -425,3 +425,117 @@ fn a_client_that_was_busy_gives_its_memory_back() {
     });
     assert!(info.bytes_current < 12 << 10, "{info:?}");
 }
+
+/// More than the queues of a client that is not busy have room for.
+const BURST: usize = 1_000;
+/// What a client with a stream has live besides that of the test's server, when nothing moves.
+const REST: i64 = 8 << 10;
+
+/// What is live when a burst is over and nothing moves any more, of a client that came into being in `work`; in this test's
+/// world, which is what `work` gives back.
+fn rest_after<T>(work: impl FnOnce() -> (World, T)) -> (i64, (World, T)) {
+    let mut left = None;
+    let info = measure(|| {
+        let (mut world, held) = work();
+        world.server = Server { is_new: world.server.is_new, ..Server::default() };
+        world.wait(Duration::from_secs(2));
+        left = Some((world, held));
+    });
+    (info.bytes_current, left.unwrap())
+}
+
+#[test]
+fn publishing_a_burst_leaves_no_memory_behind() {
+    for qos in QUALITIES {
+        let (bytes, _) = rest_after(|| {
+            let mut world = World::connected(ProtocolVersion::V5);
+            let mut deliveries: Vec<_> = (0..BURST).map(|_| world.send(qos)).collect();
+            world.drive();
+            assert!(deliveries.iter_mut().all(is_delivered), "{qos:?}");
+            (world, ())
+        });
+        assert!(bytes < REST, "{qos:?}: {bytes}");
+    }
+}
+
+/// A burst waits for the application, and then it takes all of it; it never asks for more. Acknowledgements are owed for the
+/// last message.
+fn take_a_burst(qos: QoS) -> (World, Subscription) {
+    let (mut world, mut inbox) = World::subscribed(ProtocolVersion::V5);
+    world.server.echoes = true;
+    // The server's window is full by that.
+    for _ in 0..BURST {
+        drop(world.send(qos));
+    }
+    world.drive();
+    for _ in 0..BURST {
+        assert_eq!(inbox.try_next().unwrap().payload(), PAYLOAD, "{qos:?}");
+    }
+    world.drive();
+    (world, inbox)
+}
+
+#[test]
+fn an_application_that_has_taken_a_burst_holds_no_memory_of_it() {
+    for qos in QUALITIES {
+        let (bytes, _) = rest_after(|| take_a_burst(qos));
+        assert!(bytes < REST, "{qos:?}: {bytes}");
+    }
+}
+
+#[test]
+fn what_is_taken_late_is_not_kept() {
+    for qos in QUALITIES {
+        let (bytes, _) = rest_after(|| {
+            let (mut world, mut inbox) = World::subscribed(ProtocolVersion::V5);
+            world.server.echoes = true;
+            let mut deliveries: Vec<_> = (0..BURST).map(|_| world.send(qos)).collect();
+            world.drive();
+            world.server.echoes = false;
+            world.wait(Duration::from_secs(5));
+            for _ in 0..BURST {
+                assert!(inbox.try_next().is_some());
+            }
+            assert!(deliveries.iter_mut().all(is_delivered));
+            world.drive();
+            (world, inbox)
+        });
+        assert!(bytes < REST, "{qos:?}: {bytes}");
+    }
+}
+
+/// What many operations that wait for room need is given back as well.
+#[test]
+fn those_who_waited_for_room_leave_no_memory_behind() {
+    let (bytes, _) = rest_after(|| {
+        let mut world = World::connected(ProtocolVersion::V5);
+        while world.client.publish(TOPIC, &PAYLOAD).qos(QoS::AtLeastOnce).send().is_ok() {}
+        let mut entering: Vec<_> = (0..BURST)
+            .map(|_| Box::pin(world.client.publish(TOPIC, &PAYLOAD).qos(QoS::AtLeastOnce).enqueue()))
+            .collect();
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(entering.iter_mut().all(|entering| entering.as_mut().poll(&mut cx).is_pending()));
+        world.drive();
+        assert!(entering.iter_mut().all(|entering| entering.as_mut().poll(&mut cx).is_ready()));
+        (world, ())
+    });
+    assert!(bytes < REST, "{bytes}");
+}
+
+#[test]
+fn memory_that_is_used_again_and_again_is_kept() {
+    for qos in QUALITIES {
+        let (mut world, mut inbox) = World::subscribed(ProtocolVersion::V5);
+        world.server.echoes = true;
+        let (mut deliveries, mut kept) = (Vec::with_capacity(BATCH), VecDeque::with_capacity(10));
+        let mut seconds = |world: &mut World, count| {
+            for _ in 0..10 * count {
+                round(world, &mut inbox, qos, &mut deliveries, &mut kept);
+                world.wait(Duration::from_millis(100));
+            }
+        };
+        seconds(&mut world, 10);
+        let info = measure(|| seconds(&mut world, 10));
+        assert_eq!(info.count_total, 0, "{qos:?}: {info:?}");
+    }
+}

@@ -25,8 +25,18 @@ const STERNA: &[&str] =
 const STERNA_BLOCKING: &[&str] = PEER;
 /// It has no QoS 2 with several messages under way.
 const NTEX: &[&str] = &["pub0", "pub1", "recv0", "recv1", "trip0", "trip1", "idle"];
-const SECURE: &[&str] =
-    &["tls-pub", "tls-pub-one", "tls-recv", "tls-recv-one", "ws-pub", "ws-pub-one", "ws-recv", "ws-recv-one"];
+const LAYERED: &[&str] = &[
+    "tcp-pub-88", "tcp-pub-64k", "tcp-recv-88", "tcp-recv-64k",
+    "tls-pub-88", "tls-pub-64k", "tls-recv-88", "tls-recv-64k",
+    "ws-pub-88", "ws-pub-64k", "ws-recv-88", "ws-recv-64k",
+    "wss-pub-88", "wss-pub-64k", "wss-recv-88", "wss-recv-64k",
+];
+/// Over TCP there is no layer.
+const LAYERS_ONLY: &[&str] = &[
+    "tls-pub-88", "tls-pub-64k", "tls-recv-88", "tls-recv-64k",
+    "ws-pub-88", "ws-pub-64k", "ws-recv-88", "ws-recv-64k",
+    "wss-pub-88", "wss-pub-64k", "wss-recv-88", "wss-recv-64k",
+];
 
 const fn client(
     name: &'static str,
@@ -46,7 +56,9 @@ pub(crate) const TOKIO: &str = "Sterna, tokio";
 pub(crate) const CURRENT: &str = "Sterna, tokio current_thread";
 /// What TLS and WebSocket are compared with.
 pub(crate) const BARE: &str = "bare streams";
-pub(crate) const SECURED: &str = "Sterna, tokio, secured";
+/// The layers of Sterna in its place, and the whole client.
+pub(crate) const LAYERS: &str = "Sterna's layers alone";
+pub(crate) const SECURED: &str = "Sterna, tokio, layered";
 pub(crate) const CEILING: &str = "socket ceiling";
 pub(crate) const REFERENCE: &str = "reference";
 
@@ -88,13 +100,22 @@ pub(crate) const CLIENTS: &[Client] = &[
     client("gneiss-mqtt 0.5, current_thread", "bench-gneiss", "current", "best"),
     client("mqtt-endpoint-tokio 0.6, default", "bench-mqtt-endpoint", "tokio", "default"),
     client("mqtt-endpoint-tokio 0.6, best", "bench-mqtt-endpoint", "tokio", "best"),
-    Client { scenarios: SECURE, ..client(BARE, "bench-bare", "bare", "default") },
-    Client { scenarios: SECURE, ..sterna(SECURED, "tokio", "default") },
+    Client { scenarios: LAYERED, ..client(BARE, "bench-bare", "bare", "default") },
+    Client { scenarios: LAYERS_ONLY, ..client(LAYERS, "bench-bare", "layers", "default") },
+    Client { more: &["version=4"], scenarios: LAYERED, ..sterna(SECURED, "tokio", "default") },
 ];
 
 /// Whose instructions are counted: each run is some fifty times slower under callgrind.
-pub(crate) const COUNTED: &[&str] =
-    &[TOKIO, CURRENT, "rumqttc 0.25 v4, best", "ntex-mqtt 9.0, default", "ntex-mqtt 9.0, best"];
+pub(crate) const COUNTED: &[&str] = &[
+    TOKIO,
+    CURRENT,
+    "rumqttc 0.25 v4, best",
+    "ntex-mqtt 9.0, default",
+    "ntex-mqtt 9.0, best",
+    BARE,
+    LAYERS,
+    SECURED,
+];
 
 /// The ratios that the targets are about: scenario, ours, theirs, and the least that is wanted.
 pub(crate) const TARGETS: &[(&str, &str, &str, f64)] = &[

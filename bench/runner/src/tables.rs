@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::clients::{BARE, CEILING, CLIENTS, CURRENT, SECURED, TARGETS, TOKIO};
+use crate::clients::{BARE, CEILING, CLIENTS, CURRENT, LAYERS, SECURED, TARGETS, TOKIO};
 use crate::results::{Results, cost, field, median_trip, rate, slow_trip};
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::sink::Transport;
@@ -21,7 +21,8 @@ pub(crate) fn all(results: &Results) -> Vec<Table> {
         ("memory", memory(results)),
         ("large", large(results)),
         ("many", many(results)),
-        ("secured", secured(results)),
+        ("secured", layers(results)),
+        ("secured-counts", layer_counts(results)),
         ("calls", counts(results, "calls", "calls_each")),
         ("instructions", counts(results, "instructions", "instructions_each")),
     ];
@@ -53,9 +54,9 @@ fn heading<'a>(titles: impl Iterator<Item = &'a str> + Clone) -> String {
     heading + "\n|---|" + &"---|".repeat(titles.count()) + "\n"
 }
 
-/// The scenarios over TCP whose clients have this.
+/// The scenarios of all clients that have this.
 fn scenarios(wanted: fn(&Scenario) -> bool) -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().filter(move |scenario| scenario.transport == Transport::Tcp && wanted(scenario))
+    SCENARIOS.iter().filter(move |scenario| !scenario.layered && wanted(scenario))
 }
 
 /// Thousands of messages a second, and the processor's time.
@@ -168,28 +169,60 @@ fn many(results: &Results) -> Option<String> {
     Some(table)
 }
 
-/// The processor's time a message, and what of it the layer adds to what the same takes over TCP.
-fn secured(results: &Results) -> Option<String> {
+/// The processor's time a message: the layers of others, ours, and the whole client with what its layers add.
+fn layers(results: &Results) -> Option<String> {
     let mut rows = String::new();
-    for scenario in SCENARIOS.iter().filter(|scenario| scenario.transport != Transport::Tcp) {
-        let middle = |name, client| Some(results.middle(name, client, cost)?.median);
-        let (Some(bare), Some(ours)) = (middle(scenario.name, BARE), middle(scenario.name, SECURED)) else {
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.layered) {
+        let middle = |name, client| results.middle(name, client, cost).map(|middle| middle.median);
+        let (Some(bare), Some(client)) = (middle(scenario.name, BARE), middle(scenario.name, SECURED)) else {
             continue;
         };
-        // One by one is not measured over TCP.
-        let plain = if scenario.name.ends_with("-one") {
-            None
-        } else {
-            middle(scenario.work, CEILING).zip(middle(scenario.work, TOKIO))
-        };
-        let added = plain.map_or_else(
-            || "– | –".to_owned(),
-            |(ceiling, tokio)| format!("{} | {}", figures(bare - ceiling), figures(ours - tokio)),
+        let ratio = results.ratio(scenario.name, LAYERS, BARE, cost);
+        let ratio = ratio.map_or_else(
+            || "–".to_owned(),
+            |ratio| format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.least, ratio.most),
         );
-        let (bare, ours) = (figures(bare), figures(ours));
-        let _ = writeln!(rows, "| {} | {bare} | {ours} | {added} |", scenario.title);
+        let ours = middle(scenario.name, LAYERS).map_or_else(|| "–".to_owned(), figures);
+        // The same work over TCP.
+        let work = scenario.name.split_once('-').map_or("", |(_, work)| work);
+        let plain = middle(&format!("tcp-{work}"), SECURED).filter(|_| scenario.transport != Transport::Tcp);
+        let added = plain.map_or_else(|| "–".to_owned(), |plain| figures(client - plain));
+        let (bare, client) = (figures(bare), figures(client));
+        let _ = writeln!(rows, "| {} | {bare} | {ours} | {ratio} | {client} | {added} |", scenario.title);
     }
-    let titles = ["bare, µs", "Sterna, µs", "bare, added to TCP, µs", "Sterna, added to TCP, µs"];
+    let titles = ["bare, µs", "Sterna's layers, µs", "ratio", "whole client, µs", "of it added to TCP, µs"];
+    (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
+}
+
+/// What the layers take that does not depend on how busy the machine is.
+fn layer_counts(results: &Results) -> Option<String> {
+    let mut rows = String::new();
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.layered) {
+        let count = |suffix: &str, client, name| {
+            let scenario = format!("{}-{suffix}", scenario.name);
+            Some(results.middle(&scenario, client, field(name))?.median)
+        };
+        let [bare, ours, whole] =
+            [BARE, LAYERS, SECURED].map(|client| count("instructions", client, "instructions_each"));
+        let ratio = bare.zip(ours).map(|(bare, ours)| format!("{:.2}", ours / bare));
+        let calls =
+            [BARE, LAYERS, SECURED].map(|client| count("calls", client, "calls_each").map(figures));
+        let cells = [bare.map(figures), ours.map(figures), ratio, whole.map(figures)];
+        let cells: Vec<_> = cells.into_iter().chain(calls).collect();
+        if cells.iter().any(Option::is_some) {
+            let cells: Vec<_> = cells.iter().map(|cell| cell.as_deref().unwrap_or("–")).collect();
+            let _ = writeln!(rows, "| {} | {} |", scenario.title, cells.join(" | "));
+        }
+    }
+    let titles = [
+        "bare, instructions",
+        "Sterna's layers",
+        "ratio",
+        "whole client",
+        "bare, system calls",
+        "Sterna's layers",
+        "whole client",
+    ];
     (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
 }
 

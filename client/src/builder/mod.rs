@@ -144,7 +144,7 @@ impl<R: Runtime, M> ClientBuilder<R, M> {
         let recorder = &mut self.recorder;
         let session = self.store.as_deref_mut().map(|store| load(store, wall_clock, recorder)).transpose()?;
         let requests = Requests::new(self.response_prefix, self.request_limit, self.config.seed);
-        let hook = self.hook.map(|prepare| Hook::new(prepare, &self.config));
+        let hook = self.hook.map(|prepare| Box::new(Hook::new(prepare, &self.config)));
         let shared = Shared::new(Inner::new(self.config, session, self.unclaimed, requests, self.recorder)?);
         let handle = Handle::new(shared.clone());
         let setup = Setup {

@@ -213,7 +213,7 @@ impl Drive {
             return Step::Commit(commit);
         }
         match &mut self.link {
-            Link::None if finished && self.storage.as_ref().is_none_or(Storage::is_idle) => Step::Finished,
+            Link::None if finished && self.storage.as_deref().is_none_or(Storage::is_idle) => Step::Finished,
             Link::Resolving { host, port, asked: asked @ false, .. } => {
                 *asked = true;
                 Step::Resolve { host: host.clone(), port: *port }
@@ -255,20 +255,29 @@ impl Drive {
     /// One timer that traffic does not move: it looks once a second whether anything moved.
     fn release_idle_buffers(&mut self, inner: &mut Inner, now: Instant) {
         match self.idle_check {
-            None if self.traffic => self.idle_check = Some(now + IDLE),
+            None if self.traffic => {
+                self.idle_check = Some(now + IDLE);
+                inner.stir();
+            }
             Some(at) if at <= now && self.traffic => self.idle_check = Some(now + IDLE),
             Some(at) if at <= now => {
                 self.idle_check = None;
                 self.input.release(inner.backlog().bytes);
                 self.transmit.release();
                 if let Some(piped) = &mut self.pipe {
-                    piped.wire.release(0);
+                    piped.wire.release();
+                    piped.pipe.release();
                 }
-                inner.release_memory();
+                inner.rest();
             }
             _ => return,
         }
         self.traffic = false;
+    }
+
+    /// Whether nothing has moved for a while.
+    pub(super) fn rests(&self) -> bool {
+        self.idle_check.is_none()
     }
 
     fn next_deadline(&self, inner: &mut Inner) -> Option<Instant> {
@@ -277,7 +286,7 @@ impl Drive {
             Link::Lingering { until, .. } => Some(*until),
             _ => None,
         };
-        let storage = self.storage.as_ref().and_then(Storage::deadline);
+        let storage = self.storage.as_deref().and_then(Storage::deadline);
         let connection = inner.connection.poll_timeout().map(|(at, _)| at);
         let waits = [inner.room.deadline(), inner.requests.next_deadline()].into_iter().flatten().min();
         [link, storage, connection, waits, self.idle_check].into_iter().flatten().min()

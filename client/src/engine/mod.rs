@@ -23,6 +23,7 @@ use crate::dialler::{DialId, Dialler, Target};
 use crate::hook::{ConnectAttempt, Hook};
 use crate::shared::{Inner, Shared};
 use crate::store::Store;
+use crate::wire::WireBuffer;
 
 /// What the adapter carries out next.
 #[derive(Debug)]
@@ -109,7 +110,7 @@ enum Link {
 #[derive(Debug)]
 struct Piped {
     pipe: Pipe,
-    wire: ReadBuffer,
+    wire: WireBuffer,
 }
 
 /// Drives one client; sans-IO. An adapter has the time source and the sockets, and this loop:
@@ -125,7 +126,7 @@ struct Piped {
 pub struct Engine {
     shared: Arc<Shared>,
     drive: Drive,
-    hook: Option<Hook>,
+    hook: Option<Box<Hook>>,
     authenticator: Option<Box<dyn Authenticator>>,
     /// A step of the authenticator is due.
     challenged: bool,
@@ -163,7 +164,8 @@ struct Drive {
     farewell_asked: bool,
     transmit: Transmit,
     input: ReadBuffer,
-    storage: Option<Storage>,
+    // Rare, and an idle client pays for its bytes.
+    storage: Option<Box<Storage>>,
     now: Instant,
     /// Written, and the connection does not know yet.
     written: usize,
@@ -186,7 +188,7 @@ pub(crate) struct Setup {
     pub(crate) transport: TransportOptions,
     pub(crate) socket: SocketOptions,
     pub(crate) makes_streams: bool,
-    pub(crate) hook: Option<Hook>,
+    pub(crate) hook: Option<Box<Hook>>,
     pub(crate) authenticator: Option<Box<dyn Authenticator>>,
     pub(crate) store: Option<Box<dyn Store>>,
 }
@@ -211,7 +213,7 @@ impl Engine {
             farewell_asked: false,
             transmit: Transmit::new(),
             input: ReadBuffer::new(),
-            storage: setup.store.map(Storage::new),
+            storage: setup.store.map(|store| Box::new(Storage::new(store))),
             now: Instant::ZERO,
             written: 0,
             unflushed: false,
@@ -240,6 +242,9 @@ impl Engine {
             drop(inner);
             notes.tell();
             driver.into_iter().chain(self.spare.drain(..)).for_each(Waker::wake);
+            if self.drive.rests() {
+                self.spare.shrink_to_fit();
+            }
             // Any other step has to be carried out first; the adapter polls again after it.
             let more = self.challenged || self.is_hook_due();
             if !(more && matches!(step, Step::Transfer { .. })) {

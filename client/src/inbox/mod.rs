@@ -81,6 +81,8 @@ pub(crate) struct Inbox {
     latest: Option<MessageId>,
     /// Empty; kept for its memory.
     targets: Vec<StreamId>,
+    /// Nothing has moved for a while: what comes back empty is not kept for the next messages.
+    rests: bool,
 }
 
 impl Inbox {
@@ -101,6 +103,7 @@ impl Inbox {
             lagging: Vec::new(),
             latest: None,
             targets: Vec::new(),
+            rests: false,
         }
     }
 
@@ -352,11 +355,11 @@ impl Inbox {
     /// Moves what is queued into `batch`, which is empty; whether there was anything. Of a stream with a bound of its
     /// own that is one message, so that none waits where the bound does not hold.
     pub(crate) fn take(&mut self, stream: StreamId, batch: &mut VecDeque<Message>) -> bool {
-        let state = &mut self.streams[stream];
-        if state.is_empty() {
-            state.keep(batch);
+        if self.streams[stream].is_empty() {
+            self.keep(stream, batch);
             return false;
         }
+        let state = &mut self.streams[stream];
         let before = state.load();
         if state.is_bounded() {
             batch.extend(state.pop());
@@ -365,6 +368,14 @@ impl Inbox {
         }
         account(&mut self.waiting, &mut self.bounded, state, before);
         true
+    }
+
+    /// Keeps the memory of `batch`, which is empty, for the messages that come next, if any come soon.
+    pub(crate) fn keep(&mut self, stream: StreamId, batch: &mut VecDeque<Message>) {
+        let batch = std::mem::take(batch);
+        if batch.capacity() > 0 && !self.rests {
+            self.streams[stream].keep(batch);
+        }
     }
 
     /// Has `waker` woken by the next message; whether nobody waited for one before.
@@ -403,11 +414,20 @@ impl Inbox {
         self.streams[stream].ended
     }
 
-    /// Gives memory back that is not needed now.
-    pub(crate) fn release(&mut self) {
+    /// Something moves again.
+    pub(crate) fn stir(&mut self) {
+        self.rests = false;
+    }
+
+    /// Gives memory back that is not needed now, and later what comes back empty.
+    pub(crate) fn rest(&mut self) {
+        self.rests = true;
         for (_, stream) in &mut self.streams {
             stream.release();
         }
+        self.held.shrink_to_fit();
+        self.shares.shrink_to_fit();
+        self.owing.shrink_to_fit();
     }
 
     /// Nothing comes any more: every stream looks.

@@ -317,10 +317,21 @@ impl Inner {
     }
 
     /// Nothing has moved for a while: what was needed under load goes back.
-    pub(crate) fn release_memory(&mut self) {
+    pub(crate) fn rest(&mut self) {
         self.connection.release_memory();
-        self.completions.release();
-        self.inbox.release();
+        self.completions.rest();
+        self.inbox.rest();
+        self.room.release();
+        self.requests.release();
+        self.subscribing.shrink_to_fit();
+        self.watchers.shrink_to_fit();
+        self.wakers.others.shrink_to_fit();
+    }
+
+    /// Something moves again.
+    pub(crate) fn stir(&mut self) {
+        self.completions.stir();
+        self.inbox.stir();
     }
 
     /// Something changed: the driver has to look.

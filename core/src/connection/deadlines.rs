@@ -1,6 +1,5 @@
 //! What happens when a deadline passes, and the deadlines that follow from other times.
 
-use alloc::collections::VecDeque;
 use core::time::Duration;
 
 use super::state::Phase;
@@ -119,22 +118,15 @@ impl Connection {
         self.received.trim();
         self.due.trim();
         self.scratch = None;
-        self.out.release();
         if let Some(persistence) = self.persistence.as_deref_mut() {
             persistence.trim();
         }
         self.out.release();
-        if self.messages.is_empty() {
-            self.messages = VecDeque::new();
-        }
+        self.messages.shrink_to_fit();
+        self.unwritten.shrink_to_fit();
+        self.events.shrink_to_fit();
         if let Some(unreported) = &mut self.unreported {
             unreported.trim();
-        }
-        if self.unwritten.is_empty() {
-            self.unwritten = VecDeque::new();
-        }
-        if self.events.is_empty() {
-            self.events = VecDeque::new();
         }
     }
 }

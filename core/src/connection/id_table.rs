@@ -29,10 +29,6 @@ impl<T> IdTable<T> {
         self.length
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.length == 0
-    }
-
     pub(crate) fn contains(&self, id: u16) -> bool {
         self.find(id).is_some()
     }
@@ -88,10 +84,14 @@ impl<T> IdTable<T> {
         core::mem::take(&mut self.slots).into_iter().flatten().collect()
     }
 
-    /// Gives the memory of an empty table back.
+    /// Gives memory back that its entries do not need.
     pub(crate) fn trim(&mut self) {
-        if self.is_empty() {
-            self.slots = Box::default();
+        let size = match self.length {
+            0 => 0,
+            length => (length * 2).next_power_of_two().max(SMALLEST),
+        };
+        if size < self.slots.len() {
+            self.resize(size);
         }
     }
 
@@ -159,9 +159,12 @@ impl<T> IdTable<T> {
     }
 
     fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(SMALLEST);
-        let larger = core::iter::repeat_with(|| None).take(size).collect();
-        let old = core::mem::replace(&mut self.slots, larger);
+        self.resize((self.slots.len() * 2).max(SMALLEST));
+    }
+
+    fn resize(&mut self, size: usize) {
+        let slots = core::iter::repeat_with(|| None).take(size).collect();
+        let old = core::mem::replace(&mut self.slots, slots);
         for (id, value) in old.into_iter().flatten() {
             self.place(id, value);
         }
@@ -283,6 +286,9 @@ mod tests {
                 } else {
                     prop_assert_eq!(table.remove(id), model.remove(&id));
                 }
+                if step % 16 == 0 {
+                    table.trim();
+                }
                 prop_assert_eq!(table.len(), model.len());
                 for (id, value) in &model {
                     prop_assert_eq!(table.get(*id), Some(value));
@@ -323,6 +329,22 @@ mod tests {
         for step in (1..200u16).step_by(2) {
             assert_eq!(table.get(1 + step * 256), Some(&step));
         }
+    }
+
+    #[test]
+    fn a_table_that_was_full_gives_back_what_its_entries_do_not_need() {
+        let mut table = IdTable::new();
+        for id in 1..=10_000 {
+            table.insert(id, id);
+        }
+        for id in 1..10_000 {
+            table.remove(id);
+        }
+        table.trim();
+        assert_eq!((table.slots.len(), table.get(10_000)), (SMALLEST, Some(&10_000)));
+        table.remove(10_000);
+        table.trim();
+        assert_eq!(table.slots.len(), 0);
     }
 
     #[test]

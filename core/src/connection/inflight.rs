@@ -452,11 +452,7 @@ impl InFlights {
     pub(crate) fn trim(&mut self) {
         self.table.trim();
         self.ids.trim();
-        if self.planned.is_empty() {
-            self.planned = VecDeque::new();
-        }
-        if self.unstamped.is_empty() {
-            self.unstamped = Vec::new();
-        }
+        self.planned.shrink_to_fit();
+        self.unstamped.shrink_to_fit();
     }
 }

@@ -90,7 +90,18 @@ impl Line {
         }
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    /// Gives memory back that its messages do not need.
+    pub(crate) fn trim(&mut self) {
+        if self.is_empty() {
+            self.0 = None;
+        } else if let Some(Lined { heads, topics, start }) = self.0.as_deref_mut() {
+            topics.drain(..core::mem::take(start));
+            topics.shrink_to_fit();
+            heads.shrink_to_fit();
+        }
+    }
+
+    fn is_empty(&self) -> bool {
         self.head().is_none()
     }
 }
@@ -130,6 +141,25 @@ mod tests {
         assert_eq!(line.front(), Some(9));
         line.remove(9);
         assert!(line.is_empty());
+    }
+
+    #[test]
+    fn what_is_left_keeps_its_topic_when_memory_is_given_back() {
+        let mut line = Line::default();
+        for packet_id in 1..=1_000 {
+            line.push(packet_id);
+            line.name(packet_id, alloc::format!("topic/{packet_id}").as_bytes());
+        }
+        for _ in 1..1_000 {
+            line.pop();
+        }
+        line.trim();
+        assert_eq!((line.front(), &*line.front_topic()), (Some(1_000), "topic/1000"));
+        let lined = line.0.as_deref().unwrap();
+        assert!(lined.heads.capacity() + lined.topics.capacity() < 32);
+        line.pop();
+        line.trim();
+        assert!(line.0.is_none());
     }
 
     #[test]

@@ -109,12 +109,8 @@ impl Persistence {
     }
 
     pub(super) fn trim(&mut self) {
-        if self.accepted.is_empty() {
-            self.accepted = VecDeque::new();
-        }
-        if self.replies.is_empty() {
-            self.replies = VecDeque::new();
-        }
+        self.accepted.shrink_to_fit();
+        self.replies.shrink_to_fit();
     }
 }
 

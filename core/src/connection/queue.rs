@@ -396,11 +396,9 @@ impl Queue {
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.spare = Vec::new();
+        self.control.shrink_to_fit();
         if !self.ahead().is_some_and(|ahead| ahead.len() > 0) {
             self.ahead = None;
-        }
-        if self.control.is_empty() {
-            self.control = VecDeque::new();
         }
         if self.returning() == 0 {
             self.returning = None;

@@ -90,10 +90,12 @@ impl Received {
         self.table.insert(packet_id, entry);
     }
 
-    /// The identifiers of the QoS 2 messages that were acknowledged and not completed, in no useful order.
+    /// The identifiers of the QoS 2 messages that were acknowledged and not completed, in the order of these.
     pub(crate) fn completing(&self) -> Vec<u16> {
         let completing = self.table.iter().filter(|(_, entry)| entry.is_completing());
-        completing.map(|(packet_id, _)| packet_id).collect()
+        let mut completing: Vec<_> = completing.map(|(packet_id, _)| packet_id).collect();
+        completing.sort_unstable();
+        completing
     }
 
     /// A session was resumed that may be another one than ours.
@@ -243,12 +245,8 @@ impl Received {
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
         self.table.trim();
-        if self.pubacks.is_empty() {
-            self.pubacks = Line::default();
-        }
-        if self.pubrecs.is_empty() {
-            self.pubrecs = Line::default();
-        }
+        self.pubacks.trim();
+        self.pubrecs.trim();
     }
 
     fn front(&self, exactly_once: bool) -> Option<(u16, ReasonCode)> {

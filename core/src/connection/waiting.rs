@@ -101,8 +101,6 @@ impl Waiting {
 
     /// Gives memory back that an idle client does not need.
     pub(crate) fn trim(&mut self) {
-        if self.is_empty() {
-            self.messages = VecDeque::new();
-        }
+        self.messages.shrink_to_fit();
     }
 }
