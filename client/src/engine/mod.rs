@@ -19,11 +19,11 @@ pub use self::commit::{Commit, Committed};
 use self::commit::Storage;
 use crate::authentication::Authenticator;
 use crate::buffer::ReadBuffer;
-use crate::wire::WireBuffer;
 use crate::dialler::{DialId, Dialler, Target};
 use crate::hook::{ConnectAttempt, Hook};
 use crate::shared::{Inner, Shared};
 use crate::store::Store;
+use crate::wire::WireBuffer;
 
 /// What the adapter carries out next.
 #[derive(Debug)]

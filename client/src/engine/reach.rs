@@ -7,9 +7,9 @@ use sterna_core::{Attempt, LostKind};
 use sterna_transport::{Endpoint, Pipe, Transport, TransportError, TransportOptions};
 
 use super::{Drive, Link, Piped, lost};
-use crate::wire::WireBuffer;
 use crate::dialler::{DialId, Dialler, Target};
 use crate::hook::{BoxError, ConnectAttempt};
+use crate::wire::WireBuffer;
 
 impl Drive {
     /// Begins an attempt at this server, or where it has sent us.
