@@ -26,16 +26,37 @@ const STERNA_BLOCKING: &[&str] = PEER;
 /// It has no QoS 2 with several messages under way.
 const NTEX: &[&str] = &["pub0", "pub1", "recv0", "recv1", "trip0", "trip1", "idle"];
 const LAYERED: &[&str] = &[
-    "tcp-pub-88", "tcp-pub-64k", "tcp-recv-88", "tcp-recv-64k",
-    "tls-pub-88", "tls-pub-64k", "tls-recv-88", "tls-recv-64k",
-    "ws-pub-88", "ws-pub-64k", "ws-recv-88", "ws-recv-64k",
-    "wss-pub-88", "wss-pub-64k", "wss-recv-88", "wss-recv-64k",
+    "tcp-pub-88",
+    "tcp-pub-64k",
+    "tcp-recv-88",
+    "tcp-recv-64k",
+    "tls-pub-88",
+    "tls-pub-64k",
+    "tls-recv-88",
+    "tls-recv-64k",
+    "ws-pub-88",
+    "ws-pub-64k",
+    "ws-recv-88",
+    "ws-recv-64k",
+    "wss-pub-88",
+    "wss-pub-64k",
+    "wss-recv-88",
+    "wss-recv-64k",
 ];
 /// Over TCP there is no layer.
 const LAYERS_ONLY: &[&str] = &[
-    "tls-pub-88", "tls-pub-64k", "tls-recv-88", "tls-recv-64k",
-    "ws-pub-88", "ws-pub-64k", "ws-recv-88", "ws-recv-64k",
-    "wss-pub-88", "wss-pub-64k", "wss-recv-88", "wss-recv-64k",
+    "tls-pub-88",
+    "tls-pub-64k",
+    "tls-recv-88",
+    "tls-recv-64k",
+    "ws-pub-88",
+    "ws-pub-64k",
+    "ws-recv-88",
+    "ws-recv-64k",
+    "wss-pub-88",
+    "wss-pub-64k",
+    "wss-recv-88",
+    "wss-recv-64k",
 ];
 
 const fn client(

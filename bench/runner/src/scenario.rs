@@ -55,13 +55,23 @@ const fn scenario(name: &'static str, title: &'static str, kind: Kind) -> Scenar
 }
 
 /// Publishing for the comparison of layers: one message at a time, or as many as 64 KiB hold.
-const fn layered_pub(transport: Transport, name: &'static str, title: &'static str, single: bool) -> Scenario {
+const fn layered_pub(
+    transport: Transport,
+    name: &'static str,
+    title: &'static str,
+    single: bool,
+) -> Scenario {
     let work = if single { "single0" } else { "pub0" };
     Scenario { name, work, title, kind: Kind::Publish(0), transport, layered: true, batch: BATCH }
 }
 
 /// The same for receiving.
-const fn layered_recv(transport: Transport, name: &'static str, title: &'static str, batch: usize) -> Scenario {
+const fn layered_recv(
+    transport: Transport,
+    name: &'static str,
+    title: &'static str,
+    batch: usize,
+) -> Scenario {
     Scenario { name, work: "recv0", title, kind: Kind::Receive(0), transport, layered: true, batch }
 }
 

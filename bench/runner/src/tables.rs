@@ -205,8 +205,7 @@ fn layer_counts(results: &Results) -> Option<String> {
         let [bare, ours, whole] =
             [BARE, LAYERS, SECURED].map(|client| count("instructions", client, "instructions_each"));
         let ratio = bare.zip(ours).map(|(bare, ours)| format!("{:.2}", ours / bare));
-        let calls =
-            [BARE, LAYERS, SECURED].map(|client| count("calls", client, "calls_each").map(figures));
+        let calls = [BARE, LAYERS, SECURED].map(|client| count("calls", client, "calls_each").map(figures));
         let cells = [bare.map(figures), ours.map(figures), ratio, whole.map(figures)];
         let cells: Vec<_> = cells.into_iter().chain(calls).collect();
         if cells.iter().any(Option::is_some) {

@@ -6,7 +6,9 @@ mod layers;
 mod tls;
 mod websocket;
 
-use bench_common::{CONNECT, Meter, PAYLOAD, PUBACK_LENGTH, TOPIC, Work, flood_end, print, publish, publish_into};
+use bench_common::{
+    CONNECT, Meter, PAYLOAD, PUBACK_LENGTH, TOPIC, Work, flood_end, print, publish, publish_into,
+};
 use bytes::{Buf, Bytes, BytesMut};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -36,9 +38,7 @@ fn main() {
                 (_, "mqtt") => exchange(socket, &work).await,
                 (_, "mqtts") => exchange(tls::connect(socket, &work).await, &work).await,
                 (_, "ws") => exchange(websocket::open(socket).await, &work).await,
-                (_, "wss") => {
-                    exchange(websocket::open(tls::connect(socket, &work).await).await, &work).await
-                }
+                (_, "wss") => exchange(websocket::open(tls::connect(socket, &work).await).await, &work).await,
                 _ => work.unknown(),
             }
         };
