@@ -23,8 +23,6 @@ const PEER: &[&str] = &["pub0", "pub1", "pub2", "recv0", "recv1", "trip0", "trip
 const STERNA: &[&str] =
     &["pub0", "pub1", "pub2", "recv0", "recv1", "trip0", "trip1", "idle", "burst", "large-pub", "large-recv"];
 const STERNA_BLOCKING: &[&str] = PEER;
-/// It has no QoS 2 with several messages under way.
-const NTEX: &[&str] = &["pub0", "pub1", "recv0", "recv1", "trip0", "trip1", "idle"];
 const SECURE: &[&str] =
     &["tls-pub", "tls-pub-one", "tls-recv", "tls-recv-one", "ws-pub", "ws-pub-one", "ws-recv", "ws-recv-one"];
 
@@ -79,8 +77,8 @@ pub(crate) const CLIENTS: &[Client] = &[
     client("rumqttc 0.25 v5, default", "bench-rumqttc", "v5", "default"),
     client("rumqttc 0.25 v5, best", "bench-rumqttc", "v5", "best"),
     client("rumqttc 0.25 v5, best, current_thread", "bench-rumqttc", "v5-current", "best"),
-    Client { scenarios: NTEX, ..client("ntex-mqtt 9.0, default", "bench-ntex", "v3", "default") },
-    Client { scenarios: NTEX, ..client("ntex-mqtt 9.0, best", "bench-ntex", "v3", "best") },
+    client("ntex-mqtt 9.0, default", "bench-ntex", "v3", "default"),
+    client("ntex-mqtt 9.0, best", "bench-ntex", "v3", "best"),
     client("libmosquitto, default", "bench-mosquitto", "c", "default"),
     client("libmosquitto, best", "bench-mosquitto", "c", "best"),
     client("MQTT.js 5.16", "bench-mqttjs", "js", "default"),
