@@ -139,7 +139,7 @@ async fn publish_all(sink: &MqttSink, meter: &mut Meter) {
     let (topic, payload) = (ByteString::from_static(TOPIC), Bytes::from_static(PAYLOAD));
     while meter.more() {
         sink.publish(topic.clone()).send_at_most_once(payload.clone()).expect("sent");
-        if meter.count() % TURN == 0 {
+        if meter.count().is_multiple_of(TURN) {
             yield_now().await;
             assert!(sink.ready().await, "still connected");
         }
