@@ -1,5 +1,6 @@
 //! mqtt-protocol-core: its packets, and its `Connection`, which mqtt-endpoint-tokio is built on.
 
+use std::collections::VecDeque;
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -152,22 +153,24 @@ fn receive(batch: u64) -> u64 {
 pub(crate) fn in_flight(many: u16) -> u64 {
     let mut connection = connected();
     let mut out = Vec::with_capacity(64 * 1_024);
+    let mut ids = VecDeque::new();
     for _ in 0..many {
         out.clear();
         let id = connection.acquire_packet_id().expect("one is free");
         transmit(&mut connection, publish(Qos::AtLeastOnce, Some(id)), &mut out);
+        ids.push_back(id);
     }
-    let mut oldest = 0_u16;
     repeat(1, |counts| {
-        oldest = oldest.checked_add(1).unwrap_or(1);
-        let [high, low] = oldest.to_be_bytes();
+        let [high, low] = ids.pop_front().expect("in flight").to_be_bytes();
         out.clear();
-        count(counts, || {
+        let id = count(counts, || {
             let events = connection.recv(&mut mqtt::common::Cursor::new(&[0x40, 2, high, low][..]));
             assert!(!events.iter().any(|event| matches!(event, Event::NotifyError(_))), "in flight");
             drop(events);
             let id = connection.acquire_packet_id().expect("one is free");
             transmit(&mut connection, publish(Qos::AtLeastOnce, Some(id)), &mut out);
+            id
         });
+        ids.push_back(id);
     })
 }
