@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::callgrind::{Profile, Temporary};
 use crate::clients::Client;
 use crate::measure::run_under;
 use crate::scenario::{Amount, Scenario};
@@ -75,15 +76,25 @@ impl Counter {
     }
 }
 
-/// How many instructions the client has for each message, the runtime and the C library with it.
+/// How many instructions the client has for each message, the runtime and the C library with it, and how often it
+/// allocates.
 pub(crate) fn instructions(client: &Client, folder: &Path, scenario: &Scenario) -> Result<Value, String> {
-    let words = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
-    let count = |messages: u64| -> Result<f64, String> {
-        let output = run_under(client, folder, scenario, Until::Messages(messages), &words)?;
-        let line =
-            output.stderr.lines().find_map(|line| line.split("Collected :").nth(1)).ok_or("no count")?;
-        line.trim().parse().map_err(|_| format!("{line}: no count"))
+    let count = |messages: u64| -> Result<Profile, String> {
+        let profile = Temporary::new("client");
+        let file = format!("--callgrind-out-file={}", profile.0.display());
+        run_under(
+            client,
+            folder,
+            scenario,
+            Until::Messages(messages),
+            &["valgrind", "--tool=callgrind", &file],
+        )?;
+        Profile::read(&profile.0)
     };
-    let each = (count(MANY)? - count(FEW)?) / (MANY - FEW) as f64;
-    Ok(json!({ "instructions_each": each }))
+    let (few, many) = (count(FEW)?, count(MANY)?);
+    let each = |few: f64, many: f64| (many - few) / (MANY - FEW) as f64;
+    Ok(json!({
+        "instructions_each": each(few.instructions, many.instructions),
+        "allocations_each": each(few.allocations, many.allocations),
+    }))
 }

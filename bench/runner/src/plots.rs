@@ -1,5 +1,7 @@
 //! The results as pictures.
 
+mod curves;
+
 use std::error::Error;
 use std::path::Path;
 
@@ -9,7 +11,6 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::clients::CLIENTS;
 use crate::results::{Results, median_trip, rate};
 use crate::scenario::{SCENARIOS, Scenario};
-use crate::sink::Transport;
 use crate::tables::figures;
 
 const WIDTH: i32 = 900;
@@ -25,13 +26,13 @@ const LIMITS: RGBColor = RGBColor(0xd9, 0xb4, 0x4a);
 
 /// One for each scenario over TCP that has a rate or takes its time, named after it.
 pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Box<dyn Error>> {
-    for scenario in SCENARIOS.iter().filter(|scenario| scenario.transport == Transport::Tcp) {
+    for scenario in SCENARIOS.iter().filter(|scenario| !scenario.layered) {
         let bars = bars(results, scenario);
         if bars.len() > 1 {
             draw(scenario, &bars, &folder.join(format!("{}.svg", scenario.name)))?;
         }
     }
-    Ok(())
+    curves::write(results, &folder.join("scaling.svg"))
 }
 
 fn bars(results: &Results, scenario: &Scenario) -> Vec<(&'static str, f64)> {

@@ -44,23 +44,35 @@ pub(crate) struct Scenario {
     pub(crate) title: &'static str,
     pub(crate) kind: Kind,
     pub(crate) transport: Transport,
+    /// Whether it is about what lies between MQTT and the socket.
+    pub(crate) layered: bool,
     /// How many bytes the sink sends at once.
     batch: usize,
 }
 
 const fn scenario(name: &'static str, title: &'static str, kind: Kind) -> Scenario {
-    Scenario { name, work: name, title, kind, transport: Transport::Tcp, batch: BATCH }
+    Scenario { name, work: name, title, kind, transport: Transport::Tcp, layered: false, batch: BATCH }
 }
 
-const fn over(
+/// Publishing for the comparison of layers: one message at a time, or as many as 64 KiB hold.
+const fn layered_pub(
     transport: Transport,
     name: &'static str,
-    work: &'static str,
     title: &'static str,
-    kind: Kind,
+    single: bool,
+) -> Scenario {
+    let work = if single { "single0" } else { "pub0" };
+    Scenario { name, work, title, kind: Kind::Publish(0), transport, layered: true, batch: BATCH }
+}
+
+/// The same for receiving.
+const fn layered_recv(
+    transport: Transport,
+    name: &'static str,
+    title: &'static str,
     batch: usize,
 ) -> Scenario {
-    Scenario { name, work, title, kind, transport, batch }
+    Scenario { name, work: "recv0", title, kind: Kind::Receive(0), transport, layered: true, batch }
 }
 
 /// In the order of the tables.
@@ -76,19 +88,27 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("burst", "after a burst", Kind::Burst),
     scenario("large-pub", "pub 64 MiB", Kind::PublishLarge),
     scenario("large-recv", "recv 64 MiB", Kind::ReceiveLarge),
-    over(Transport::Tls, "tls-pub", "pub0", "TLS, pub in batches", Kind::Publish(0), BATCH),
-    over(Transport::Tls, "tls-pub-one", "single0", "TLS, pub one by one", Kind::Publish(0), BATCH),
-    over(Transport::Tls, "tls-recv", "recv0", "TLS, recv in batches", Kind::Receive(0), BATCH),
-    over(Transport::Tls, "tls-recv-one", "recv0", "TLS, recv one by one", Kind::Receive(0), 1),
-    over(Transport::WebSocket, "ws-pub", "pub0", "WebSocket, pub in batches", Kind::Publish(0), BATCH),
-    over(Transport::WebSocket, "ws-pub-one", "single0", "WebSocket, pub one by one", Kind::Publish(0), BATCH),
-    over(Transport::WebSocket, "ws-recv", "recv0", "WebSocket, recv in batches", Kind::Receive(0), BATCH),
-    over(Transport::WebSocket, "ws-recv-one", "recv0", "WebSocket, recv one by one", Kind::Receive(0), 1),
+    layered_pub(Transport::Tcp, "tcp-pub-88", "TCP, pub, 88 bytes at once", true),
+    layered_pub(Transport::Tcp, "tcp-pub-64k", "TCP, pub, 64 KiB at once", false),
+    layered_recv(Transport::Tcp, "tcp-recv-88", "TCP, recv, 88 bytes at once", 1),
+    layered_recv(Transport::Tcp, "tcp-recv-64k", "TCP, recv, 64 KiB at once", BATCH),
+    layered_pub(Transport::Tls, "tls-pub-88", "TLS, pub, 88 bytes at once", true),
+    layered_pub(Transport::Tls, "tls-pub-64k", "TLS, pub, 64 KiB at once", false),
+    layered_recv(Transport::Tls, "tls-recv-88", "TLS, recv, 88 bytes at once", 1),
+    layered_recv(Transport::Tls, "tls-recv-64k", "TLS, recv, 64 KiB at once", BATCH),
+    layered_pub(Transport::WebSocket, "ws-pub-88", "WebSocket, pub, 88 bytes at once", true),
+    layered_pub(Transport::WebSocket, "ws-pub-64k", "WebSocket, pub, 64 KiB at once", false),
+    layered_recv(Transport::WebSocket, "ws-recv-88", "WebSocket, recv, 88 bytes at once", 1),
+    layered_recv(Transport::WebSocket, "ws-recv-64k", "WebSocket, recv, 64 KiB at once", BATCH),
+    layered_pub(Transport::WebSocketTls, "wss-pub-88", "WebSocket over TLS, pub, 88 bytes at once", true),
+    layered_pub(Transport::WebSocketTls, "wss-pub-64k", "WebSocket over TLS, pub, 64 KiB at once", false),
+    layered_recv(Transport::WebSocketTls, "wss-recv-88", "WebSocket over TLS, recv, 88 bytes at once", 1),
+    layered_recv(Transport::WebSocketTls, "wss-recv-64k", "WebSocket over TLS, recv, 64 KiB at once", BATCH),
 ];
 
 /// Those whose system calls and instructions are counted.
 pub(crate) fn counted() -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().filter(|scenario| scenario.flows() && scenario.transport == Transport::Tcp)
+    SCENARIOS.iter().filter(|scenario| scenario.flows())
 }
 
 impl Scenario {

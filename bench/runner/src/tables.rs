@@ -1,13 +1,18 @@
 //! The results as tables of Markdown.
 
+mod packets;
+
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::clients::{BARE, CEILING, CLIENTS, CURRENT, SECURED, TARGETS, TOKIO};
-use crate::results::{Results, cost, field, median_trip, rate, slow_trip};
+use crate::clients::{BARE, CLIENTS, LAYERS, NOTES, SECURED};
+use crate::results::{Results, beside_socket, cost, field, herd, median_trip, rate, slow_trip};
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::sink::Transport;
+use crate::targets;
+
+pub(crate) use packets::{Curve, curves};
 
 /// A table's name in the document, and its text.
 pub(crate) type Table = (&'static str, String);
@@ -17,19 +22,28 @@ pub(crate) fn all(results: &Results) -> Vec<Table> {
     let tables = [
         ("throughput", throughput(results)),
         ("trips", trips(results)),
-        ("targets", targets(results)),
         ("memory", memory(results)),
         ("large", large(results)),
         ("many", many(results)),
-        ("secured", secured(results)),
+        ("secured", layers(results)),
+        ("secured-counts", layer_counts(results)),
         ("calls", counts(results, "calls", "calls_each")),
         ("instructions", counts(results, "instructions", "instructions_each")),
+        ("allocations", counts(results, "instructions", "allocations_each")),
+        ("codec", packets::codec(results)),
+        ("core", packets::core(results)),
+        ("scaling", packets::scaling(results)),
+        ("absent", Some(absent(results))),
+        ("targets", wanted(results)),
     ];
     tables.into_iter().filter_map(|(name, table)| Some((name, table?))).collect()
 }
 
+/// A cell of each client's row.
+type Cell<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
+
 /// One row for each client that has something in one of the columns; none at all: no table.
-fn by_client(columns: &[(String, Box<dyn Fn(&str) -> Option<String> + '_>)]) -> Option<String> {
+fn by_client(columns: &[(String, Cell<'_>)]) -> Option<String> {
     let mut rows = String::new();
     for client in CLIENTS {
         let cells: Vec<_> = columns.iter().map(|(_, cell)| cell(client.name)).collect();
@@ -53,16 +67,16 @@ fn heading<'a>(titles: impl Iterator<Item = &'a str> + Clone) -> String {
     heading + "\n|---|" + &"---|".repeat(titles.count()) + "\n"
 }
 
-/// The scenarios over TCP whose clients have this.
+/// The scenarios of all clients that have this.
 fn scenarios(wanted: fn(&Scenario) -> bool) -> impl Iterator<Item = &'static Scenario> {
-    SCENARIOS.iter().filter(move |scenario| scenario.transport == Transport::Tcp && wanted(scenario))
+    SCENARIOS.iter().filter(move |scenario| !scenario.layered && wanted(scenario))
 }
 
 /// Thousands of messages a second, and the processor's time.
 fn throughput(results: &Results) -> Option<String> {
     let columns: Vec<_> = scenarios(Scenario::flows)
         .map(|scenario| {
-            let cell: Box<dyn Fn(&str) -> Option<String>> = Box::new(|client| {
+            let cell: Cell<'_> = Box::new(|client| {
                 let rate = results.middle(scenario.name, client, rate)?;
                 let cost = results.middle(scenario.name, client, cost)?;
                 let spread = rate.spread() * 100.0;
@@ -76,12 +90,12 @@ fn throughput(results: &Results) -> Option<String> {
 
 /// Microseconds, and times the raw socket's.
 fn trips(results: &Results) -> Option<String> {
-    let mut columns: Vec<(String, Box<dyn Fn(&str) -> Option<String>>)> = Vec::new();
+    let mut columns: Vec<(String, Cell<'_>)> = Vec::new();
     for scenario in scenarios(Scenario::is_trip) {
         for (name, number) in [("p50", median_trip as fn(&Value) -> Option<f64>), ("p99", slow_trip)] {
             let cell = Box::new(move |client: &str| {
                 let middle = results.middle(scenario.name, client, number)?;
-                let ratio = results.ratio(scenario.name, client, CEILING, number);
+                let ratio = results.middle(scenario.name, client, |sample| beside_socket(sample, number));
                 let ratio = ratio.map_or_else(String::new, |ratio| format!(" ({:.2} ×)", ratio.median));
                 Some(figures(middle.median) + &ratio)
             });
@@ -91,26 +105,40 @@ fn trips(results: &Results) -> Option<String> {
     by_client(&columns)
 }
 
-/// Ours against theirs, round by round.
-fn targets(results: &Results) -> Option<String> {
+/// What is wanted, what was measured, and the distance.
+fn wanted(results: &Results) -> Option<String> {
     let mut rows = String::new();
-    for &(scenario, ours, theirs, wanted) in TARGETS {
-        let Some(ratio) = results.ratio(scenario, ours, theirs, rate) else { continue };
-        let cost = results.ratio(scenario, ours, theirs, cost);
-        let cost = cost.map_or_else(|| "–".to_owned(), |cost| format!("{:.2}", cost.median));
-        let title =
-            SCENARIOS.iter().find(|other| other.name == scenario).map_or(scenario, |other| other.title);
+    for target in targets::all(results) {
+        let measured = target.measured;
+        let range = if measured.least < measured.most {
+            format!("{}–{}", figures(measured.least), figures(measured.most))
+        } else {
+            String::new()
+        };
         let _ = writeln!(
             rows,
-            "| {title}: {ours} / {theirs} | {:.2} | {:.2}–{:.2} | {wanted} | {} | {cost} |",
-            ratio.median,
-            ratio.least,
-            ratio.most,
-            if ratio.median >= wanted { "met" } else { "not met" },
+            "| {} | {} | {} | {range} | {} | {} |",
+            target.number,
+            target.what,
+            figures(measured.median),
+            target.wanted(),
+            target.distance(),
         );
     }
-    let titles = ["ratio", "from – to", "target", "", "processor's time, ratio"];
+    let titles = ["", "measured", "from – to", "target", "distance"];
     (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
+}
+
+/// What is not measured as it is of others, and what failed.
+fn absent(results: &Results) -> String {
+    let mut list = String::new();
+    for (who, what, why) in NOTES {
+        let _ = writeln!(list, "- **{who}**, {what}: {why}");
+    }
+    for failure in &results.failures {
+        let _ = writeln!(list, "- Failed in this run: {failure}");
+    }
+    list
 }
 
 fn kibibytes(results: &Results, scenario: &str, client: &str, name: &'static str) -> Option<String> {
@@ -120,8 +148,7 @@ fn kibibytes(results: &Results, scenario: &str, client: &str, name: &'static str
 /// KiB of each idle client.
 fn memory(results: &Results) -> Option<String> {
     let column = |title: &str, scenario: &'static str, name: &'static str| {
-        let cell: Box<dyn Fn(&str) -> Option<String> + '_> =
-            Box::new(move |client| kibibytes(results, scenario, client, name));
+        let cell: Cell<'_> = Box::new(move |client| kibibytes(results, scenario, client, name));
         (title.to_owned(), cell)
     };
     by_client(&[
@@ -135,8 +162,7 @@ fn memory(results: &Results) -> Option<String> {
 /// KiB beyond the payload.
 fn large(results: &Results) -> Option<String> {
     let column = |title: &str, scenario: &'static str| {
-        let cell: Box<dyn Fn(&str) -> Option<String> + '_> =
-            Box::new(move |client| kibibytes(results, scenario, client, "beyond"));
+        let cell: Cell<'_> = Box::new(move |client| kibibytes(results, scenario, client, "beyond"));
         (title.to_owned(), cell)
     };
     by_client(&[
@@ -145,51 +171,77 @@ fn large(results: &Results) -> Option<String> {
     ])
 }
 
+/// Ten thousand clients in one process, whose server goes away for a second.
 fn many(results: &Results) -> Option<String> {
-    let number = |name| results.middle("many", TOKIO, field(name)).map(|middle| middle.median);
-    let peak = results.middle("many", TOKIO, |sample| {
-        sample["slices"].as_array()?.iter().filter_map(Value::as_f64).max_by(f64::total_cmp)
-    })?;
-    let mut table = String::from("| | |\n|---|---|\n");
-    let _ = writeln!(table, "| clients in one process | {} |", figures(number("clients")?));
-    let _ = writeln!(table, "| connecting, 64 at a time, s | {} |", figures(number("connecting")?));
-    let _ = writeln!(table, "| resident, each, KiB | {} |", figures(number("resident")? / 1_024.0));
-    let _ = writeln!(
-        table,
-        "| all connected again after the server came back, s | {} |",
-        figures(number("reconnecting")?)
-    );
-    let _ = writeln!(table, "| the most that came in a tenth of a second | {} |", figures(peak.median));
-    let _ = writeln!(
-        table,
-        "| processor's time of being away and coming back, s | {} |",
-        figures(number("reconnecting_cpu")?)
-    );
-    Some(table)
+    let column = |title: &str, number: fn(&Value) -> Option<f64>| {
+        let cell: Cell<'_> =
+            Box::new(move |client| Some(figures(results.middle("many", client, number)?.median)));
+        (title.to_owned(), cell)
+    };
+    by_client(&[
+        column("clients", |sample| sample["clients"].as_f64()),
+        column("started and connected, 64 at a time, s", |sample| sample["connecting"].as_f64()),
+        column("resident, each, KiB", |sample| Some(sample["resident"].as_f64()? / 1_024.0)),
+        column("all back after the server came back, s", |sample| sample["reconnecting"].as_f64()),
+        column("the most in a tenth of a second", herd),
+        column("processor's time of being away and coming back, s", |sample| {
+            sample["reconnecting_cpu"].as_f64()
+        }),
+    ])
 }
 
-/// The processor's time a message, and what of it the layer adds to what the same takes over TCP.
-fn secured(results: &Results) -> Option<String> {
+/// The processor's time a message: the layers of others, ours, and the whole client with what its layers add.
+fn layers(results: &Results) -> Option<String> {
     let mut rows = String::new();
-    for scenario in SCENARIOS.iter().filter(|scenario| scenario.transport != Transport::Tcp) {
-        let middle = |name, client| Some(results.middle(name, client, cost)?.median);
-        let (Some(bare), Some(ours)) = (middle(scenario.name, BARE), middle(scenario.name, SECURED)) else {
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.layered) {
+        let middle = |name, client| results.middle(name, client, cost).map(|middle| middle.median);
+        let (Some(bare), Some(client)) = (middle(scenario.name, BARE), middle(scenario.name, SECURED)) else {
             continue;
         };
-        // One by one is not measured over TCP.
-        let plain = if scenario.name.ends_with("-one") {
-            None
-        } else {
-            middle(scenario.work, CEILING).zip(middle(scenario.work, TOKIO))
-        };
-        let added = plain.map_or_else(
-            || "– | –".to_owned(),
-            |(ceiling, tokio)| format!("{} | {}", figures(bare - ceiling), figures(ours - tokio)),
+        let ratio = results.ratio(scenario.name, LAYERS, BARE, cost);
+        let ratio = ratio.map_or_else(
+            || "–".to_owned(),
+            |ratio| format!("{:.2} ({:.2}–{:.2})", ratio.median, ratio.least, ratio.most),
         );
-        let (bare, ours) = (figures(bare), figures(ours));
-        let _ = writeln!(rows, "| {} | {bare} | {ours} | {added} |", scenario.title);
+        let ours = middle(scenario.name, LAYERS).map_or_else(|| "–".to_owned(), figures);
+        // The same work over TCP.
+        let work = scenario.name.split_once('-').map_or("", |(_, work)| work);
+        let plain = middle(&format!("tcp-{work}"), SECURED).filter(|_| scenario.transport != Transport::Tcp);
+        let added = plain.map_or_else(|| "–".to_owned(), |plain| figures(client - plain));
+        let (bare, client) = (figures(bare), figures(client));
+        let _ = writeln!(rows, "| {} | {bare} | {ours} | {ratio} | {client} | {added} |", scenario.title);
     }
-    let titles = ["bare, µs", "Sterna, µs", "bare, added to TCP, µs", "Sterna, added to TCP, µs"];
+    let titles = ["bare, µs", "Sterna's layers, µs", "ratio", "whole client, µs", "of it added to TCP, µs"];
+    (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
+}
+
+/// What the layers take that does not depend on how busy the machine is.
+fn layer_counts(results: &Results) -> Option<String> {
+    let mut rows = String::new();
+    for scenario in SCENARIOS.iter().filter(|scenario| scenario.layered) {
+        let count = |suffix: &str, client, name| {
+            let scenario = format!("{}-{suffix}", scenario.name);
+            Some(results.middle(&scenario, client, field(name))?.median)
+        };
+        let instructions = |client| count("instructions", client, "instructions_each");
+        let (bare, ours) = (instructions(BARE), instructions(LAYERS));
+        let ratio = bare.zip(ours).map(|(bare, ours)| ours / bare);
+        let system = [BARE, LAYERS, SECURED].map(|client| count("calls", client, "calls_each"));
+        let cells = [bare.map(figures), ours.map(figures), ratio.map(|ratio| format!("{ratio:.2}"))];
+        let cells: Vec<_> = cells.into_iter().chain(system.map(|calls| calls.map(figures))).collect();
+        if cells.iter().any(Option::is_some) {
+            let cells: Vec<_> = cells.iter().map(|cell| cell.as_deref().unwrap_or("–")).collect();
+            let _ = writeln!(rows, "| {} | {} |", scenario.title, cells.join(" | "));
+        }
+    }
+    let titles = [
+        "bare, instructions",
+        "Sterna's layers, instructions",
+        "ratio",
+        "bare, system calls",
+        "Sterna's layers, system calls",
+        "whole client, system calls",
+    ];
     (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
 }
 
@@ -197,7 +249,7 @@ fn secured(results: &Results) -> Option<String> {
 fn counts(results: &Results, suffix: &'static str, name: &'static str) -> Option<String> {
     let columns: Vec<_> = scenarios(Scenario::flows)
         .map(|scenario| {
-            let cell: Box<dyn Fn(&str) -> Option<String> + '_> = Box::new(move |client| {
+            let cell: Cell<'_> = Box::new(move |client| {
                 let middle = results.middle(&format!("{}-{suffix}", scenario.name), client, field(name))?;
                 Some(figures(middle.median))
             });
@@ -209,12 +261,9 @@ fn counts(results: &Results, suffix: &'static str, name: &'static str) -> Option
 
 /// For a line below all tables.
 pub(crate) fn summary(results: &Results) -> Option<String> {
-    let ratio = |client| results.ratio("pub0", client, "ntex-mqtt 9.0, best", rate);
-    let (tokio, current) = (ratio(TOKIO)?, ratio(CURRENT)?);
-    Some(format!(
-        "QoS 0 against ntex-mqtt: {:.2} × on tokio, {:.2} × on current_thread",
-        tokio.median, current.median
-    ))
+    let targets = targets::all(results);
+    let met = targets.iter().filter(|target| target.is_met()).count();
+    (!targets.is_empty()).then(|| format!("{met} of {} targets met", targets.len()))
 }
 
 /// Three figures, or all before the point.

@@ -119,8 +119,9 @@ fn listen(listener: &TcpListener, plan: &Arc<Plan>, results: &Arc<Mutex<Results>
             }
             let (counts, outcome) = match plan.transport {
                 Transport::Tcp => serve::serve(stream, plan),
-                Transport::Tls => secure::tls(stream, plan),
+                Transport::Tls => serve::serve(secure::tls(stream), plan),
                 Transport::WebSocket => secure::websocket(stream, plan),
+                Transport::WebSocketTls => secure::websocket(secure::tls(stream), plan),
             };
             let mut results = results.lock().expect("no panic");
             results.counts.add(&counts);

@@ -23,6 +23,7 @@ pub(crate) enum Transport {
     Tcp,
     Tls,
     WebSocket,
+    WebSocketTls,
 }
 
 impl Transport {
@@ -30,10 +31,9 @@ impl Transport {
     pub(crate) fn arguments(self) -> Vec<String> {
         match self {
             Self::Tcp => Vec::new(),
-            Self::Tls => {
-                vec!["scheme=mqtts".into(), format!("ca={}", Certificate::get().file.display())]
-            }
+            Self::Tls => vec!["scheme=mqtts".into(), Certificate::argument()],
             Self::WebSocket => vec!["scheme=ws".into()],
+            Self::WebSocketTls => vec!["scheme=wss".into(), Certificate::argument()],
         }
     }
 }
@@ -67,24 +67,28 @@ impl Certificate {
         })
     }
 
+    fn argument() -> String {
+        format!("ca={}", Self::get().file.display())
+    }
+
     /// Removes the file.
     pub(crate) fn clean_up(&self) {
         let _ = std::fs::remove_file(&self.file);
     }
 }
 
-pub(super) fn tls(stream: TcpStream, plan: Arc<Plan>) -> (Counts, Result<(), String>) {
+pub(super) fn tls(stream: TcpStream) -> StreamOwned<ServerConnection, TcpStream> {
     let connection = ServerConnection::new(Certificate::get().config.clone()).expect("a configuration");
-    serve(StreamOwned::new(connection, stream), plan)
+    StreamOwned::new(connection, stream)
 }
 
 /// One message for each write.
-struct Frames {
-    socket: WebSocket<TcpStream>,
+struct Frames<S> {
+    socket: WebSocket<S>,
     message: tungstenite::Bytes,
 }
 
-impl Read for Frames {
+impl<S: Read + Write> Read for Frames<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.message.is_empty() {
             match self.socket.read() {
@@ -100,7 +104,7 @@ impl Read for Frames {
     }
 }
 
-impl Write for Frames {
+impl<S: Read + Write> Write for Frames<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if !bytes.is_empty() {
             let message = Message::Binary(tungstenite::Bytes::copy_from_slice(bytes));
@@ -114,7 +118,9 @@ impl Write for Frames {
     }
 }
 
-pub(super) fn websocket(stream: TcpStream, plan: Arc<Plan>) -> (Counts, Result<(), String>) {
+pub(super) fn websocket(stream: impl Read + Write, plan: Arc<Plan>) -> (Counts, Result<(), String>) {
+    // The error is the library's.
+    #[allow(clippy::result_large_err)]
     let protocol = |_: &Request, mut response: Response| {
         response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
         Ok(response)
