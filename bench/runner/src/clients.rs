@@ -126,8 +126,16 @@ pub(crate) const CLIENTS: &[Client] = &[
 ];
 
 /// Whose instructions are counted: each run is some fifty times slower under callgrind.
-pub(crate) const COUNTED: &[&str] =
-    &[TOKIO, CURRENT, "rumqttc 0.25 v4, best", "ntex-mqtt 9.0, default", "ntex-mqtt 9.0, best", BARE, LAYERS];
+pub(crate) const COUNTED: &[&str] = &[
+    TOKIO,
+    CURRENT,
+    "rumqttc 0.25 v4, default",
+    "rumqttc 0.25 v4, best",
+    "ntex-mqtt 9.0, default",
+    "ntex-mqtt 9.0, best",
+    BARE,
+    LAYERS,
+];
 
 /// Ten thousand of whom are in one process, and whether they connect again by themselves.
 pub(crate) const MANY: &[(&str, bool)] = &[

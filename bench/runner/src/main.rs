@@ -68,6 +68,11 @@ fn report(options: &Options, results: &Results) -> Result<(), Box<dyn Error>> {
     if let Some(document) = &options.document {
         tables.push(("about", format!("{}\n", options.about)));
         document::update(document, &tables)?;
+        let targets = targets::all(results);
+        let missed = targets.iter().filter(|target| !target.is_met()).map(|target| target.number).collect();
+        for number in document::unexplained(document, &missed)? {
+            println!("{}: no reason is given for target {number}", document.display());
+        }
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::{fs, io};
+use std::{fs, io, thread};
 
 use serde_json::{Value, json};
 
@@ -88,8 +88,18 @@ impl Results {
         let rounds = if in_memory { 1 } else { options.rounds };
         for round in 1..=rounds {
             eprintln!("{}: round {round} of {rounds}", scenario.title);
-            for client in clients.iter().filter(|client| client.scenarios.contains(&scenario.name)) {
-                let outcome = measure::sample(client, &options.programs, scenario, amount);
+            let clients = clients.iter().filter(|client| client.scenarios.contains(&scenario.name));
+            let sample = |&client| (client, measure::sample(client, &options.programs, scenario, amount));
+            // Idle ones wait most of the time, and what they have does not depend on what else runs.
+            let outcomes: Vec<_> = if scenario.kind == Kind::Idle {
+                thread::scope(|scope| {
+                    let started: Vec<_> = clients.map(|client| scope.spawn(move || sample(client))).collect();
+                    started.into_iter().map(|started| started.join().expect("no panic")).collect()
+                })
+            } else {
+                clients.map(sample).collect()
+            };
+            for (client, outcome) in outcomes {
                 self.take(scenario.name, client, round, outcome);
             }
         }

@@ -125,8 +125,8 @@ fn wanted(results: &Results) -> Option<String> {
             target.distance(),
         );
     }
-    let titles = ["", "measured", "from – to", "target", "distance"];
-    (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
+    let heading = "| | | measured | from – to | target | distance |\n|---|---|---|---|---|---|\n";
+    (!rows.is_empty()).then(|| heading.to_owned() + &rows)
 }
 
 /// What is not measured as it is of others, and what failed.
@@ -276,6 +276,8 @@ pub(crate) fn figures(number: f64) -> String {
     };
     let text = format!("{number:.decimals$}");
     let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+    // Of what is whole there is no more to tell.
+    let rest = if number.fract() == 0.0 { "" } else { rest };
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at).is_multiple_of(3) && !grouped.ends_with('-') {
@@ -288,6 +290,6 @@ pub(crate) fn figures(number: f64) -> String {
 
 #[test]
 fn numbers_have_three_figures() {
-    let written: Vec<_> = [0.0371, 1.234, 12.34, 123.4, 12_345.6, -1_234.0].map(figures).into();
-    assert_eq!(written, ["0.037", "1.23", "12.3", "123", "12,346", "-1,234"]);
+    let written: Vec<_> = [0.0371, 1.0, 1.234, 12.34, 123.4, 12_345.6, -1_234.0].map(figures).into();
+    assert_eq!(written, ["0.037", "1", "1.23", "12.3", "123", "12,346", "-1,234"]);
 }
