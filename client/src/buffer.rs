@@ -16,8 +16,46 @@ const SMALL_READS: u32 = 16;
 const PINNED: usize = 2 << 20;
 /// How much memory that nobody has a part of is kept for the next blocks.
 const SPARE: usize = 256 << 10;
+/// How much may be appended at once behind a large packet.
+const BEHIND: usize = 48 << 10;
 /// How many blocks are looked at for one that can be used again.
 const BLOCKS: usize = 64;
+
+/// How much one read may take: it follows how much comes.
+#[derive(Debug)]
+pub(crate) struct ReadSize {
+    size: usize,
+    largest: usize,
+    small_reads: u32,
+}
+
+impl ReadSize {
+    pub(crate) fn up_to(largest: usize) -> Self {
+        Self { size: SMALLEST, largest, small_reads: 0 }
+    }
+
+    pub(crate) fn get(&self) -> usize {
+        self.size
+    }
+
+    /// One read took `count` bytes of those that were offered. Whether the next is to be offered others.
+    pub(crate) fn adapt(&mut self, count: usize, offered: usize) -> bool {
+        let before = self.size;
+        if count >= offered {
+            self.size = (self.size * 2).min(self.largest);
+            self.small_reads = 0;
+        } else if count < self.size / 4 && self.size > SMALLEST {
+            self.small_reads += 1;
+            if self.small_reads == SMALL_READS {
+                self.size /= 2;
+                self.small_reads = 0;
+            }
+        } else {
+            self.small_reads = 0;
+        }
+        self.size != before
+    }
+}
 
 /// A block of memory that was read into, and messages may be parts of.
 #[derive(Debug)]
@@ -54,9 +92,7 @@ pub(crate) struct ReadBuffer {
     forgotten: usize,
     /// The capacity of `bytes` when they are a large packet.
     large: usize,
-    /// How much one read may take.
-    size: usize,
-    small_reads: u32,
+    size: ReadSize,
 }
 
 impl ReadBuffer {
@@ -69,8 +105,7 @@ impl ReadBuffer {
             pinned: 0,
             forgotten: 0,
             large: 0,
-            size: SMALLEST,
-            small_reads: 0,
+            size: ReadSize::up_to(LARGEST),
         }
     }
 
@@ -83,37 +118,22 @@ impl ReadBuffer {
         if missing > LARGEST || (missing > 0 && self.bytes.len() > LARGEST) {
             return self.read_large(reader, missing);
         }
-        if self.room.len() < self.size / 4 || self.room.is_empty() {
+        if self.room.len() < self.size.get() / 4 || self.room.is_empty() {
             self.make_room();
         }
         let offered = self.room.len();
         let count = reader.read(&mut self.room)?.min(offered);
         // An empty one is replaced, without holding on to a block that is used up.
         self.bytes.unsplit(self.room.split_to(count));
-        self.adapt(count, offered);
+        self.size.adapt(count, offered);
         Ok(count)
     }
 
     /// Reads a part of a large packet right to where its message will be. Whenever that is full it is doubled, which large
     /// allocations do without a copy, and to the last byte when it is doubled for the last time.
     fn read_large(&mut self, reader: &mut impl Read, missing: usize) -> io::Result<usize> {
-        let (length, total) = (self.bytes.len(), self.bytes.len() + missing);
-        if self.bytes.capacity() == length {
-            if self.large == length {
-                self.bytes.reserve(1);
-            } else {
-                let mut capacity = total;
-                while capacity / 2 >= length + LARGEST {
-                    capacity = capacity.div_ceil(2);
-                }
-                let mut own = BytesMut::with_capacity(capacity);
-                own.extend_from_slice(&self.bytes);
-                self.bytes = own;
-                self.room = BytesMut::new();
-                self.retire();
-            }
-            self.large = self.bytes.capacity();
-        }
+        let length = self.bytes.len();
+        self.make_large(missing);
         let offered = missing.min(self.bytes.capacity() - length).min(LARGEST * 4);
         self.bytes.resize(length + offered, 0);
         let result = reader.read(&mut self.bytes[length..]);
@@ -122,8 +142,69 @@ impl ReadBuffer {
         result.map(|_| count)
     }
 
-    /// A block that nobody has a part of any more, or else a new one, which begins with what is not yet understood.
+    /// Makes room for more of a large packet, if there is none.
+    fn make_large(&mut self, missing: usize) {
+        let length = self.bytes.len();
+        if self.bytes.capacity() > length {
+            return;
+        }
+        if self.large == length && length > 0 {
+            self.bytes.reserve(1);
+        } else {
+            let mut capacity = length + missing;
+            while capacity / 2 >= length + LARGEST {
+                capacity = capacity.div_ceil(2);
+            }
+            let mut own = BytesMut::with_capacity(capacity);
+            own.extend_from_slice(&self.bytes);
+            self.bytes = own;
+            self.room = BytesMut::new();
+            self.retire();
+        }
+        self.large = self.bytes.capacity();
+    }
+
+    /// Some `length` bytes are going to be [appended](Self::append): a half more at most, which TLS held. `size`: how many
+    /// that may be the next time. `missing`: as for [`read`](Self::read).
+    pub(crate) fn expect(&mut self, length: usize, size: usize, missing: usize) {
+        let is_large = missing > LARGEST || self.bytes.len() > LARGEST;
+        if !is_large && self.bytes.capacity() - self.bytes.len() < length * 3 / 2 {
+            self.make_block(length.max(size) * 3 / 2);
+        }
+    }
+
+    /// Appends bytes. `missing`: as for [`read`](Self::read); it is counted down. Whatever that is, memory follows bytes
+    /// received.
+    pub(crate) fn append(&mut self, mut piece: &[u8], missing: &mut usize) {
+        while !piece.is_empty() {
+            let is_large = *missing > LARGEST || self.bytes.len() > LARGEST;
+            if is_large && *missing > 0 {
+                self.make_large(*missing + BEHIND);
+            } else if !is_large && self.bytes.capacity() == self.bytes.len() {
+                self.make_block(piece.len());
+            }
+            let mut room = self.bytes.capacity() - self.bytes.len();
+            if is_large {
+                room = if *missing > 0 { room.min(*missing) } else { piece.len() };
+            }
+            let (taken, rest) = piece.split_at(room.min(piece.len()));
+            self.bytes.extend_from_slice(taken);
+            *missing = missing.saturating_sub(taken.len());
+            piece = rest;
+        }
+    }
+
+    /// A block for what is read next.
     fn make_room(&mut self) {
+        self.make_block(self.size.get() / 2);
+        let length = self.bytes.len();
+        self.bytes.resize(self.block.as_ref().map_or(length, |block| block.size), 0);
+        self.room = self.bytes.split_off(length);
+    }
+
+    /// A block that nobody has a part of any more, or else a new one, which begins with what is not yet understood and has
+    /// room for `more`.
+    fn make_block(&mut self, more: usize) {
         self.room = BytesMut::new();
         if self.bytes.is_empty() {
             // It may be an empty part of the block.
@@ -132,13 +213,11 @@ impl ReadBuffer {
         self.retire();
         let left = std::mem::take(&mut self.bytes);
         // Always powers of two, so that one block can take another's place.
-        let size = self.size.max((left.len() + self.size / 2).next_power_of_two());
-        let (mut room, size) = self.reclaim(size);
-        room.extend_from_slice(&left);
-        room.resize(size, 0);
-        let handle = room.split_to(0);
-        self.bytes = room.split_to(left.len());
-        self.room = room;
+        let size = self.size.get().max((left.len() + more).next_power_of_two());
+        let (mut bytes, size) = self.reclaim(size);
+        bytes.extend_from_slice(&left);
+        let handle = bytes.split_to(0);
+        self.bytes = bytes;
         self.block = Some(Block { handle, size, is_free: false });
     }
 
@@ -186,22 +265,6 @@ impl ReadBuffer {
         self.pinned + self.forgotten > PINNED + 2 * waiting
     }
 
-    /// One read took `count` bytes of those that were offered.
-    fn adapt(&mut self, count: usize, offered: usize) {
-        if count >= offered {
-            self.size = (self.size * 2).min(LARGEST);
-            self.small_reads = 0;
-        } else if count < self.size / 4 && self.size > SMALLEST {
-            self.small_reads += 1;
-            if self.small_reads == SMALL_READS {
-                self.size /= 2;
-                self.small_reads = 0;
-            }
-        } else {
-            self.small_reads = 0;
-        }
-    }
-
     /// Drops what was read.
     pub(crate) fn clear(&mut self) {
         self.bytes.clear();
@@ -224,8 +287,7 @@ impl ReadBuffer {
         self.forgotten += self.pinned.saturating_sub(2 * waiting);
         self.used = VecDeque::new();
         self.pinned = 0;
-        self.size = SMALLEST;
-        self.small_reads = 0;
+        self.size = ReadSize::up_to(LARGEST);
     }
 }
 
@@ -261,12 +323,12 @@ mod tests {
             read(&mut buffer, usize::MAX);
             buffer.clear();
         }
-        assert_eq!(buffer.size, LARGEST);
+        assert_eq!(buffer.size.get(), LARGEST);
         for _ in 0..SMALL_READS * (LARGEST / SMALLEST).ilog2() {
             read(&mut buffer, 10);
             buffer.clear();
         }
-        assert_eq!(buffer.size, SMALLEST);
+        assert_eq!(buffer.size.get(), SMALLEST);
         read(&mut buffer, 10);
         buffer.release(0);
         assert_eq!(buffer.bytes.len(), 10);
@@ -306,6 +368,69 @@ mod tests {
             let place = buffer.bytes.as_ptr() as usize;
             assert!((block..block + SMALLEST).contains(&place), "another block");
         }
+    }
+
+    #[test]
+    fn what_is_appended_follows_what_is_there_whatever_was_taken() {
+        for at_most in [1, 7, 1_000, 50_000] {
+            let mut buffer = ReadBuffer::new();
+            let (mut next, mut expected, mut kept) = (0_u8, 0_u8, Vec::new());
+            for round in 0..500 {
+                let piece: Vec<u8> = (0..at_most).map(|at| next.wrapping_add(at as u8)).collect();
+                next = next.wrapping_add(at_most as u8);
+                let mut missing = [0, 5, 200_000][round % 3];
+                buffer.expect(at_most, 512, missing);
+                buffer.append(&piece[..at_most / 2], &mut missing);
+                buffer.append(&piece[at_most / 2..], &mut missing);
+                let taken = buffer.bytes.split_to(buffer.bytes.len() * (round % 3) / 2).freeze();
+                for byte in &taken {
+                    assert_eq!(*byte, expected);
+                    expected = expected.wrapping_add(1);
+                }
+                kept.push(taken);
+                if round % 5 == 0 {
+                    kept.clear();
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn appended_bytes_come_to_blocks_that_are_used_again_and_counted() {
+        let mut buffer = ReadBuffer::new();
+        let piece = [7; 32 << 10];
+        let mut places = std::collections::BTreeSet::new();
+        for _ in 0..1_000 {
+            buffer.expect(piece.len(), piece.len(), 0);
+            buffer.append(&piece, &mut 0);
+            let taken = buffer.bytes.split().freeze();
+            places.insert(taken.as_ptr() as usize);
+        }
+        assert!(places.len() <= 8, "{} places", places.len());
+        // One small message in each keeps all of it.
+        let mut kept = Vec::new();
+        while !buffer.pins_too_much(0) {
+            assert!(kept.len() < 200, "nobody counts");
+            buffer.expect(piece.len(), piece.len(), 0);
+            buffer.append(&piece, &mut 0);
+            kept.push(buffer.bytes.split().freeze().split_to(10));
+        }
+    }
+
+    #[test]
+    fn a_large_packet_that_is_appended_is_not_copied_again_and_again() {
+        let mut buffer = ReadBuffer::new();
+        let (total, mut missing, mut places) = (4 << 20, 4 << 20, 0);
+        let piece = [7; 16 << 10];
+        let mut place = 0;
+        while buffer.bytes.len() < total + piece.len() {
+            buffer.expect(piece.len(), piece.len(), missing);
+            buffer.append(&piece, &mut missing);
+            places += u32::from(buffer.bytes.as_ptr() as usize != place);
+            place = buffer.bytes.as_ptr() as usize;
+        }
+        assert!(places <= 10, "{places} places");
+        assert!(buffer.bytes.capacity() <= total + BEHIND, "{}", buffer.bytes.capacity());
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod stream;
 mod subscription;
 mod trace;
 mod unsubscribe;
+mod wire;
 
 pub use authentication::{Authenticator, ReauthenticateError, Reauthenticating};
 pub use builder::{Async, ClientBuilder, Runtime};

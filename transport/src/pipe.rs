@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::IpAddr;
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 
 use crate::proxy::ProxyHandshake;
 use crate::tls::TlsLayer;
@@ -49,17 +49,17 @@ impl Pipe {
         Ok(is_needed.then_some(Self { proxy, tls, websocket }))
     }
 
-    /// Takes all bytes of `wire`, which were read from the socket, and appends to `plain` those of MQTT's packets. What
-    /// is appended is never more than `wire` had and what TLS held of an unfinished record, 16 KiB. Bytes to answer with
-    /// wait for [`send`](Self::send).
+    /// Takes all bytes of `wire`, which were read from the socket, and hands those of MQTT's packets to `plain`, piece by
+    /// piece. These are never more than `wire` had and what TLS held of an unfinished record, 16 KiB. Bytes to answer
+    /// with wait for [`send`](Self::send).
     ///
     /// # Errors
-    /// [`TransportError`]: the connection is over. What came before the failure is in `plain` all the same, and is to be
-    /// read first: a server's DISCONNECT may stand there. [`close`](Self::close) then sends the answer that the failure
-    /// deserves.
-    pub fn receive(&mut self, wire: &mut BytesMut, plain: &mut BytesMut) -> Result<(), TransportError> {
+    /// [`TransportError`]: the connection is over. What came before the failure has been handed over all the same, and is
+    /// to be read first: a server's DISCONNECT may stand there. [`close`](Self::close) then sends the answer that the
+    /// failure deserves.
+    pub fn receive(&mut self, mut wire: &[u8], mut plain: impl FnMut(&[u8])) -> Result<(), TransportError> {
         if let Some(proxy) = &mut self.proxy {
-            if !proxy.receive(wire)? {
+            if !proxy.receive(&mut wire)? {
                 return Ok(());
             }
             self.proxy = None;
@@ -69,30 +69,27 @@ impl Pipe {
         }
         match (&mut self.tls, &mut self.websocket) {
             (Some(tls), Some(websocket)) => {
-                let received = tls.receive(wire, |decrypted| websocket.receive(decrypted, plain));
+                let received = tls.receive(wire, |decrypted| websocket.receive(decrypted, &mut plain));
                 if let Err(TransportError::Closed) = received {
                     websocket.handle_eof()?;
                 }
-                return received;
+                received
             }
-            (Some(tls), None) => {
-                return tls.receive(wire, |decrypted| {
-                    plain.extend_from_slice(decrypted);
-                    Ok(())
-                });
-            }
-            (None, Some(websocket)) => {
-                let received = websocket.receive(wire, plain);
-                wire.clear();
-                return received;
-            }
-            (None, None) if plain.is_empty() => std::mem::swap(wire, plain),
+            (Some(tls), None) => tls.receive(wire, |decrypted| {
+                plain(decrypted);
+                Ok(())
+            }),
+            (None, Some(websocket)) => websocket.receive(wire, &mut plain),
             (None, None) => {
-                plain.extend_from_slice(wire);
-                wire.clear();
+                plain(wire);
+                Ok(())
             }
         }
-        Ok(())
+    }
+
+    /// Whether there is nothing left to do for it: MQTT's bytes are the socket's, now that the proxy has connected us.
+    pub fn is_spent(&self) -> bool {
+        self.proxy.is_none() && self.tls.is_none() && self.websocket.is_none()
     }
 
     /// Writes what waits in the pipe, then as much of `plain` as the socket takes, until that returns
@@ -112,10 +109,15 @@ impl Pipe {
                 length => taken += length,
             }
         }
+        Ok(taken)
+    }
+
+    /// Gives memory back that only traffic needs: to be called when nothing has moved for a while. While bytes keep going,
+    /// the pipe keeps the buffer that they go through, of 64 KiB at most.
+    pub fn release(&mut self) {
         if let Some(websocket) = &mut self.websocket {
             websocket.release();
         }
-        Ok(taken)
     }
 
     /// Whether the pipe itself has bytes for the socket: of a hand-shake, a pong, a key update, or some that
@@ -189,32 +191,22 @@ impl Pipe {
                 if !tls.flush(wire)? {
                     return Ok(false);
                 }
-                if !tls.is_open() {
+                if self.websocket.is_none() || !tls.is_open() {
                     return Ok(true);
                 }
             }
-            match self.pass_frames(wire)? {
-                None => return Ok(false),
-                Some(0) => return Ok(true),
-                Some(_) => {}
+            let Some(websocket) = &mut self.websocket else { return Ok(true) };
+            let frames = websocket.stage();
+            if frames.is_empty() {
+                return Ok(true);
             }
+            let taken = match &mut self.tls {
+                Some(tls) => write_some(|| tls.encrypt(frames))?,
+                None => write_some(|| wire.write(frames))?,
+            };
+            let Some(taken) = taken else { return Ok(false) };
+            websocket.advance(taken);
         }
-    }
-
-    /// Hands WebSocket frames to what is below. Gives how many bytes it took: 0 when there are none, `None` when the
-    /// socket would block.
-    fn pass_frames(&mut self, wire: &mut dyn io::Write) -> io::Result<Option<usize>> {
-        let Some(websocket) = &mut self.websocket else { return Ok(Some(0)) };
-        let frames = websocket.stage();
-        if frames.is_empty() {
-            return Ok(Some(0));
-        }
-        let taken = match &mut self.tls {
-            Some(tls) => write_some(|| tls.encrypt(&[io::IoSlice::new(frames)]))?,
-            None => write_some(|| wire.write(frames))?,
-        };
-        websocket.advance(taken.unwrap_or(0));
-        Ok(taken)
     }
 
     /// Gives the uppermost layer bytes of `plain` when all before them are written.
@@ -228,7 +220,15 @@ impl Pipe {
         };
         let mut taken = 0;
         while plain.has_remaining() {
-            match take_vectored(plain, |pieces| tls.encrypt(pieces))? {
+            let one = plain.chunk();
+            let length = if one.len() == plain.remaining() {
+                let length = tls.encrypt(one)?;
+                plain.advance(length);
+                length
+            } else {
+                take_vectored(plain, |pieces| tls.encrypt_vectored(pieces))?
+            };
+            match length {
                 0 => break,
                 length => taken += length,
             }

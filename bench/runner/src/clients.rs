@@ -135,6 +135,7 @@ pub(crate) const COUNTED: &[&str] = &[
     "ntex-mqtt 9.0, best",
     BARE,
     LAYERS,
+    SECURED,
 ];
 
 /// Ten thousand of whom are in one process, and whether they connect again by themselves.

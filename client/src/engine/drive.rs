@@ -262,7 +262,8 @@ impl Drive {
                 self.input.release(inner.backlog().bytes);
                 self.transmit.release();
                 if let Some(piped) = &mut self.pipe {
-                    piped.wire.release(0);
+                    piped.wire.release();
+                    piped.pipe.release();
                 }
                 inner.release_memory();
             }

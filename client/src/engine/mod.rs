@@ -19,6 +19,7 @@ pub use self::commit::{Commit, Committed};
 use self::commit::Storage;
 use crate::authentication::Authenticator;
 use crate::buffer::ReadBuffer;
+use crate::wire::WireBuffer;
 use crate::dialler::{DialId, Dialler, Target};
 use crate::hook::{ConnectAttempt, Hook};
 use crate::shared::{Inner, Shared};
@@ -109,7 +110,7 @@ enum Link {
 #[derive(Debug)]
 struct Piped {
     pipe: Pipe,
-    wire: ReadBuffer,
+    wire: WireBuffer,
 }
 
 /// Drives one client; sans-IO. An adapter has the time source and the sockets, and this loop:

@@ -7,7 +7,7 @@ use sterna_core::{Attempt, LostKind};
 use sterna_transport::{Endpoint, Pipe, Transport, TransportError, TransportOptions};
 
 use super::{Drive, Link, Piped, lost};
-use crate::buffer::ReadBuffer;
+use crate::wire::WireBuffer;
 use crate::dialler::{DialId, Dialler, Target};
 use crate::hook::{BoxError, ConnectAttempt};
 
@@ -109,7 +109,7 @@ impl Drive {
         let pipe = Pipe::new(&self.endpoint, self.options(), self.subprotocol, self.server_address);
         match pipe {
             Ok(pipe) => {
-                self.pipe = pipe.map(|pipe| Box::new(Piped { pipe, wire: ReadBuffer::new() }));
+                self.pipe = pipe.map(|pipe| Box::new(Piped { pipe, wire: WireBuffer::new() }));
                 self.link = Link::Dialling { attempt, dialler: Dialler::new(targets, self.last_dial) };
             }
             Err(error) => self.fail(attempt, kind_of(&error), error.to_string()),

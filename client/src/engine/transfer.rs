@@ -7,7 +7,7 @@ use sterna_core::LostKind;
 use sterna_transport::TransportError;
 
 use super::reach::kind_of;
-use super::{Drive, Link};
+use super::{Drive, Link, Piped};
 
 /// How many pieces one write takes.
 const SLICES: usize = 64;
@@ -19,15 +19,14 @@ impl Drive {
         if !(is_gone || self.is_there()) || self.farewell.is_some() {
             return false;
         }
-        let result = match &mut self.pipe {
-            Some(piped) => piped.wire.read(reader, 0),
+        let result = match &self.pipe {
+            Some(_) => self.read_through(reader),
             None => self.input.read(reader, self.missing),
         };
         match result {
             Ok(0) => self.handle_end(),
             Ok(_) => {
                 self.traffic = true;
-                self.receive();
                 return true;
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => return false,
@@ -42,18 +41,32 @@ impl Drive {
         matches!(self.link, Link::Opening { .. } | Link::Up { .. } | Link::Lingering { .. })
     }
 
-    /// Has what was read go through the pipe.
-    fn receive(&mut self) {
-        let Some(piped) = &mut self.pipe else { return };
-        if matches!(self.link, Link::Lingering { .. }) {
-            return piped.wire.clear();
-        }
-        match piped.pipe.receive(&mut piped.wire.bytes, &mut self.input.bytes) {
-            Ok(()) => {
-                self.handle_opened();
+    /// Has what is read go through the pipe.
+    fn read_through(&mut self, reader: &mut impl io::Read) -> io::Result<usize> {
+        let Some(piped) = &mut self.pipe else { return Ok(0) };
+        let Piped { pipe, wire } = &mut **piped;
+        let is_lingering = matches!(self.link, Link::Lingering { .. });
+        let (input, missing, size) = (&mut self.input, &mut self.missing, wire.size());
+        let mut received = Ok(());
+        let count = wire.read(reader, |bytes| {
+            if bytes.is_empty() || is_lingering {
+                return;
             }
+            input.expect(bytes.len(), size, *missing);
+            received = pipe.receive(bytes, |piece| input.append(piece, missing));
+        })?;
+        let is_spent = pipe.is_spent();
+        match received {
+            Ok(()) if count > 0 && !is_lingering => {
+                self.handle_opened();
+                if is_spent {
+                    self.pipe = None;
+                }
+            }
+            Ok(()) => {}
             Err(error) => self.handle_broken(&error),
         }
+        Ok(count)
     }
 
     /// The server has closed the socket.

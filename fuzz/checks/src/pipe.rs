@@ -5,7 +5,6 @@ mod server;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr};
 
-use bytes::BytesMut;
 use sterna_transport::{Endpoint, Pipe, Proxy, Subprotocol, TlsOptions, TransportOptions};
 
 use self::server::{Server, authority};
@@ -105,7 +104,6 @@ struct Wire {
     pipe: Pipe,
     server: Server,
     socket: Socket,
-    plain: BytesMut,
     /// What MQTT has to send.
     waiting: Vec<u8>,
     has_tls: bool,
@@ -127,21 +125,18 @@ impl Wire {
         let pipe = Pipe::new(&endpoint, &options, Subprotocol::Mqtt, Some(address));
         let pipe = pipe.expect("the options are lawful").expect("it has layers");
         let server = Server::new(proxy, has_tls, endpoint.transport.is_websocket());
-        let (socket, plain) = (Socket::default(), BytesMut::new());
-        let mut wire = Self { pipe, server, socket, plain, waiting: Vec::new(), has_tls, damage: None };
+        let socket = Socket::default();
+        let mut wire = Self { pipe, server, socket, waiting: Vec::new(), has_tls, damage: None };
         wire.send();
         wire
     }
 
     /// Gives the pipe what came from the socket; whether it goes on.
     fn receive(&mut self, bytes: &[u8]) -> bool {
-        let mut wire = BytesMut::from(bytes);
-        let before = self.plain.len();
-        let result = self.pipe.receive(&mut wire, &mut self.plain);
+        let mut length = 0;
+        let result = self.pipe.receive(bytes, |piece| length += piece.len());
         let held = if self.has_tls { RECORD } else { 0 };
-        assert!(self.plain.len() - before <= bytes.len() + held, "more bytes than there were");
-        self.plain.clear();
-        assert!(result.is_err() || wire.is_empty(), "all bytes are taken");
+        assert!(length <= bytes.len() + held, "more bytes than there were");
         result.is_ok() && self.send()
     }
 

@@ -4,8 +4,6 @@
 use std::io;
 use std::net::IpAddr;
 
-use bytes::BytesMut;
-
 use crate::{Endpoint, TransportError, TransportOptions};
 
 pub(crate) enum ProxyHandshake {}
@@ -19,7 +17,7 @@ impl ProxyHandshake {
         Ok(None)
     }
 
-    pub(crate) fn receive(&mut self, _: &mut BytesMut) -> Result<bool, TransportError> {
+    pub(crate) fn receive(&mut self, _: &mut &[u8]) -> Result<bool, TransportError> {
         match *self {}
     }
 

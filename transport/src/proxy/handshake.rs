@@ -42,15 +42,11 @@ impl ProxyHandshake {
     }
 
     /// Takes what the proxy says. Whether we are connected: what `wire` has then is the server's.
-    pub(crate) fn receive(&mut self, wire: &mut BytesMut) -> Result<bool, TransportError> {
-        let mut input = &wire[..];
-        let is_connected = match &mut self.state {
-            State::Http(http) => http.receive(&mut input)?,
-            State::Socks5(socks5) => socks5.receive(&mut input, &mut self.out)?,
-        };
-        let used = wire.len() - input.len();
-        wire.advance(used);
-        Ok(is_connected)
+    pub(crate) fn receive(&mut self, wire: &mut &[u8]) -> Result<bool, TransportError> {
+        Ok(match &mut self.state {
+            State::Http(http) => http.receive(wire)?,
+            State::Socks5(socks5) => socks5.receive(wire, &mut self.out)?,
+        })
     }
 
     pub(crate) fn wants_write(&self) -> bool {

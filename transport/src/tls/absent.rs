@@ -3,8 +3,6 @@
 
 use std::io;
 
-use bytes::BytesMut;
-
 use crate::{Endpoint, TransportError, TransportOptions};
 
 pub(crate) enum TlsLayer {}
@@ -31,13 +29,17 @@ impl TlsLayer {
 
     pub(crate) fn receive(
         &mut self,
-        _: &mut BytesMut,
+        _: &[u8],
         _: impl FnMut(&[u8]) -> Result<(), TransportError>,
     ) -> Result<(), TransportError> {
         match *self {}
     }
 
-    pub(crate) fn encrypt(&mut self, _: &[io::IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn encrypt(&mut self, _: &[u8]) -> io::Result<usize> {
+        match *self {}
+    }
+
+    pub(crate) fn encrypt_vectored(&mut self, _: &[io::IoSlice<'_>]) -> io::Result<usize> {
         match *self {}
     }
 

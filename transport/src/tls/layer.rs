@@ -2,7 +2,6 @@
 
 use std::io::{self, BufRead, Write};
 
-use bytes::{Buf, BytesMut};
 use rustls::ClientConnection;
 
 use super::TlsError;
@@ -51,11 +50,11 @@ impl TlsLayer {
     /// been handed over.
     pub(crate) fn receive(
         &mut self,
-        wire: &mut BytesMut,
+        mut wire: &[u8],
         mut sink: impl FnMut(&[u8]) -> Result<(), TransportError>,
     ) -> Result<(), TransportError> {
         while !wire.is_empty() && !self.is_closed {
-            let read = self.connection.read_tls(&mut wire.reader());
+            let read = self.connection.read_tls(&mut wire);
             let processed = self.connection.process_new_packets();
             self.is_failed = processed.is_err();
             self.drain(&mut sink)?;
@@ -70,7 +69,6 @@ impl TlsLayer {
         if !self.is_closed {
             return Ok(());
         }
-        wire.clear();
         let cut = self.connection.is_handshaking();
         Err(if cut { TlsError::HandshakeCut.into() } else { TransportError::Closed })
     }
@@ -93,7 +91,12 @@ impl TlsLayer {
     }
 
     /// Encrypts as much as the buffer has room for, and gives how much that was.
-    pub(crate) fn encrypt(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn encrypt(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.connection.writer().write(bytes)
+    }
+
+    /// The same for bytes in several pieces, which share records.
+    pub(crate) fn encrypt_vectored(&mut self, pieces: &[io::IoSlice<'_>]) -> io::Result<usize> {
         self.connection.writer().write_vectored(pieces)
     }
 

@@ -1,7 +1,7 @@
 //! What stands for WebSocket in a build without: no connection ever has it.
 #![expect(clippy::unnecessary_wraps, reason = "the real one can fail")]
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 
 use crate::{Endpoint, Subprotocol, TransportError, TransportOptions};
 
@@ -24,7 +24,7 @@ impl WebSocketLayer {
         match *self {}
     }
 
-    pub(crate) fn receive(&mut self, _: &[u8], _: &mut BytesMut) -> Result<(), TransportError> {
+    pub(crate) fn receive(&mut self, _: &[u8], _: &mut impl FnMut(&[u8])) -> Result<(), TransportError> {
         match *self {}
     }
 

@@ -1,6 +1,6 @@
 //! One WebSocket over memory.
 
-use bytes::{Buf, BytesMut};
+use bytes::Buf;
 use tungstenite::protocol::frame::coding::{CloseCode, Control, Data, OpCode};
 
 use super::WebSocketError;
@@ -11,8 +11,6 @@ use crate::{Endpoint, Subprotocol, TransportError, TransportOptions};
 
 /// How much of MQTT's bytes goes into one frame, so that the frame fits into the pipe's buffer.
 const FRAME_LIMIT: usize = BUFFERED - 8;
-/// A buffer that has grown above this is given back when it is empty.
-const KEPT: usize = 4 * 1024;
 
 /// One WebSocket over memory.
 pub(crate) struct WebSocketLayer {
@@ -61,13 +59,17 @@ impl WebSocketLayer {
         !self.pending().is_empty() || self.ping.is_some() || self.close.is_some()
     }
 
-    /// Reads all of `input`. Also on failure, what came before it is in `plain`.
-    pub(crate) fn receive(&mut self, mut input: &[u8], plain: &mut BytesMut) -> Result<(), TransportError> {
+    /// Reads all of `input`. Also on failure, what came before it has been handed to `plain`.
+    pub(crate) fn receive(
+        &mut self,
+        mut input: &[u8],
+        plain: &mut impl FnMut(&[u8]),
+    ) -> Result<(), TransportError> {
         self.open(&mut input)?;
         while let State::Open = self.state {
             match self.reader.next(&mut input) {
                 Ok(None) => break,
-                Ok(Some(Piece::Data(data))) => plain.extend_from_slice(data),
+                Ok(Some(Piece::Data(data))) => plain(data),
                 Ok(Some(Piece::Ping(payload))) => self.ping = Some(payload.into()),
                 Ok(Some(Piece::Close(payload))) => {
                     let payload = payload.to_vec();
@@ -181,9 +183,9 @@ impl WebSocketLayer {
         length
     }
 
-    /// Gives memory back that only large messages need.
+    /// Gives the memory of frames back, if all of them are written.
     pub(crate) fn release(&mut self) {
-        if self.pending().is_empty() && self.out.capacity() > KEPT {
+        if self.pending().is_empty() {
             self.out = Vec::new();
             self.written = 0;
         }

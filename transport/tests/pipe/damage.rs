@@ -4,7 +4,7 @@ use bytes::BytesMut;
 use proptest::prelude::*;
 use sterna_transport::{Pipe, Proxy, TransportOptions};
 
-use crate::support::{Authority, Pair, Server, Split, pipe, sent};
+use crate::support::{Authority, Pair, Server, Split, give, pipe, sent};
 use crate::websocket::{accept, open};
 
 /// Feeds a pipe until it fails, and closes it then.
@@ -12,8 +12,7 @@ fn feed(pipe: &mut Pipe, parts: &[Vec<u8>]) {
     let mut plain = BytesMut::new();
     let total: usize = parts.iter().map(Vec::len).sum();
     for part in parts {
-        let mut wire = BytesMut::from(&part[..]);
-        let result = pipe.receive(&mut wire, &mut plain);
+        let result = give(pipe, part, &mut plain);
         assert!(plain.len() <= total);
         if result.is_err() {
             break;
@@ -122,12 +121,12 @@ fn a_record_with_any_byte_damaged_ends_the_connection() {
         let mut record = pair.server.output();
         record[at] ^= 1;
         let mut plain = BytesMut::new();
-        assert!(pair.pipe.receive(&mut BytesMut::from(&record[..]), &mut plain).is_err());
+        assert!(give(&mut pair.pipe, &record, &mut plain).is_err());
         assert!(plain.is_empty());
         // Nothing follows it.
         pair.server.send(b"y");
         let after = pair.server.output();
-        assert!(pair.pipe.receive(&mut BytesMut::from(&after[..]), &mut plain).is_err());
+        assert!(give(&mut pair.pipe, &after, &mut plain).is_err());
         assert!(plain.is_empty());
     }
 }

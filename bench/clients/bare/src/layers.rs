@@ -11,12 +11,15 @@ use sterna_transport::{Endpoint, Pipe, Subprotocol, TlsOptions, TransportOptions
 use tokio::io::{AsyncReadExt, AsyncWrite};
 use tokio::net::TcpStream;
 
-use crate::{CHUNK, Stream};
+use crate::Stream;
+
+/// How much the client reads at once under load.
+const WIRE: usize = 32 * 1_024;
 
 pub(crate) struct Layered {
     socket: TcpStream,
     pipe: Pipe,
-    wire: BytesMut,
+    wire: Vec<u8>,
 }
 
 /// The hand-shakes with it.
@@ -27,7 +30,7 @@ pub(crate) async fn open(socket: TcpStream, scheme: &str, work: &Work) -> Layere
         options.tls = TlsOptions::new().ca_pem(std::fs::read(file).expect("a certificate"));
     }
     let pipe = Pipe::new(&endpoint, &options, Subprotocol::Mqtt, None).expect("options");
-    let mut layered = Layered { socket, pipe: pipe.expect("it has layers"), wire: BytesMut::new() };
+    let mut layered = Layered { socket, pipe: pipe.expect("it has layers"), wire: vec![0; WIRE] };
     let nothing = Bytes::new();
     let mut input = BytesMut::new();
     while layered.pipe.is_handshaking() {
@@ -41,12 +44,9 @@ pub(crate) async fn open(socket: TcpStream, scheme: &str, work: &Work) -> Layere
 
 impl Layered {
     async fn read(&mut self, input: &mut BytesMut) {
-        self.wire.reserve(CHUNK);
-        assert!(
-            self.socket.read_buf(&mut self.wire).await.expect("the sink sends") > 0,
-            "the sink has closed"
-        );
-        self.pipe.receive(&mut self.wire, input).expect("no failure");
+        let count = self.socket.read(&mut self.wire).await.expect("the sink sends");
+        assert!(count > 0, "the sink has closed");
+        self.pipe.receive(&self.wire[..count], |piece| input.extend_from_slice(piece)).expect("no failure");
     }
 }
 
