@@ -71,12 +71,11 @@ impl Incoming {
             ClientEvent::ConnectionSuccess(_) => state.connected = true,
             ClientEvent::PublishReceived(received) => {
                 let payload = received.publish.payload().expect("a payload");
-                match bench_common::flood_end(payload) {
-                    Some(count) => state.expected = Some(count),
-                    None => {
-                        assert_eq!(payload.len(), PAYLOAD.len(), "the payload's length");
-                        state.came += 1;
-                    }
+                if let Some(count) = bench_common::flood_end(payload) {
+                    state.expected = Some(count);
+                } else {
+                    assert_eq!(payload.len(), PAYLOAD.len(), "the payload's length");
+                    state.came += 1;
                 }
                 if state.expected.is_some_and(|expected| expected != state.came) {
                     return;
