@@ -11,7 +11,7 @@ use crate::tables::{Curve, curves, figures};
 
 const WIDTH: i32 = 900;
 const LEFT: i32 = 70;
-const RIGHT: i32 = WIDTH - 20;
+const RIGHT: i32 = WIDTH - 50;
 const TOP: i32 = 40;
 const BOTTOM: i32 = 400;
 /// Of a line of the legend.
