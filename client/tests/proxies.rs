@@ -44,7 +44,7 @@ fn connect_follows_the_hand_shake_of_the_proxy() {
     let (mut world, client) = world("http://proxy:3128", http("HTTP/1.1 200 OK\r\n\r\n"));
     world.finish(client.connect()).unwrap();
     assert_eq!(world.resolved, ["proxy:3128"], "the server's name is the proxy's to resolve");
-    world.write_limit = 3;
+    world.write_limit = 10;
     world.finish(client.publish("a", vec![7; 100_000]).qos(QoS::ExactlyOnce)).unwrap();
     let mut stream = world.finish(client.subscribe("b")).unwrap();
     world.finish(client.publish("b", vec![8; 500_000])).unwrap();
