@@ -5,6 +5,9 @@ const TOPIC = "bench/measured/topic";
 const PAYLOAD = Buffer.from('{"measured":true,"celsius":21.50,"at":"2024-02-29T12:00:00.00Z"}');
 const END = Buffer.from("the end:");
 const WINDOW = 1000;
+const BURST = 10000;
+/** How many of many clients connect at a time. */
+const AT_ONCE = 64;
 const LOOK_EVERY = 256;
 
 const work = Object.fromEntries(process.argv.slice(2).map((word) => word.split("=")));
@@ -35,13 +38,13 @@ const over = (meter, lookEvery) =>
     (meter.count % lookEvery === 0 && performance.now() - meter.began >= milliseconds);
 
 /** As many under way as the window has, of QoS 0 as well. */
-const publish = (client, qos) => {
+const publish = (client, qos, most, finish) => {
     const meter = begin();
     let underWay = 0;
     let ended = false;
     const next = () => {
         while (!ended && underWay < WINDOW) {
-            if (over(meter, LOOK_EVERY)) {
+            if (meter.count >= most || over(meter, LOOK_EVERY)) {
                 ended = true;
                 break;
             }
@@ -63,7 +66,7 @@ const publish = (client, qos) => {
     next();
 };
 
-const receive = (client, qos) => {
+const receive = (client, qos, finish) => {
     const meter = begin();
     client.on("message", (_topic, payload) => {
         if (payload.subarray(0, END.length).equals(END)) {
@@ -100,13 +103,15 @@ const trips = (client, qos) => {
     client.subscribe(TOPIC, { qos }, (error) => (error ? fail(error) : next()));
 };
 
-const idle = async () => {
+/** What each client has in memory that is idle, after it did what `use` does. */
+const idle = async (use) => {
     const clients = [await connect()];
     const settle = () => new Promise((done) => setTimeout(done, 2000));
     await settle();
     global.gc();
     const before = process.memoryUsage();
     for (let left = Number(work.clients); left > 0; left -= 1) clients.push(await connect());
+    if (use) await Promise.all(clients.slice(1).map(use));
     await settle();
     global.gc();
     const after = process.memoryUsage();
@@ -116,14 +121,37 @@ const idle = async () => {
     process.exit(0);
 };
 
+const burst = async (client) => {
+    await new Promise((done) => publish(client, 0, BURST, done));
+    await new Promise((done) => receive(client, 0, done));
+};
+
+/** Connects them, and again as it does by itself, until its input ends: whoever started this watches it from outside. */
+const many = async () => {
+    process.stdin.on("end", () => process.exit(0)).resume();
+    const clients = [];
+    const one = () =>
+        new Promise((connected) => {
+            const client = mqtt.connect(`mqtt://127.0.0.1:${work.port}`, { protocolVersion: 4 });
+            client.on("error", () => {});
+            client.once("connect", () => connected(client));
+        });
+    while (clients.length < Number(work.clients)) {
+        const count = Math.min(AT_ONCE, Number(work.clients) - clients.length);
+        clients.push(...(await Promise.all(Array.from({ length: count }, one))));
+    }
+};
+
 const scenarios = {
-    pub0: (client) => publish(client, 0),
-    pub1: (client) => publish(client, 1),
-    pub2: (client) => publish(client, 2),
-    recv0: (client) => receive(client, 0),
-    recv1: (client) => receive(client, 1),
+    pub0: (client) => publish(client, 0, Infinity, finish),
+    pub1: (client) => publish(client, 1, Infinity, finish),
+    pub2: (client) => publish(client, 2, Infinity, finish),
+    recv0: (client) => receive(client, 0, finish),
+    recv1: (client) => receive(client, 1, finish),
     trip0: (client) => trips(client, 0),
     trip1: (client) => trips(client, 1),
 };
 if (work.scenario === "idle") await idle();
+else if (work.scenario === "burst") await idle(burst);
+else if (work.scenario === "many") await many();
 else scenarios[work.scenario](await connect());

@@ -1,14 +1,30 @@
 //! What clients have in memory that do nothing.
 
+use std::io::Read;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::meter::{heap, resident};
+use crate::heap::heap;
+use crate::meter::resident;
 use crate::work::Work;
 
 /// After this long nothing moves any more.
 pub const QUIET: Duration = Duration::from_secs(2);
+
+/// Messages of a burst, in each direction.
+pub const BURST: usize = 10_000;
+
+/// How many of many clients connect at a time: a listener's queue is short.
+pub const AT_ONCE: usize = 64;
+
+/// Ends this program when its input ends: whoever started it watches it from outside, and is gone then.
+pub fn end_with_input() {
+    std::thread::spawn(|| {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        std::process::exit(0);
+    });
+}
 
 /// The difference that some clients more make: what the first one needs, a runtime's threads and such, is not each one's.
 #[derive(Debug)]

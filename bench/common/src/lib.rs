@@ -3,15 +3,17 @@
 //! A client is a program that is started with words such as `variant=tokio scenario=pub1 port=1883 time=600` and prints
 //! one line of JSON. It connects to the sink at 127.0.0.1, does the scenario and ends; a failure of any kind is a panic.
 
+mod heap;
 mod idle;
 mod large;
 mod meter;
 mod packets;
 mod work;
 
-pub use idle::{Idle, QUIET};
+pub use heap::{Heap, heap, new_heap, with_heap};
+pub use idle::{AT_ONCE, BURST, Idle, QUIET, end_with_input};
 pub use large::Large;
-pub use meter::{Meter, Trips, cpu_time, heap, print, resident, set_heap};
+pub use meter::{Meter, Trips, cpu_time, print, resident};
 pub use packets::{CONNECT, PUBACK_LENGTH, publish, publish_into};
 pub use work::Work;
 

@@ -1,6 +1,5 @@
 //! What a scenario took: time, time of the processor, memory.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
@@ -20,11 +19,18 @@ pub struct Meter {
     most: u64,
     look_every: u64,
     count: u64,
+    /// How many messages there are, once the one has come that says so.
+    expected: Option<u64>,
 }
 
 impl Meter {
     pub fn start(work: &Work) -> Self {
         Self::with(work.time(), work.messages(), LOOK_EVERY)
+    }
+
+    /// For so many messages.
+    pub fn start_messages(messages: u64) -> Self {
+        Self::with(None, Some(messages), LOOK_EVERY)
     }
 
     /// For messages that come: until they end.
@@ -45,14 +51,15 @@ impl Meter {
             most: most.unwrap_or(u64::MAX),
             look_every,
             count: 0,
+            expected: None,
         }
     }
 
     /// Counts one more, if there is to be one more.
     #[inline]
     pub fn more(&mut self) -> bool {
-        if self.count >= self.most || self.count % self.look_every == 0 && self.started.elapsed() >= self.time
-        {
+        let look = self.count.is_multiple_of(self.look_every);
+        if self.count >= self.most || look && self.started.elapsed() >= self.time {
             return false;
         }
         self.count += 1;
@@ -84,10 +91,22 @@ impl Meter {
         false
     }
 
+    /// The same for clients that hand messages over in another order than they came; whether all are there.
+    #[inline]
+    pub fn received_in_any_order(&mut self, payload: &[u8]) -> bool {
+        if let Some(count) = crate::flood_end(payload) {
+            self.expected = Some(count);
+        } else {
+            assert_eq!(payload.len(), crate::PAYLOAD.len(), "the payload's length");
+            self.count += 1;
+        }
+        self.expected == Some(self.count)
+    }
+
     /// What it took, until now.
     pub fn finish(self) -> Value {
         let seconds = self.started.elapsed().as_secs_f64();
-        let cpu = (cpu_time() - self.cpu).as_secs_f64();
+        let cpu = cpu_time().saturating_sub(self.cpu).as_secs_f64();
         json!({ "messages": self.count, "seconds": seconds, "cpu": cpu })
     }
 }
@@ -141,18 +160,6 @@ impl Trips {
 /// What this process has used of the processors' time.
 pub fn cpu_time() -> Duration {
     ProcessTime::now().as_duration()
-}
-
-static HEAP: OnceLock<fn() -> usize> = OnceLock::new();
-
-/// For programs with an allocator that counts.
-pub fn set_heap(allocated: fn() -> usize) {
-    HEAP.set(allocated).expect("once");
-}
-
-/// Bytes that are allocated now, in programs that count them.
-pub fn heap() -> Option<usize> {
-    HEAP.get().map(|allocated| allocated())
 }
 
 /// Bytes resident now, and the most that there were.

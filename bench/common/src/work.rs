@@ -9,8 +9,14 @@ use std::time::Duration;
 pub struct Work(BTreeMap<String, String>);
 
 impl Work {
-    /// From the program's arguments, each `name=value`.
+    /// From the program's arguments, each `name=value`. From now on a panic ends the program, in whichever task it is:
+    /// a runtime that caught it would go on without what failed, and hang.
     pub fn from_arguments() -> Self {
+        let tell = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |panic| {
+            tell(panic);
+            std::process::exit(101);
+        }));
         let word = |argument: String| {
             let (name, value) = argument.split_once('=').expect("arguments are name=value");
             (name.to_owned(), value.to_owned())

@@ -25,7 +25,7 @@ use self::scenarios::Scenario;
 
 const USAGE: &str = "usage: sterna-counts [--bless] [FILTER]   compare with the baseline, or make it anew
        sterna-counts --profile NAME      count one, and say where its profile is
-       sterna-counts --list              the names of all";
+       sterna-counts --list              the names of all, and their targets";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -45,7 +45,10 @@ fn run(arguments: &[&str]) -> Result<bool, Box<dyn Error>> {
     let named =
         |name: &str| scenarios.iter().find(|scenario| scenario.name == name).ok_or("no such scenario");
     match *arguments {
-        ["--list"] => scenarios.iter().for_each(|scenario| println!("{}", scenario.name)),
+        ["--list"] => scenarios.iter().for_each(|scenario| match scenario.target {
+            Some(target) => println!("{}\t{target}", scenario.name),
+            None => println!("{}", scenario.name),
+        }),
         ["--run", name] => {
             let messages = (named(name)?.run)();
             println!("{messages} {}", scenarios::allocations());

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
 
 use serde_json::{Value, json};
 
+use crate::callgrind::{Profile, Temporary};
 use crate::clients::Client;
 use crate::measure::run_under;
 use crate::scenario::{Amount, Scenario};
@@ -75,15 +77,31 @@ impl Counter {
     }
 }
 
-/// How many instructions the client has for each message, the runtime and the C library with it.
+/// How many instructions the client has for each message, the runtime and the C library with it, and how often it
+/// allocates.
 pub(crate) fn instructions(client: &Client, folder: &Path, scenario: &Scenario) -> Result<Value, String> {
-    let words = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"];
-    let count = |messages: u64| -> Result<f64, String> {
-        let output = run_under(client, folder, scenario, Until::Messages(messages), &words)?;
-        let line =
-            output.stderr.lines().find_map(|line| line.split("Collected :").nth(1)).ok_or("no count")?;
-        line.trim().parse().map_err(|_| format!("{line}: no count"))
+    let count = |messages: u64| -> Result<Profile, String> {
+        let profile = Temporary::new("client");
+        let file = format!("--callgrind-out-file={}", profile.0.display());
+        run_under(
+            client,
+            folder,
+            scenario,
+            Until::Messages(messages),
+            &["valgrind", "--tool=callgrind", &file],
+        )?;
+        Profile::read(&profile.0)
     };
-    let each = (count(MANY)? - count(FEW)?) / (MANY - FEW) as f64;
-    Ok(json!({ "instructions_each": each }))
+    // At the same time: the sink waits for the client anyway, which is so much slower here.
+    let (few, many) = thread::scope(|scope| {
+        let few = scope.spawn(|| count(FEW));
+        let many = count(MANY);
+        (few.join().expect("no panic"), many)
+    });
+    let (few, many) = (few?, many?);
+    let each = |few: f64, many: f64| (many - few) / (MANY - FEW) as f64;
+    Ok(json!({
+        "instructions_each": each(few.instructions, many.instructions),
+        "allocations_each": each(few.allocations, many.allocations),
+    }))
 }

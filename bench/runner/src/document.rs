@@ -1,5 +1,6 @@
 //! The tables in a document, between marks such as `<!-- bench: throughput -->` and `<!-- end -->`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::{fs, io};
 
@@ -7,14 +8,28 @@ use crate::tables::Table;
 
 const END: &str = "<!-- end -->";
 
-/// Replaces those for which there are new ones.
+/// Replaces those for which there are new ones; an error names those without a place in it.
 pub(crate) fn update(file: &Path, tables: &[Table]) -> io::Result<()> {
     let mut text = fs::read_to_string(file)?;
+    let mut homeless = Vec::new();
     for (name, table) in tables {
-        text = replace(&text, name, table)
-            .ok_or_else(|| io::Error::other(format!("it has no place for the table {name}")))?;
+        match replace(&text, name, table) {
+            Some(new) => text = new,
+            None => homeless.push(*name),
+        }
     }
-    fs::write(file, text)
+    fs::write(file, text)?;
+    if homeless.is_empty() {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("it has no place for {}", homeless.join(", "))))
+}
+
+/// Which of these targets it gives no reason for, in a paragraph that begins with the target's number.
+pub(crate) fn unexplained(file: &Path, missed: &BTreeSet<u8>) -> io::Result<Vec<u8>> {
+    let text = fs::read_to_string(file)?;
+    let is_explained = |number: &&u8| text.contains(&format!("- **Target {number}**"));
+    Ok(missed.iter().filter(|number| !is_explained(number)).copied().collect())
 }
 
 fn replace(text: &str, name: &str, table: &str) -> Option<String> {

@@ -1,12 +1,14 @@
 //! Runs the clients against a sink, checks what they claim, and writes tables, JSON and plots. `../run` builds and starts
 //! it; see there.
 
+mod callgrind;
 mod clients;
 mod counting;
 mod document;
 mod many;
 mod measure;
 mod options;
+mod packets;
 mod plots;
 mod process;
 mod results;
@@ -14,6 +16,7 @@ mod scenario;
 mod sink;
 mod statistics;
 mod tables;
+mod targets;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
 
 fn report(options: &Options, results: &Results) -> Result<(), Box<dyn Error>> {
     let mut tables = tables::all(results);
+    // The targets come last, where they are seen.
     for (name, table) in &tables {
         println!("\n{name}\n\n{table}");
     }
@@ -64,6 +68,11 @@ fn report(options: &Options, results: &Results) -> Result<(), Box<dyn Error>> {
     if let Some(document) = &options.document {
         tables.push(("about", format!("{}\n", options.about)));
         document::update(document, &tables)?;
+        let targets = targets::all(results);
+        let missed = targets.iter().filter(|target| !target.is_met()).map(|target| target.number).collect();
+        for number in document::unexplained(document, &missed)? {
+            println!("{}: no reason is given for target {number}", document.display());
+        }
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::clients::Client;
+use crate::clients::{CEILING, CLIENTS, Client};
 use crate::process::{Output, Spinner};
 use crate::scenario::{Amount, Kind, Scenario};
 use crate::sink::Sink;
@@ -12,24 +12,32 @@ use crate::sink::Sink;
 /// The processor of round trips.
 const PROCESSOR: usize = 0;
 
-/// One sample.
+/// One sample. Round trips have one of the raw socket's directly before them, which they are compared with.
 pub(crate) fn sample(
     client: &Client,
     folder: &Path,
     scenario: &Scenario,
     amount: Amount,
 ) -> Result<Value, String> {
-    let _spinner = if scenario.is_trip() { Some(Spinner::start(PROCESSOR)?) } else { None };
-    let processor = PROCESSOR.to_string();
-    let words = ["taskset", "-c", &processor];
-    let under: &[&str] = if scenario.is_trip() { &words } else { &[] };
-    let mut outcome = run_under(client, folder, scenario, amount, under)?.outcome()?;
-    if matches!(scenario.kind, Kind::Idle | Kind::Burst)
-        && let Some(counting) = client.counting_heap(folder)
-    {
-        outcome["heap"] = run_under(&counting, folder, scenario, amount, &[])?.outcome()?["heap"].take();
+    match scenario.kind {
+        Kind::Trip(_) => {
+            let _spinner = Spinner::start(PROCESSOR)?;
+            let trips = |client: &Client| {
+                let words = ["taskset", "-c", &PROCESSOR.to_string()];
+                run_under(client, folder, scenario, amount, &words)?.outcome()
+            };
+            let socket = CLIENTS.iter().find(|client| client.name == CEILING).ok_or("no ceiling")?;
+            let socket = trips(socket)?;
+            let mut outcome = if client.name == CEILING { socket.clone() } else { trips(client)? };
+            outcome["socket"] = socket;
+            Ok(outcome)
+        }
+        Kind::Idle | Kind::Burst => {
+            let counting = client.counting_heap(folder);
+            run_under(counting.as_ref().unwrap_or(client), folder, scenario, amount, &[])?.outcome()
+        }
+        _ => run_under(client, folder, scenario, amount, &[])?.outcome(),
     }
-    Ok(outcome)
 }
 
 /// One run below another program; what both wrote.

@@ -23,7 +23,7 @@ pub(crate) struct Options {
 }
 
 /// What takes long: not in a quick run, unless it is asked for.
-const SLOW: &[&str] = &["burst", "instructions", "many"];
+const SLOW: &[&str] = &["burst", "codec", "instructions", "many"];
 
 impl Options {
     pub(crate) fn parse(arguments: Vec<String>) -> Result<Self, String> {

@@ -1,5 +1,7 @@
 //! The results as pictures.
 
+mod curves;
+
 use std::error::Error;
 use std::path::Path;
 
@@ -30,7 +32,7 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Result<(), Box<dyn Erro
             draw(scenario, &bars, &folder.join(format!("{}.svg", scenario.name)))?;
         }
     }
-    Ok(())
+    curves::write(results, &folder.join("scaling.svg"))
 }
 
 fn bars(results: &Results, scenario: &Scenario) -> Vec<(&'static str, f64)> {

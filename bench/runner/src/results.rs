@@ -2,25 +2,29 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::{fs, io};
+use std::{fs, io, thread};
 
 use serde_json::{Value, json};
 
-use crate::clients::{CLIENTS, COUNTED, Client, TOKIO};
+use crate::clients::{CLIENTS, COUNTED, Client, MANY};
 use crate::counting::{self, Counter};
 use crate::options::Options;
+use crate::packets::{self, Packet};
 use crate::scenario::{self, Kind, SCENARIOS, Scenario};
 use crate::statistics::Middle;
+use crate::targets::{self, Target};
 use crate::{many, measure};
 
 /// How many clients are in one process.
-const MANY: u64 = 10_000;
+pub(crate) const TEN_THOUSAND: u64 = 10_000;
 
 /// What a run has come to.
 #[derive(Debug, Default)]
 pub(crate) struct Results {
     /// By scenario and client, one for each round.
     samples: BTreeMap<(String, &'static str), Vec<Value>>,
+    /// What packets cost without a socket.
+    pub(crate) packets: Vec<Packet>,
     /// What could not be measured, and why.
     pub(crate) failures: Vec<String>,
 }
@@ -47,19 +51,29 @@ pub(crate) fn measure(options: &Options) -> Results {
             results.instructions(options, scenario, &there);
         }
     }
+    if options.wants_scenario("codec") {
+        eprintln!("Packets without a socket, with callgrind");
+        let (packets, failures) = packets::measure(&options.programs);
+        results.packets = packets;
+        results.failures.extend(failures);
+    }
     if options.wants_scenario("many") {
-        for client in there.iter().filter(|client| client.name == TOKIO) {
-            eprintln!("{MANY} clients: {}", client.name);
-            results.take("many", client, many::measure(client, &options.programs, MANY));
+        for &(name, again) in MANY {
+            let Some(client) = there.iter().find(|client| client.name == name) else { continue };
+            eprintln!("{TEN_THOUSAND} clients: {name}");
+            results.take("many", client, 1, many::measure(client, &options.programs, TEN_THOUSAND, again));
         }
     }
     results
 }
 
 impl Results {
-    fn take(&mut self, scenario: &str, client: &Client, outcome: Result<Value, String>) {
+    fn take(&mut self, scenario: &str, client: &Client, round: usize, outcome: Result<Value, String>) {
         match outcome {
-            Ok(sample) => self.samples.entry((scenario.to_owned(), client.name)).or_default().push(sample),
+            Ok(mut sample) => {
+                sample["round"] = json!(round);
+                self.samples.entry((scenario.to_owned(), client.name)).or_default().push(sample);
+            }
             Err(error) => {
                 let failure = format!("{}, {scenario}: {error}", client.name);
                 eprintln!("FAILED: {failure}");
@@ -74,9 +88,19 @@ impl Results {
         let rounds = if in_memory { 1 } else { options.rounds };
         for round in 1..=rounds {
             eprintln!("{}: round {round} of {rounds}", scenario.title);
-            for client in clients.iter().filter(|client| client.scenarios.contains(&scenario.name)) {
-                let outcome = measure::sample(client, &options.programs, scenario, amount);
-                self.take(scenario.name, client, outcome);
+            let clients = clients.iter().filter(|client| client.scenarios.contains(&scenario.name));
+            let sample = |&client| (client, measure::sample(client, &options.programs, scenario, amount));
+            // Idle ones wait most of the time, and what they have does not depend on what else runs.
+            let outcomes: Vec<_> = if scenario.kind == Kind::Idle {
+                thread::scope(|scope| {
+                    let started: Vec<_> = clients.map(|client| scope.spawn(move || sample(client))).collect();
+                    started.into_iter().map(|started| started.join().expect("no panic")).collect()
+                })
+            } else {
+                clients.map(sample).collect()
+            };
+            for (client, outcome) in outcomes {
+                self.take(scenario.name, client, round, outcome);
             }
         }
     }
@@ -93,7 +117,7 @@ impl Results {
         let amount = scenario::for_milliseconds(options.time);
         for client in clients.iter().filter(|client| client.scenarios.contains(&scenario.name)) {
             let outcome = counter.calls(client, &options.programs, scenario, amount);
-            self.take(&format!("{}-calls", scenario.name), client, outcome);
+            self.take(&format!("{}-calls", scenario.name), client, 1, outcome);
         }
     }
 
@@ -103,28 +127,23 @@ impl Results {
             |client: &&&Client| COUNTED.contains(&client.name) && client.scenarios.contains(&scenario.name);
         for client in clients.iter().filter(counted) {
             let outcome = counting::instructions(client, &options.programs, scenario);
-            self.take(&format!("{}-instructions", scenario.name), client, outcome);
+            self.take(&format!("{}-instructions", scenario.name), client, 1, outcome);
         }
     }
 
-    /// What `number` makes of each round's sample.
-    pub(crate) fn each(
-        &self,
-        scenario: &str,
-        client: &str,
-        number: impl Fn(&Value) -> Option<f64>,
-    ) -> Vec<f64> {
+    fn samples(&self, scenario: &str, client: &str) -> &[Value] {
         let samples = self.samples.iter().find(|((of, by), _)| of == scenario && *by == client);
-        samples.into_iter().flat_map(|(_, samples)| samples).filter_map(number).collect()
+        samples.map_or(&[], |(_, samples)| samples)
     }
 
+    /// Of what `number` makes of each round's sample.
     pub(crate) fn middle(
         &self,
         scenario: &str,
         client: &str,
         number: impl Fn(&Value) -> Option<f64>,
     ) -> Option<Middle> {
-        Middle::of(self.each(scenario, client, number))
+        Middle::of(self.samples(scenario, client).iter().filter_map(number))
     }
 
     /// How many times as much `client` has as `peer`, round by round.
@@ -135,8 +154,16 @@ impl Results {
         peer: &str,
         number: fn(&Value) -> Option<f64>,
     ) -> Option<Middle> {
-        let (ours, theirs) = (self.each(scenario, client, number), self.each(scenario, peer, number));
-        Middle::of(ours.into_iter().zip(theirs).map(|(ours, theirs)| ours / theirs))
+        let theirs = self.samples(scenario, peer);
+        Middle::of(self.samples(scenario, client).iter().filter_map(|ours| {
+            let theirs = theirs.iter().find(|theirs| theirs["round"] == ours["round"])?;
+            Some(number(ours)? / number(theirs)?)
+        }))
+    }
+
+    /// What a packet costs without a socket.
+    pub(crate) fn packet(&self, who: &str, what: &str) -> Option<&Packet> {
+        self.packets.iter().find(|packet| packet.who == who && packet.what == what)
     }
 
     pub(crate) fn write(&self, file: &Path, about: &str) -> io::Result<()> {
@@ -147,7 +174,15 @@ impl Results {
                 json!({ "scenario": scenario, "client": client, "samples": samples })
             })
             .collect();
-        let all = json!({ "about": about, "results": samples, "failures": self.failures });
+        let packets: Vec<Value> = self.packets.iter().map(Packet::json).collect();
+        let targets: Vec<Value> = targets::all(self).iter().map(Target::json).collect();
+        let all = json!({
+            "about": about,
+            "results": samples,
+            "packets": packets,
+            "targets": targets,
+            "failures": self.failures,
+        });
         let text = serde_json::to_string_pretty(&all).map_err(io::Error::other)?;
         fs::write(file, text + "\n")
     }
@@ -166,6 +201,16 @@ pub(crate) fn rate(sample: &Value) -> Option<f64> {
 /// Microseconds of the processor a message.
 pub(crate) fn cost(sample: &Value) -> Option<f64> {
     Some(sample["cpu"].as_f64()? * 1e6 / sample["messages"].as_f64()?)
+}
+
+/// What was measured of a round trip, as times the raw socket's directly before.
+pub(crate) fn beside_socket(sample: &Value, number: fn(&Value) -> Option<f64>) -> Option<f64> {
+    Some(number(sample)? / number(&sample["socket"])?)
+}
+
+/// The most clients that connected in a tenth of a second.
+pub(crate) fn herd(sample: &Value) -> Option<f64> {
+    sample["slices"].as_array()?.iter().filter_map(Value::as_f64).max_by(f64::total_cmp)
 }
 
 /// Microseconds of half the round trips.

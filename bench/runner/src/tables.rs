@@ -1,13 +1,18 @@
 //! The results as tables of Markdown.
 
+mod packets;
+
 use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::clients::{BARE, CEILING, CLIENTS, CURRENT, LAYERS, SECURED, TARGETS, TOKIO};
-use crate::results::{Results, cost, field, median_trip, rate, slow_trip};
+use crate::clients::{BARE, CLIENTS, LAYERS, NOTES, SECURED};
+use crate::results::{Results, beside_socket, cost, field, herd, median_trip, rate, slow_trip};
 use crate::scenario::{SCENARIOS, Scenario};
 use crate::sink::Transport;
+use crate::targets;
+
+pub(crate) use packets::{Curve, curves};
 
 /// A table's name in the document, and its text.
 pub(crate) type Table = (&'static str, String);
@@ -17,7 +22,6 @@ pub(crate) fn all(results: &Results) -> Vec<Table> {
     let tables = [
         ("throughput", throughput(results)),
         ("trips", trips(results)),
-        ("targets", targets(results)),
         ("memory", memory(results)),
         ("large", large(results)),
         ("many", many(results)),
@@ -25,12 +29,21 @@ pub(crate) fn all(results: &Results) -> Vec<Table> {
         ("secured-counts", layer_counts(results)),
         ("calls", counts(results, "calls", "calls_each")),
         ("instructions", counts(results, "instructions", "instructions_each")),
+        ("allocations", counts(results, "instructions", "allocations_each")),
+        ("codec", packets::codec(results)),
+        ("core", packets::core(results)),
+        ("scaling", packets::scaling(results)),
+        ("absent", Some(absent(results))),
+        ("targets", wanted(results)),
     ];
     tables.into_iter().filter_map(|(name, table)| Some((name, table?))).collect()
 }
 
+/// A cell of each client's row.
+type Cell<'a> = Box<dyn Fn(&str) -> Option<String> + 'a>;
+
 /// One row for each client that has something in one of the columns; none at all: no table.
-fn by_client(columns: &[(String, Box<dyn Fn(&str) -> Option<String> + '_>)]) -> Option<String> {
+fn by_client(columns: &[(String, Cell<'_>)]) -> Option<String> {
     let mut rows = String::new();
     for client in CLIENTS {
         let cells: Vec<_> = columns.iter().map(|(_, cell)| cell(client.name)).collect();
@@ -63,7 +76,7 @@ fn scenarios(wanted: fn(&Scenario) -> bool) -> impl Iterator<Item = &'static Sce
 fn throughput(results: &Results) -> Option<String> {
     let columns: Vec<_> = scenarios(Scenario::flows)
         .map(|scenario| {
-            let cell: Box<dyn Fn(&str) -> Option<String>> = Box::new(|client| {
+            let cell: Cell<'_> = Box::new(|client| {
                 let rate = results.middle(scenario.name, client, rate)?;
                 let cost = results.middle(scenario.name, client, cost)?;
                 let spread = rate.spread() * 100.0;
@@ -77,12 +90,12 @@ fn throughput(results: &Results) -> Option<String> {
 
 /// Microseconds, and times the raw socket's.
 fn trips(results: &Results) -> Option<String> {
-    let mut columns: Vec<(String, Box<dyn Fn(&str) -> Option<String>>)> = Vec::new();
+    let mut columns: Vec<(String, Cell<'_>)> = Vec::new();
     for scenario in scenarios(Scenario::is_trip) {
         for (name, number) in [("p50", median_trip as fn(&Value) -> Option<f64>), ("p99", slow_trip)] {
             let cell = Box::new(move |client: &str| {
                 let middle = results.middle(scenario.name, client, number)?;
-                let ratio = results.ratio(scenario.name, client, CEILING, number);
+                let ratio = results.middle(scenario.name, client, |sample| beside_socket(sample, number));
                 let ratio = ratio.map_or_else(String::new, |ratio| format!(" ({:.2} ×)", ratio.median));
                 Some(figures(middle.median) + &ratio)
             });
@@ -92,26 +105,40 @@ fn trips(results: &Results) -> Option<String> {
     by_client(&columns)
 }
 
-/// Ours against theirs, round by round.
-fn targets(results: &Results) -> Option<String> {
+/// What is wanted, what was measured, and the distance.
+fn wanted(results: &Results) -> Option<String> {
     let mut rows = String::new();
-    for &(scenario, ours, theirs, wanted) in TARGETS {
-        let Some(ratio) = results.ratio(scenario, ours, theirs, rate) else { continue };
-        let cost = results.ratio(scenario, ours, theirs, cost);
-        let cost = cost.map_or_else(|| "–".to_owned(), |cost| format!("{:.2}", cost.median));
-        let title =
-            SCENARIOS.iter().find(|other| other.name == scenario).map_or(scenario, |other| other.title);
+    for target in targets::all(results) {
+        let measured = target.measured;
+        let range = if measured.least < measured.most {
+            format!("{}–{}", figures(measured.least), figures(measured.most))
+        } else {
+            String::new()
+        };
         let _ = writeln!(
             rows,
-            "| {title}: {ours} / {theirs} | {:.2} | {:.2}–{:.2} | {wanted} | {} | {cost} |",
-            ratio.median,
-            ratio.least,
-            ratio.most,
-            if ratio.median >= wanted { "met" } else { "not met" },
+            "| {} | {} | {} | {range} | {} | {} |",
+            target.number,
+            target.what,
+            figures(measured.median),
+            target.wanted(),
+            target.distance(),
         );
     }
-    let titles = ["ratio", "from – to", "target", "", "processor's time, ratio"];
-    (!rows.is_empty()).then(|| heading(titles.into_iter()) + &rows)
+    let heading = "| | | measured | from – to | target | distance |\n|---|---|---|---|---|---|\n";
+    (!rows.is_empty()).then(|| heading.to_owned() + &rows)
+}
+
+/// What is not measured as it is of others, and what failed.
+fn absent(results: &Results) -> String {
+    let mut list = String::new();
+    for (who, what, why) in NOTES {
+        let _ = writeln!(list, "- **{who}**, {what}: {why}");
+    }
+    for failure in &results.failures {
+        let _ = writeln!(list, "- Failed in this run: {failure}");
+    }
+    list
 }
 
 fn kibibytes(results: &Results, scenario: &str, client: &str, name: &'static str) -> Option<String> {
@@ -121,8 +148,7 @@ fn kibibytes(results: &Results, scenario: &str, client: &str, name: &'static str
 /// KiB of each idle client.
 fn memory(results: &Results) -> Option<String> {
     let column = |title: &str, scenario: &'static str, name: &'static str| {
-        let cell: Box<dyn Fn(&str) -> Option<String> + '_> =
-            Box::new(move |client| kibibytes(results, scenario, client, name));
+        let cell: Cell<'_> = Box::new(move |client| kibibytes(results, scenario, client, name));
         (title.to_owned(), cell)
     };
     by_client(&[
@@ -136,8 +162,7 @@ fn memory(results: &Results) -> Option<String> {
 /// KiB beyond the payload.
 fn large(results: &Results) -> Option<String> {
     let column = |title: &str, scenario: &'static str| {
-        let cell: Box<dyn Fn(&str) -> Option<String> + '_> =
-            Box::new(move |client| kibibytes(results, scenario, client, "beyond"));
+        let cell: Cell<'_> = Box::new(move |client| kibibytes(results, scenario, client, "beyond"));
         (title.to_owned(), cell)
     };
     by_client(&[
@@ -146,27 +171,23 @@ fn large(results: &Results) -> Option<String> {
     ])
 }
 
+/// Ten thousand clients in one process, whose server goes away for a second.
 fn many(results: &Results) -> Option<String> {
-    let number = |name| results.middle("many", TOKIO, field(name)).map(|middle| middle.median);
-    let peak = results.middle("many", TOKIO, |sample| {
-        sample["slices"].as_array()?.iter().filter_map(Value::as_f64).max_by(f64::total_cmp)
-    })?;
-    let mut table = String::from("| | |\n|---|---|\n");
-    let _ = writeln!(table, "| clients in one process | {} |", figures(number("clients")?));
-    let _ = writeln!(table, "| connecting, 64 at a time, s | {} |", figures(number("connecting")?));
-    let _ = writeln!(table, "| resident, each, KiB | {} |", figures(number("resident")? / 1_024.0));
-    let _ = writeln!(
-        table,
-        "| all connected again after the server came back, s | {} |",
-        figures(number("reconnecting")?)
-    );
-    let _ = writeln!(table, "| the most that came in a tenth of a second | {} |", figures(peak.median));
-    let _ = writeln!(
-        table,
-        "| processor's time of being away and coming back, s | {} |",
-        figures(number("reconnecting_cpu")?)
-    );
-    Some(table)
+    let column = |title: &str, number: fn(&Value) -> Option<f64>| {
+        let cell: Cell<'_> =
+            Box::new(move |client| Some(figures(results.middle("many", client, number)?.median)));
+        (title.to_owned(), cell)
+    };
+    by_client(&[
+        column("clients", |sample| sample["clients"].as_f64()),
+        column("started and connected, 64 at a time, s", |sample| sample["connecting"].as_f64()),
+        column("resident, each, KiB", |sample| Some(sample["resident"].as_f64()? / 1_024.0)),
+        column("all back after the server came back, s", |sample| sample["reconnecting"].as_f64()),
+        column("the most in a tenth of a second", herd),
+        column("processor's time of being away and coming back, s", |sample| {
+            sample["reconnecting_cpu"].as_f64()
+        }),
+    ])
 }
 
 /// The processor's time a message: the layers of others, ours, and the whole client with what its layers add.
@@ -205,9 +226,9 @@ fn layer_counts(results: &Results) -> Option<String> {
         let [bare, ours, whole] =
             [BARE, LAYERS, SECURED].map(|client| count("instructions", client, "instructions_each"));
         let ratio = bare.zip(ours).map(|(bare, ours)| format!("{:.2}", ours / bare));
-        let calls = [BARE, LAYERS, SECURED].map(|client| count("calls", client, "calls_each").map(figures));
+        let system = [BARE, LAYERS, SECURED].map(|client| count("calls", client, "calls_each").map(figures));
         let cells = [bare.map(figures), ours.map(figures), ratio, whole.map(figures)];
-        let cells: Vec<_> = cells.into_iter().chain(calls).collect();
+        let cells: Vec<_> = cells.into_iter().chain(system).collect();
         if cells.iter().any(Option::is_some) {
             let cells: Vec<_> = cells.iter().map(|cell| cell.as_deref().unwrap_or("–")).collect();
             let _ = writeln!(rows, "| {} | {} |", scenario.title, cells.join(" | "));
@@ -229,7 +250,7 @@ fn layer_counts(results: &Results) -> Option<String> {
 fn counts(results: &Results, suffix: &'static str, name: &'static str) -> Option<String> {
     let columns: Vec<_> = scenarios(Scenario::flows)
         .map(|scenario| {
-            let cell: Box<dyn Fn(&str) -> Option<String> + '_> = Box::new(move |client| {
+            let cell: Cell<'_> = Box::new(move |client| {
                 let middle = results.middle(&format!("{}-{suffix}", scenario.name), client, field(name))?;
                 Some(figures(middle.median))
             });
@@ -241,12 +262,9 @@ fn counts(results: &Results, suffix: &'static str, name: &'static str) -> Option
 
 /// For a line below all tables.
 pub(crate) fn summary(results: &Results) -> Option<String> {
-    let ratio = |client| results.ratio("pub0", client, "ntex-mqtt 9.0, best", rate);
-    let (tokio, current) = (ratio(TOKIO)?, ratio(CURRENT)?);
-    Some(format!(
-        "QoS 0 against ntex-mqtt: {:.2} × on tokio, {:.2} × on current_thread",
-        tokio.median, current.median
-    ))
+    let targets = targets::all(results);
+    let met = targets.iter().filter(|target| target.is_met()).count();
+    (!targets.is_empty()).then(|| format!("{met} of {} targets met", targets.len()))
 }
 
 /// Three figures, or all before the point.
@@ -259,6 +277,8 @@ pub(crate) fn figures(number: f64) -> String {
     };
     let text = format!("{number:.decimals$}");
     let (whole, rest) = text.split_once('.').unwrap_or((&text, ""));
+    // Of what is whole there is no more to tell.
+    let rest = if number.fract() == 0.0 { "" } else { rest };
     let mut grouped = String::new();
     for (at, digit) in whole.chars().enumerate() {
         if at > 0 && (whole.len() - at).is_multiple_of(3) && !grouped.ends_with('-') {
@@ -271,6 +291,6 @@ pub(crate) fn figures(number: f64) -> String {
 
 #[test]
 fn numbers_have_three_figures() {
-    let written: Vec<_> = [0.0371, 1.234, 12.34, 123.4, 12_345.6, -1_234.0].map(figures).into();
-    assert_eq!(written, ["0.037", "1.23", "12.3", "123", "12,346", "-1,234"]);
+    let written: Vec<_> = [0.0371, 1.0, 1.234, 12.34, 123.4, 12_345.6, -1_234.0].map(figures).into();
+    assert_eq!(written, ["0.037", "1", "1.23", "12.3", "123", "12,346", "-1,234"]);
 }

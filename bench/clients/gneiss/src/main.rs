@@ -1,6 +1,9 @@
 //! gneiss-mqtt under measure, MQTT 5.0, on tokio. It has no setting that changes what is measured: default and best differ
 //! in the runtime, of several threads and of one.
 
+#[path = "memory.rs"]
+mod memory;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
@@ -26,6 +29,12 @@ pub(crate) fn main() {
 }
 
 async fn run(work: &Work) -> Value {
+    match work.scenario() {
+        "idle" => return memory::idle(work).await,
+        "burst" => return memory::burst(work).await,
+        "many" => return memory::many(work).await,
+        _ => {}
+    }
     let incoming = Arc::new(Incoming::default());
     let client = connect(work, incoming.clone()).await;
     match work.scenario() {
@@ -36,7 +45,6 @@ async fn run(work: &Work) -> Value {
         "recv1" => receive(&client, &incoming, QualityOfService::AtLeastOnce).await,
         "trip0" => echo(&client, &incoming, work).await,
         "trip1" => acknowledged(&client, work).await,
-        "idle" => idle(work, client).await,
         _ => work.unknown(),
     }
 }
@@ -63,12 +71,11 @@ impl Incoming {
             ClientEvent::ConnectionSuccess(_) => state.connected = true,
             ClientEvent::PublishReceived(received) => {
                 let payload = received.publish.payload().expect("a payload");
-                match bench_common::flood_end(payload) {
-                    Some(count) => state.expected = Some(count),
-                    None => {
-                        assert_eq!(payload.len(), PAYLOAD.len(), "the payload's length");
-                        state.came += 1;
-                    }
+                if let Some(count) = bench_common::flood_end(payload) {
+                    state.expected = Some(count);
+                } else {
+                    assert_eq!(payload.len(), PAYLOAD.len(), "the payload's length");
+                    state.came += 1;
                 }
                 if state.expected.is_some_and(|expected| expected != state.came) {
                     return;
@@ -100,10 +107,15 @@ fn send(client: &AsyncClientHandle, qos: QualityOfService) -> AsyncPublishResult
     client.publish(packet, None)
 }
 
-/// It has no bound on what waits: also with QoS 0 as many are under way as are with QoS 1.
 async fn publish(client: &AsyncClientHandle, work: &Work, qos: QualityOfService) -> Value {
-    let mut under_way: VecDeque<AsyncPublishResult> = VecDeque::with_capacity(WINDOW);
     let mut meter = Meter::start(work);
+    publish_all(client, &mut meter, qos).await;
+    meter.finish()
+}
+
+/// It has no bound on what waits: also with QoS 0 as many are under way as are with QoS 1, and one of QoS 1 is behind them.
+async fn publish_all(client: &AsyncClientHandle, meter: &mut Meter, qos: QualityOfService) {
+    let mut under_way: VecDeque<AsyncPublishResult> = VecDeque::with_capacity(WINDOW);
     while meter.more() {
         if under_way.len() == WINDOW {
             under_way.pop_front().expect("it is full").await.expect("published");
@@ -116,7 +128,6 @@ async fn publish(client: &AsyncClientHandle, work: &Work, qos: QualityOfService)
     if qos == QualityOfService::AtMostOnce {
         send(client, QualityOfService::AtLeastOnce).await.expect("published");
     }
-    meter.finish()
 }
 
 async fn subscribe(client: &AsyncClientHandle, qos: QualityOfService) {
@@ -156,14 +167,4 @@ async fn acknowledged(client: &AsyncClientHandle, work: &Work) -> Value {
         trips.arrived();
     }
     trips.finish()
-}
-
-async fn idle(work: &Work, first: AsyncClientHandle) -> Value {
-    let mut clients = vec![first];
-    let mut idle = bench_common::Idle::start(work);
-    while idle.more() {
-        clients.push(connect(work, Arc::default()).await);
-    }
-    tokio::time::sleep(bench_common::QUIET).await;
-    idle.finish()
 }

@@ -1,6 +1,9 @@
 //! mqtt-endpoint-tokio under measure, MQTT 3.1.1: an endpoint of packets, whose application has the acknowledgements come by
 //! as packets. Default: its read buffer of 4 KiB, Nagle's algorithm on. Best: 64 KiB, Nagle off.
 
+#[path = "memory.rs"]
+mod memory;
+
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -26,6 +29,12 @@ pub(crate) fn main() {
 }
 
 async fn run(work: &Work) -> Value {
+    match work.scenario() {
+        "idle" => return memory::idle(work).await,
+        "burst" => return memory::burst(work).await,
+        "many" => return memory::many(work).await,
+        _ => {}
+    }
     let endpoint = Arc::new(connect(work, "endpoint").await);
     match work.scenario() {
         "pub0" => publish_at_most_once(&endpoint, work).await,
@@ -35,7 +44,6 @@ async fn run(work: &Work) -> Value {
         "recv1" => receive(&endpoint, Qos::AtLeastOnce).await,
         "trip0" => echo(&endpoint, work).await,
         "trip1" => acknowledged(&endpoint, work).await,
-        "idle" => idle(work, endpoint).await,
         _ => work.unknown(),
     }
 }
@@ -84,8 +92,14 @@ async fn send(endpoint: &Arc<Endpoint>, qos: Qos, under_way: &mut VecDeque<Sendi
 }
 
 async fn publish_at_most_once(endpoint: &Arc<Endpoint>, work: &Work) -> Value {
-    let mut under_way = VecDeque::with_capacity(WINDOW);
     let mut meter = Meter::start(work);
+    publish_all(endpoint, &mut meter).await;
+    meter.finish()
+}
+
+/// As many of QoS 0 as there are to be, and one of QoS 1 behind them.
+async fn publish_all(endpoint: &Arc<Endpoint>, meter: &mut Meter) {
+    let mut under_way = VecDeque::with_capacity(WINDOW);
     while meter.more() {
         send(endpoint, Qos::AtMostOnce, &mut under_way).await;
     }
@@ -94,7 +108,6 @@ async fn publish_at_most_once(endpoint: &Arc<Endpoint>, work: &Work) -> Value {
     }
     endpoint.send(packet(endpoint, Qos::AtLeastOnce).await).await.expect("sent");
     assert!(matches!(endpoint.recv().await, Ok(Packet::V3_1_1Puback(_))), "acknowledged");
-    meter.finish()
 }
 
 async fn publish(endpoint: &Arc<Endpoint>, work: &Work, qos: Qos) -> Value {
@@ -166,14 +179,4 @@ async fn acknowledged(endpoint: &Endpoint, work: &Work) -> Value {
         trips.arrived();
     }
     trips.finish()
-}
-
-async fn idle(work: &Work, first: Arc<Endpoint>) -> Value {
-    let mut endpoints = vec![first];
-    let mut idle = bench_common::Idle::start(work);
-    while idle.more() {
-        endpoints.push(Arc::new(connect(work, &format!("endpoint{}", endpoints.len())).await));
-    }
-    tokio::time::sleep(bench_common::QUIET).await;
-    idle.finish()
 }

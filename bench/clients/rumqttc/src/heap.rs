@@ -4,9 +4,8 @@
 mod client;
 
 #[global_allocator]
-static HEAP: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);
+static HEAP: bench_common::Heap = bench_common::new_heap();
 
 fn main() {
-    bench_common::set_heap(|| HEAP.allocated());
-    client::main();
+    bench_common::with_heap(&HEAP, client::main);
 }

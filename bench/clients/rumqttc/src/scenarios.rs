@@ -8,8 +8,11 @@ use bytes::Bytes;
 use serde_json::Value;
 
 pub(crate) async fn run(work: &Work) -> Value {
-    if work.scenario() == "idle" {
-        return idle(work).await;
+    match work.scenario() {
+        "idle" => return idle(work).await,
+        "burst" => return burst(work).await,
+        "many" => return many(work).await,
+        _ => {}
     }
     let (client, event_loop) = connect(work, "rumqttc").await;
     match work.scenario() {
@@ -28,28 +31,6 @@ async fn connect(work: &Work, name: &str) -> (AsyncClient, EventLoop) {
     let (client, mut event_loop) = client(work, name);
     while !matches!(incoming(event_loop.poll().await), Some(Packet::ConnAck(_))) {}
     (client, event_loop)
-}
-
-/// A task drives each event loop.
-async fn idle(work: &Work) -> Value {
-    let connect = async |name: String| {
-        let (client, mut event_loop) = connect(work, &name).await;
-        tokio::spawn(async move {
-            loop {
-                incoming(event_loop.poll().await);
-            }
-        });
-        client
-    };
-    let mut clients = vec![connect("first".into()).await];
-    clients.reserve(work.clients());
-    tokio::time::sleep(bench_common::QUIET).await;
-    let mut idle = bench_common::Idle::start(work);
-    while idle.more() {
-        clients.push(connect(format!("client{}", clients.len())).await);
-    }
-    tokio::time::sleep(bench_common::QUIET).await;
-    idle.finish()
 }
 
 async fn send(client: &AsyncClient, best: bool, qos: QoS) {

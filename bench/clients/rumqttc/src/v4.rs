@@ -25,3 +25,4 @@ fn incoming(event: Result<Event, ConnectionError>) -> Option<Packet> {
 }
 
 include!("scenarios.rs");
+include!("memory.rs");

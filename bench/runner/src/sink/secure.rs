@@ -119,6 +119,8 @@ impl<S: Read + Write> Write for Frames<S> {
 }
 
 pub(super) fn websocket(stream: impl Read + Write, plan: Arc<Plan>) -> (Counts, Result<(), String>) {
+    // The error is the library's.
+    #[allow(clippy::result_large_err)]
     let protocol = |_: &Request, mut response: Response| {
         response.headers_mut().insert("Sec-WebSocket-Protocol", HeaderValue::from_static("mqtt"));
         Ok(response)
