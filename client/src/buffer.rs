@@ -414,7 +414,7 @@ mod tests {
     #[test]
     fn appended_bytes_come_to_blocks_that_are_used_again_and_counted() {
         let mut buffer = ReadBuffer::new();
-        let piece = [7; 32 << 10];
+        let piece = vec![7; 32 << 10];
         let mut places = std::collections::BTreeSet::new();
         for _ in 0..1_000 {
             buffer.expect(piece.len(), piece.len(), 0);
