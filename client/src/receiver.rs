@@ -92,34 +92,26 @@ impl Receiver {
         Poll::Ready(Some(Message::new(message, &self.origin)))
     }
 
-    /// Acknowledges what is done with, and has a batch; false at the end.
+    /// What is done with is to be acknowledged, and there is a batch; false at the end.
     fn prepare(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         self.acks.extend(self.last.take());
         if self.batch.is_empty() {
             return self.poll_batch(cx);
-        }
-        if self.acks.len() >= ACK_BATCH
-            || (!self.acks.is_empty()
-                && (self.batch.len() == 1 || self.origin.handle.shared().seems_asleep()))
-        {
-            // With the last one of a batch too: the application may not ask again for long, and what it is done with must
-            // not keep the server's window closed for others.
-            self.origin.handle.with(|inner| inner.settle_all(self.stream, self.acks.drain(..)));
         }
         Poll::Ready(true)
     }
 
     /// Acknowledges what is due, and gives the memory of a large batch back.
     fn put_back(&mut self) {
-        let Self { handle, stream, batch, acks, .. } = self;
+        let Self { origin, stream, batch, acks, .. } = self;
         let ends = batch.is_empty();
         let is_large = ends && batch.capacity() > KEPT;
         // With the last one of a batch too: the application may not ask again for long, and what it is done with must
         // not keep the server's window closed for others.
         let is_due =
-            acks.len() >= ACK_BATCH || (!acks.is_empty() && (ends || handle.shared().seems_asleep()));
+            acks.len() >= ACK_BATCH || (!acks.is_empty() && (ends || origin.handle.shared().seems_asleep()));
         if is_large || is_due {
-            handle.with(|inner| {
+            origin.handle.with(|inner| {
                 inner.settle_all(*stream, acks.drain(..));
                 if is_large {
                     inner.inbox.keep(*stream, batch);

@@ -14,8 +14,8 @@ use std::sync::{Arc, MutexGuard};
 use std::task::Waker;
 
 use sterna_core::{
-    Acknowledge, Cause, CleanStart, ClientId, Config, Instant, Publish, RestoreError, Sent, Session, State, Token,
-    VersionPolicy,
+    Acknowledge, Cause, CleanStart, ClientId, Config, Instant, Publish, RestoreError, Sent, Session, State,
+    Token, VersionPolicy,
 };
 
 use sterna_core::packet::QoS;

@@ -393,11 +393,7 @@ impl Connection {
     /// at once, even if it waits for the transport then, and no event tells of it. What has become of it is there to be
     /// asked for, with [`report_sent`](Self::report_sent). `None`: nothing was done, and this message, or any now, needs
     /// [`publish`](Self::publish), which also says what is wrong with it.
-    pub fn publish_unreported(
-        &mut self,
-        now: Instant,
-        publish: &Publish<'_>,
-    ) -> Option<Sent> {
+    pub fn publish_unreported(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Sent> {
         self.observe_coarse(now);
         self.send_unreported(publish)
     }

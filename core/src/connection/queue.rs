@@ -150,7 +150,10 @@ pub(crate) struct Queue {
 
 impl Queue {
     pub(crate) fn len(&self) -> usize {
-        self.control.len() + self.ahead().map_or(0, Ahead::len) + self.at_most_once.len() + self.acknowledged.len()
+        self.control.len()
+            + self.ahead().map_or(0, Ahead::len)
+            + self.at_most_once.len()
+            + self.acknowledged.len()
     }
 
     fn ahead(&self) -> Option<&Ahead> {
@@ -366,7 +369,8 @@ impl Queue {
 
     /// Takes a message out of its turn.
     pub(crate) fn remove(&mut self, token: Token) -> Option<Record> {
-        let waiting = if self.becomes_record(token) { &mut self.at_most_once } else { &mut self.acknowledged };
+        let waiting =
+            if self.becomes_record(token) { &mut self.at_most_once } else { &mut self.acknowledged };
         let record = waiting.remove(token)?;
         self.left(token, &record);
         Some(record)

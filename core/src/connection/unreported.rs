@@ -30,12 +30,7 @@ pub(super) struct Unreported {
 
 impl Default for Unreported {
     fn default() -> Self {
-        Self {
-            enqueued: VecDeque::new(),
-            end: Token(0),
-            failures: VecDeque::new(),
-            forgotten: Token(0),
-        }
+        Self { enqueued: VecDeque::new(), end: Token(0), failures: VecDeque::new(), forgotten: Token(0) }
     }
 }
 
