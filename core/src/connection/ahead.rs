@@ -82,6 +82,10 @@ impl Ahead {
         self.messages
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.messages == 0
+    }
+
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -276,7 +280,7 @@ mod tests {
         push(&mut ahead, 101, &[7; 1_000]);
         out.clear();
         assert_eq!(take(&mut ahead, &mut out, None).len(), 1, "the block has begun");
-        while ahead.len() > 0 {
+        while !ahead.is_empty() {
             take(&mut ahead, &mut out, None);
         }
         for token in 201..=300 {
@@ -295,7 +299,7 @@ mod tests {
         let mut ahead = Ahead::new(VERSION);
         let mut out = Vec::new();
         let empty = |ahead: &mut Ahead, out: &mut Vec<u8>| {
-            while ahead.len() > 0 {
+            while !ahead.is_empty() {
                 out.clear();
                 take(ahead, out, None);
             }
@@ -310,7 +314,7 @@ mod tests {
         empty(&mut ahead, &mut out);
         let spare = ahead.spare.len();
         out.push(0);
-        push(&mut ahead, 20_000, &[1; 4 * BLOCK]);
+        push(&mut ahead, 20_000, &vec![1; 4 * BLOCK]);
         take(&mut ahead, &mut out, None);
         assert!(ahead.spare.len() < spare, "the large block is not kept");
         assert!(ahead.blocks.is_empty());

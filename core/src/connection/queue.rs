@@ -163,7 +163,7 @@ impl Queue {
     /// Whether QoS 0 waits.
     #[inline]
     pub(crate) fn has_at_most_once(&self) -> bool {
-        !self.at_most_once.is_empty() || self.ahead().is_some_and(|ahead| ahead.len() > 0)
+        !self.at_most_once.is_empty() || self.ahead().is_some_and(|ahead| !ahead.is_empty())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -401,7 +401,7 @@ impl Queue {
     pub(crate) fn trim(&mut self) {
         self.spare = Vec::new();
         self.control.shrink_to_fit();
-        if !self.ahead().is_some_and(|ahead| ahead.len() > 0) {
+        if self.ahead().is_some_and(Ahead::is_empty) {
             self.ahead = None;
         }
         if self.returning() == 0 {

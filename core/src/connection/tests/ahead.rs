@@ -175,12 +175,11 @@ impl Checked {
                 let (topic, payload) = (self.topic(), vec![b'x'; *size]);
                 let publish = Publish::new(&topic, &payload[..]);
                 let rig = &mut self.rig;
-                match rig.connection.publish_unreported(rig.now, &publish) {
-                    Some(sent) => self.unasked.push((self.next, sent)),
-                    None => {
-                        let token = rig.connection.publish(rig.now, publish).unwrap();
-                        self.asked.push((self.next, token));
-                    }
+                if let Some(sent) = rig.connection.publish_unreported(rig.now, &publish) {
+                    self.unasked.push((self.next, sent));
+                } else {
+                    let token = rig.connection.publish(rig.now, publish).unwrap();
+                    self.asked.push((self.next, token));
                 }
             }
             Operation::Publish(qos) => {
