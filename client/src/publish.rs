@@ -131,7 +131,8 @@ impl<'a> Publishing<'a> {
     }
 
     /// Hands it over without waiting at all. The [`Delivery`] can be awaited, or dropped if the outcome does not
-    /// matter.
+    /// matter. At QoS 0, one that nobody waits for while its connection is lost is known to have been taken by the
+    /// transport only to within 4 KiB: when it is asked for later, it may say [`OperationError::Lost`] though it was.
     ///
     /// # Errors
     /// [`Full`](sterna_core::PublishError::Full) when there is no room, or others wait for it already, and all

@@ -184,7 +184,7 @@ pub struct Config {
     pub session_loss: SessionLoss,
     /// Queue QoS 0 messages while there is no connection. Default on; off, they end with `Offline`.
     pub queue_qos0: bool,
-    /// How many bytes may wait for the transport before publishes are queued instead of encoded; and how many bytes
+    /// How many bytes may wait for the transport before publishes wait in the queue behind them; and how many bytes
     /// of acknowledgements before reading pauses, if that is more than five for each message that may be in flight, either
     /// way. Default 256 KiB.
     pub send_buffer: usize,

@@ -104,10 +104,17 @@ impl Ahead {
     #[inline]
     pub(crate) fn block(&mut self) -> &mut Vec<u8> {
         if self.blocks.back().is_none_or(|block| block.len() >= BLOCK) {
-            self.blocks.push_back(self.spare.pop().unwrap_or_default());
+            self.add_block();
         }
         let last = self.blocks.len() - 1;
         &mut self.blocks[last]
+    }
+
+    /// The first block grows with what waits; whoever fills it is likely to fill more.
+    fn add_block(&mut self) {
+        let is_first = self.blocks.is_empty();
+        let fresh = || if is_first { Vec::new() } else { Vec::with_capacity(BLOCK + RUN) };
+        self.blocks.push_back(self.spare.pop().unwrap_or_else(fresh));
     }
 
     /// A message was encoded, from `start` of the block on. Its token is beyond all others.
