@@ -44,6 +44,8 @@ pub(crate) struct Completions {
     first: u64,
     recent: VecDeque<Option<Entry>>,
     older: HashMap<u64, Entry>,
+    /// How many of them have a task that is to be woken.
+    waiters: usize,
     /// Nothing has moved for a while: memory is given back as soon as nobody waits any more.
     rests: bool,
 }
@@ -108,6 +110,9 @@ impl Completions {
             Some(place) => place.take(),
             None => self.older.remove(&token),
         };
+        if let Some(Entry::Waiting { waker: Some(_), .. }) = entry {
+            self.waiters -= 1;
+        }
         while let Some(None) = self.recent.front() {
             self.recent.pop_front();
             self.first += 1;
@@ -127,7 +132,9 @@ impl Completions {
     pub(crate) fn stored(&mut self, token: Token, wakers: &mut Wakers) {
         if let Some(Entry::Waiting { waker, storing }) = self.get_mut(token) {
             *storing = Storing::Stored;
-            wakers.push(waker.take());
+            let waker = waker.take();
+            self.waiters -= usize::from(waker.is_some());
+            wakers.push(waker);
         }
     }
 
@@ -140,13 +147,16 @@ impl Completions {
         if let Some(entry) = self.get_mut(token)
             && let Entry::Waiting { waker, .. } = std::mem::replace(entry, Entry::Done(outcome))
         {
+            self.waiters -= usize::from(waker.is_some());
             wakers.push(waker);
         }
     }
 
     pub(crate) fn poll(&mut self, token: Token, waker: &Waker) -> Poll<Outcome> {
         if let Some(Entry::Waiting { waker: slot, .. }) = self.get_mut(token) {
+            let is_one_more = slot.is_none();
             register(slot, waker);
+            self.waiters += usize::from(is_one_more);
             return Poll::Pending;
         }
         match self.remove(token) {
@@ -159,7 +169,9 @@ impl Completions {
     pub(crate) fn poll_stored(&mut self, token: Token, waker: &Waker) -> Poll<Result<(), OperationError>> {
         Poll::Ready(match self.get_mut(token) {
             Some(Entry::Waiting { storing: Storing::Pending, waker: slot }) => {
+                let is_one_more = slot.is_none();
                 register(slot, waker);
+                self.waiters += usize::from(is_one_more);
                 return Poll::Pending;
             }
             Some(Entry::Waiting { .. } | Entry::Done(Ok(_) | Err(OperationError::Kept))) => Ok(()),
@@ -168,8 +180,14 @@ impl Completions {
         })
     }
 
+    /// Whether any task is to be woken when its operation ends.
+    pub(crate) fn has_waiters(&self) -> bool {
+        self.waiters > 0
+    }
+
     /// The client is gone: all that still wait end so. What the store has stays there.
     pub(crate) fn close(&mut self, wakers: &mut Wakers) {
+        self.waiters = 0;
         for entry in self.recent.iter_mut().flatten().chain(self.older.values_mut()) {
             if let Entry::Waiting { waker, storing } = entry {
                 wakers.push(waker.take());

@@ -7,6 +7,7 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_io::{AsyncRead, AsyncWrite};
@@ -14,6 +15,7 @@ use sterna_core::Instant;
 use sterna_transport::{Endpoint, SocketOptions};
 
 use crate::dialler::{DialId, Target};
+use crate::outlet::Outlet;
 use crate::engine::{Commit, Committed, Engine, Step};
 use crate::pace::Pace;
 
@@ -27,6 +29,26 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// What a dial gives.
+pub struct Dialled {
+    /// The connection. The driver has it alone.
+    pub stream: Box<dyn Stream>,
+    /// What else writes to it, if anything can.
+    pub outlet: Option<Arc<dyn Outlet>>,
+}
+
+impl From<Box<dyn Stream>> for Dialled {
+    fn from(stream: Box<dyn Stream>) -> Self {
+        Self { stream, outlet: None }
+    }
+}
+
+impl fmt::Debug for Dialled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialled").field("has_outlet", &self.outlet.is_some()).finish_non_exhaustive()
+    }
+}
 
 /// A function of the application's that makes the stream to a server, in the place of a socket.
 pub type MakeStream = Box<dyn FnMut(Endpoint) -> Pending<Box<dyn Stream>> + Send>;
@@ -59,7 +81,7 @@ pub trait Network {
     fn resolve(&mut self, host: Box<str>, port: u16) -> Pending<Vec<SocketAddr>>;
 
     /// Dials. Dropping the future gives up.
-    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn Stream>>;
+    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Dialled>;
 
     /// Whom the driver lets go first, once, when it has carried something and is about to sleep. Those that it has just
     /// woken, or whose messages it has just written, often have more for it: without this it sleeps and is woken for every
@@ -76,7 +98,7 @@ pub trait Network {
 enum Io {
     None,
     Resolving(Pending<Vec<SocketAddr>>),
-    Dialling(Vec<(DialId, Pending<Box<dyn Stream>>)>),
+    Dialling(Vec<(DialId, Pending<Dialled>)>),
     Up(Box<dyn Stream>),
 }
 
@@ -161,8 +183,11 @@ impl<N: Network> Driver<N> {
             let Poll::Ready(result) = pending.as_mut().poll(cx) else { continue };
             let dial = *dial;
             let result = match result {
-                Ok(stream) => {
+                Ok(Dialled { stream, outlet }) => {
                     self.io = Io::Up(stream);
+                    if let Some(outlet) = outlet {
+                        self.engine.set_outlet(outlet);
+                    }
                     Ok(())
                 }
                 Err(error) => {
@@ -191,22 +216,6 @@ impl<N: Network> Driver<N> {
         let _ = Pin::new(stream).poll_close(cx);
     }
 
-    /// Whether the others have or get a turn now instead of what is to be written, so that it is more; and whether the task
-    /// returns for that.
-    fn gather(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
-        let others = self.network.gives_way_to();
-        if others == Others::Nobody || !self.write || !self.pace.gathers(self.engine.unsent()) {
-            return None;
-        }
-        self.write = false;
-        if others == Others::Threads {
-            std::thread::sleep(Pace::MOMENT);
-            return Some(Poll::Ready(()));
-        }
-        let end = self.network.now() + Pace::MOMENT;
-        Some(self.network.poll_deadline(Some(end), cx))
-    }
-
     /// Whether the others have or get a turn now, since they may have more; and whether the task returns for that.
     fn give_way(&mut self, cx: &mut Context<'_>) -> Option<Poll<()>> {
         let others = self.network.gives_way_to();
@@ -226,8 +235,15 @@ impl<N: Network> Driver<N> {
         if let Some(turn) = self.give_way(cx) {
             return turn.is_pending();
         }
-        let deadline = self.engine.deadline();
-        let sleeps = self.network.poll_deadline(deadline, cx).is_pending() && self.engine.sleep(cx.waker());
+        let naps_until = self.pace.naps_until();
+        let deadline = self.engine.deadline().into_iter().chain(naps_until).min();
+        if self.network.poll_deadline(deadline, cx).is_ready() {
+            return false;
+        }
+        let sleeps = match naps_until {
+            Some(until) => self.engine.nap(cx.waker(), until),
+            None => self.engine.sleep(cx.waker()),
+        };
         if sleeps {
             self.pace.slept();
         }
@@ -240,16 +256,14 @@ impl<N: Network> Driver<N> {
         // What has come is read before the time is looked at.
         self.transfer(cx)?;
         for _ in 0..BUDGET {
-            match self.engine.poll(self.network.now()) {
+            let now = self.network.now();
+            match self.engine.poll(now) {
                 Step::Resolve { host, port } => self.io = Io::Resolving(self.network.resolve(host, port)),
                 Step::Dial { dial, target } => self.dial(dial, target),
                 Step::Transfer { read, write } => {
-                    (self.read, self.write) = (read, write);
-                    match self.gather(cx) {
-                        Some(Poll::Pending) => return Ok(Poll::Pending),
-                        Some(Poll::Ready(())) => continue,
-                        None => {}
-                    }
+                    let (unhurried, wrote) = (self.engine.unhurried(), self.engine.take_direct_use());
+                    let leaves = unhurried.is_some_and(|unsent| self.pace.leaves(now, unsent, wrote));
+                    (self.read, self.write) = (read, write && !leaves);
                     if !self.transfer(cx)? && self.rest(cx) {
                         return Ok(Poll::Pending);
                     }

@@ -29,6 +29,7 @@ mod lock;
 mod machine;
 mod message;
 mod operation;
+mod outlet;
 #[cfg(feature = "driver")]
 mod pace;
 mod publish;
@@ -65,6 +66,7 @@ pub use hook::{BoxError, ConnectAttempt};
 pub use inbox::{AckMode, Unclaimed};
 pub use lifecycle::{Connecting, Disconnecting};
 pub use message::{Acker, Message};
+pub use outlet::Outlet;
 pub use publish::{Delivery, Enqueuing, Pending, Publishing};
 pub use request::Requesting;
 #[cfg(feature = "scram")]

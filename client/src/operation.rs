@@ -60,7 +60,10 @@ impl Operation {
     pub(crate) fn poll_accepted(&mut self, waker: &Waker) -> Poll<Result<(), Rejection>> {
         let Self { handle, ticket, .. } = self;
         match *ticket {
-            Some(Ticket::Waiting(_)) => handle.with(|inner| accept(inner, ticket, waker)),
+            Some(Ticket::Waiting(_)) => handle.with(|inner| {
+                inner.waits_on();
+                accept(inner, ticket, waker)
+            }),
             _ => Poll::Ready(Ok(())),
         }
     }
@@ -89,21 +92,41 @@ impl Operation {
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Result<Answer, Failure>> {
         let Self { handle, ticket, .. } = self;
         handle.with(|inner| {
-            if let Err(rejection) = ready!(accept(inner, ticket, waker)) {
-                return Poll::Ready(Err(Failure::Rejected(rejection)));
-            }
-            if let Some(outcome) = watch(inner, ticket) {
-                *ticket = None;
-                return Poll::Ready(outcome);
-            }
-            let Some(Ticket::Accepted(token)) = *ticket else {
-                return Poll::Ready(Err(Failure::Failed(OperationError::Closed)));
-            };
-            let outcome = ready!(inner.completions.poll(token, waker));
-            *ticket = None;
-            Poll::Ready(outcome.map_err(Failure::Failed))
+            inner.waits_on();
+            poll(inner, ticket, waker)
         })
     }
+
+    /// Begins one by `hand_in`, and polls it: its caller waits for it.
+    pub(crate) fn start<E>(
+        handle: &Arc<Handle>,
+        hand_in: impl FnOnce(&mut Inner) -> Result<Ticket, E>,
+        waker: &Waker,
+    ) -> Result<(Self, Poll<Result<Answer, Failure>>), E> {
+        let (ticket, outcome) = handle.with(|inner| {
+            let mut ticket = Some(hand_in(inner)?);
+            inner.waits();
+            let outcome = poll(inner, &mut ticket, waker);
+            Ok((ticket, outcome))
+        })?;
+        Ok((Self { handle: handle.clone(), ticket, watched: AtomicBool::new(false) }, outcome))
+    }
+}
+
+fn poll(inner: &mut Inner, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll<Result<Answer, Failure>> {
+    if let Err(rejection) = ready!(accept(inner, ticket, waker)) {
+        return Poll::Ready(Err(Failure::Rejected(rejection)));
+    }
+    if let Some(outcome) = watch(inner, ticket) {
+        *ticket = None;
+        return Poll::Ready(outcome);
+    }
+    let Some(Ticket::Accepted(token)) = *ticket else {
+        return Poll::Ready(Err(Failure::Failed(OperationError::Closed)));
+    };
+    let outcome = ready!(inner.completions.poll(token, waker));
+    *ticket = None;
+    Poll::Ready(outcome.map_err(Failure::Failed))
 }
 
 fn accept(inner: &mut Inner, ticket: &mut Option<Ticket>, waker: &Waker) -> Poll<Result<(), Rejection>> {

@@ -1,101 +1,85 @@
-//! When a driver that runs beside its publishers gives way to them, so that it carries much at a time.
+//! When a driver that runs beside its publishers gives way to them, so that much is carried at a time.
 //!
 //! A driver with a processor of its own is quicker than those who publish: left alone it writes every few messages by
-//! themselves, falls asleep and is woken again, and each of these costs as much as many messages. What it does about that
-//! never holds up a message that comes after a pause: only who publishes without one is let get ahead.
+//! themselves, and each of these writes costs as much as many messages, for both of them. It does better to leave the writing
+//! to them, and to come now and then for what they left. That never holds up a message that comes after a pause, nor one that
+//! anybody waits for: only who publishes without either is let get ahead.
 
 use std::time::Duration;
 
+use sterna_core::Instant;
+
+use crate::shared::BULK;
+
 /// With less than this to write it is worth waiting for more.
-const ENOUGH: usize = 8 << 10;
-/// After so many writes, each with more to write as soon as it was done, there is more to come.
+const ENOUGH: u64 = 8 << 10;
+/// After so many writes of less than that, each with more to write as soon as it was done, somebody publishes without a pause.
 const STREAK: u32 = 4;
+/// How long the writing is left to them: as long as the last message of a burst may wait.
+const NAP: Duration = Duration::from_millis(1);
 /// Having written less than this since it last slept, a driver has no load.
-const LOAD: usize = 1 << 10;
+const LOAD: u64 = 1 << 10;
 
 /// What a driver has carried since it last slept.
 #[derive(Debug, Default)]
 pub(crate) struct Pace {
     writes: u32,
-    written: usize,
+    written: u64,
     /// Something moved since it last gave way.
     moved: bool,
-    /// It has waited for what it writes next.
-    gathered: bool,
+    /// The writing is left to those who publish until then.
+    naps_until: Option<Instant>,
+    /// They have written since it was.
+    busy: bool,
 }
 
 impl Pace {
-    /// How long it is worth waiting for more: as long as it takes to publish what one write should have.
-    pub(crate) const MOMENT: Duration = Duration::from_micros(20);
-
     pub(crate) fn moved(&mut self) {
         self.moved = true;
     }
 
-    /// Whether to wait a moment before writing the `unsent` bytes; asked before each write.
-    pub(crate) fn gathers(&mut self, unsent: usize) -> bool {
-        let gathers = !self.gathered && self.writes >= STREAK && unsent < ENOUGH;
-        if !gathers {
-            self.writes += 1;
+    /// Whether the `unsent` bytes are left to those who publish; asked before each write, with whether these have written
+    /// since it was asked last.
+    pub(crate) fn leaves(&mut self, now: Instant, unsent: u64, wrote: bool) -> bool {
+        self.busy |= wrote;
+        let leaves = match self.naps_until {
+            Some(until) if now < until => unsent < BULK,
+            Some(_) => {
+                // They may have come to a pause.
+                let goes_on = std::mem::take(&mut self.busy) || unsent >= ENOUGH;
+                self.naps_until = goes_on.then(|| now + NAP);
+                self.writes = 0;
+                false
+            }
+            None if unsent == 0 => false,
+            None => {
+                self.writes = if unsent < ENOUGH { self.writes + 1 } else { 0 };
+                let is_streak = self.writes > STREAK;
+                if is_streak {
+                    (self.naps_until, self.busy) = (Some(now + NAP), false);
+                }
+                is_streak
+            }
+        };
+        if !leaves {
             self.written += unsent;
         }
-        self.gathered = gathers;
-        gathers
+        leaves
+    }
+
+    /// Until when it leaves the writing to those who publish, if it does.
+    pub(crate) fn naps_until(&self) -> Option<Instant> {
+        self.naps_until
     }
 
     /// Whether to let others run and look once more; asked when there is nothing to do. Without load that would only delay
     /// what comes next, where the processor has other work.
     pub(crate) fn gives_way(&mut self) -> bool {
-        std::mem::take(&mut self.moved) && self.written >= LOAD
+        std::mem::take(&mut self.moved) && self.written >= LOAD && self.naps_until.is_none()
     }
 
     /// It sleeps.
     pub(crate) fn slept(&mut self) {
-        *self = Self::default();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_comes_after_a_pause_is_written_at_once() {
-        let mut pace = Pace::default();
-        for _ in 0..1_000 {
-            for _ in 0..STREAK {
-                assert!(!pace.gathers(88));
-            }
-            pace.slept();
-        }
-    }
-
-    #[test]
-    fn who_publishes_without_a_pause_is_let_get_ahead_once_for_each_write() {
-        let mut pace = Pace::default();
-        for _ in 0..STREAK {
-            assert!(!pace.gathers(88));
-        }
-        for _ in 0..1_000 {
-            assert!(pace.gathers(88));
-            // However little came in the meantime.
-            assert!(!pace.gathers(176));
-            // Much is written without waiting.
-            assert!(!pace.gathers(ENOUGH));
-        }
-    }
-
-    #[test]
-    fn it_gives_way_once_for_what_moved_and_only_under_load() {
-        let mut pace = Pace::default();
-        assert!(!pace.gathers(LOAD - 1));
-        pace.moved();
-        assert!(!pace.gives_way());
-        assert!(!pace.gathers(1) && !pace.gives_way());
-        pace.moved();
-        assert!(pace.gives_way() && !pace.gives_way());
-        pace.slept();
-        pace.moved();
-        assert!(!pace.gives_way());
+        (self.writes, self.written, self.moved) = (0, 0, false);
     }
 }

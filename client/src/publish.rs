@@ -5,7 +5,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use sterna_core::packet::{Properties, PropertiesBuf, Property, QoS};
@@ -13,7 +13,7 @@ use sterna_core::{CancelError, Data, OperationError, Publish, Receipt, Token};
 
 use crate::completion::Answer;
 use crate::error::{PublishError, Unsent};
-use crate::operation::Operation;
+use crate::operation::{Failure, Operation};
 use crate::shared::{Handle, Ticket};
 
 /// A publish: set it up, then await it, [`enqueue`](Self::enqueue) it or [`send`](Self::send) it. Nothing
@@ -175,15 +175,25 @@ impl<'a> Publishing<'a> {
         }
     }
 
-    /// Hands it in, at the first poll.
-    fn operation(&mut self) -> Result<&mut Operation, PublishError> {
-        if self.operation.is_none() {
-            let ticket = self.handle.with(|inner| inner.publish(self.command()))?;
-            // The payload has been sent or copied: it need not be kept for the acknowledgement.
-            self.payload = Data::Slice(&[]);
-            self.operation = Some(Operation::new(self.handle.clone(), ticket));
-        }
-        self.operation.as_mut().ok_or(PublishError::Failed(OperationError::Closed))
+    /// Hands it in, at the first poll of its outcome.
+    fn start(&mut self, waker: &Waker) -> Poll<Result<Receipt, PublishError>> {
+        let (operation, outcome) =
+            Operation::start(&self.handle, |inner| inner.publish(self.command()), waker)?;
+        // The payload has been sent or copied: it need not be kept for the acknowledgement.
+        self.payload = Data::Slice(&[]);
+        self.operation = Some(operation);
+        receipt_of(ready!(outcome))
+    }
+
+    /// Hands it in, to wait for room only.
+    fn enter(&mut self) -> Result<&mut Operation, PublishError> {
+        let ticket = self.handle.with(|inner| {
+            let ticket = inner.publish(self.command())?;
+            inner.tell_of_publish();
+            Ok::<_, PublishError>(ticket)
+        })?;
+        self.payload = Data::Slice(&[]);
+        Ok(self.operation.insert(Operation::new(self.handle.clone(), ticket)))
     }
 }
 
@@ -191,7 +201,11 @@ impl Future for Publishing<'_> {
     type Output = Result<Receipt, PublishError>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        poll_receipt(self.get_mut().operation()?, cx)
+        let this = self.get_mut();
+        match &mut this.operation {
+            Some(operation) => poll_receipt(operation, cx),
+            None => this.start(cx.waker()),
+        }
     }
 }
 
@@ -206,7 +220,11 @@ impl fmt::Debug for Publishing<'_> {
 }
 
 fn poll_receipt(operation: &mut Operation, cx: &mut Context<'_>) -> Poll<Result<Receipt, PublishError>> {
-    Poll::Ready(match ready!(operation.poll(cx.waker())) {
+    receipt_of(ready!(operation.poll(cx.waker())))
+}
+
+fn receipt_of(outcome: Result<Answer, Failure>) -> Poll<Result<Receipt, PublishError>> {
+    Poll::Ready(match outcome {
         Ok(Answer::Receipt(receipt)) => Ok(receipt),
         // Tokens are not reused: a publish has no other answer.
         Ok(Answer::Granted(_)) => Err(OperationError::Closed.into()),
@@ -235,7 +253,11 @@ impl Future for Enqueuing<'_> {
         {
             return Poll::Ready(Ok(Delivery(Operation::new(publish.handle.clone(), Ticket::Sent(sent)))));
         }
-        let accepted = ready!(publish.operation()?.poll_accepted(cx.waker()));
+        let operation = match &mut publish.operation {
+            Some(operation) => operation,
+            None => publish.enter()?,
+        };
+        let accepted = ready!(operation.poll_accepted(cx.waker()));
         let operation = publish.operation.take();
         Poll::Ready(match (accepted, operation) {
             (Ok(()), Some(operation)) => Ok(Delivery(operation)),

@@ -132,6 +132,7 @@ impl Receiver {
             if inner.closed().is_some() || inner.inbox.is_ended(*stream) {
                 return Poll::Ready(false);
             }
+            inner.waits_on();
             if inner.inbox.register(*stream, cx.waker()) {
                 // Reading goes on for those who wait.
                 inner.taken();

@@ -1,7 +1,8 @@
-//! Who wakes whom: a driver beside busy publishers carries much at a time, and nobody waits for that who is not busy.
+//! Who wakes whom, and who writes: a driver beside busy publishers leaves the writing to them, and nobody waits for that who
+//! is not busy.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -11,14 +12,16 @@ use std::thread::{self, Thread};
 use std::time::Duration;
 
 use futures_io::{AsyncRead, AsyncWrite};
-use sterna_client::driver::{self, Driver, Network, Others, Pending};
+use sterna_client::driver::{self, Dialled, Driver, Network, Others, Pending};
 use sterna_client::{
-    Client, ClientBuilder, Commit, Committed, Engine, Instant, ProtocolVersion, QoS, Runtime, SocketOptions,
+    Client, ClientBuilder, Commit, Committed, Engine, Instant, Outlet, ProtocolVersion, QoS, Runtime, SocketOptions,
     Target, VersionPolicy,
 };
 
 const TOPIC: &str = "sensors/room-17/temp";
 const PAYLOAD: [u8; 64] = [b'x'; 64];
+/// What those who publish write by themselves at a time, if nobody waits for it.
+const BULK: usize = 64 << 10;
 /// No pause is longer than this, and no other deadline of these clients is shorter.
 const PAUSE: Duration = Duration::from_millis(1);
 
@@ -31,11 +34,30 @@ struct Server {
     /// How many publishes have come, in how many writes.
     published: usize,
     writes: usize,
+    /// Of these, those that were made beside the driver.
+    direct: usize,
+    /// It takes no more than so many bytes.
+    room: Option<usize>,
+    writer: Option<Waker>,
     /// Called at each write: the work of a publisher that runs beside the driver.
     beside: Option<Box<dyn FnMut() + Send>>,
 }
 
 impl Server {
+    /// As far as there is room.
+    fn write(&mut self, data: &[u8]) -> io::Result<usize> {
+        let count = self.room.map_or(data.len(), |room| room.min(data.len()));
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        if let Some(room) = &mut self.room {
+            *room -= count;
+        }
+        self.writes += 1;
+        self.take(&data[..count]);
+        Ok(count)
+    }
+
     fn take(&mut self, data: &[u8]) {
         self.from_client.extend_from_slice(data);
         let mut at = 0;
@@ -88,16 +110,20 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let beside = self.server().beside.take();
         if let Some(mut beside) = beside {
             beside();
             self.server().beside = Some(beside);
         }
         let mut server = self.server();
-        server.writes += 1;
-        server.take(data);
-        Poll::Ready(Ok(data.len()))
+        match server.write(data) {
+            Err(_) => {
+                server.writer = Some(cx.waker().clone());
+                Poll::Pending
+            }
+            written => Poll::Ready(written),
+        }
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -109,10 +135,27 @@ impl AsyncWrite for Wire {
     }
 }
 
+/// The way round the driver.
+struct Beside(Wire, Clock);
+
+impl Outlet for Beside {
+    fn now(&self) -> Instant {
+        self.1.now()
+    }
+
+    fn try_write(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        let mut server = self.0.server();
+        let written = server.write(&data.iter().flat_map(|piece| piece.to_vec()).collect::<Vec<_>>())?;
+        server.direct += 1;
+        Ok(written)
+    }
+}
+
 /// The network, and a time that stands still unless the test moves it.
 struct Net {
     wire: Wire,
     others: Others,
+    has_outlet: bool,
     clock: Clock,
     deadline: Option<Instant>,
 }
@@ -145,9 +188,10 @@ impl Network for Net {
         Box::pin(async move { Ok(vec![SocketAddr::from(([127, 0, 0, 1], port))]) })
     }
 
-    fn dial(&mut self, _: Target, _: SocketOptions) -> Pending<Box<dyn driver::Stream>> {
-        let wire = self.wire.clone();
-        Box::pin(async move { Ok(Box::new(wire) as _) })
+    fn dial(&mut self, _: Target, _: SocketOptions) -> Pending<Dialled> {
+        let stream: Box<dyn driver::Stream> = Box::new(self.wire.clone());
+        let outlet = self.has_outlet.then(|| Arc::new(Beside(self.wire.clone(), self.clock.clone())) as _);
+        Box::pin(async move { Ok(Dialled { stream, outlet }) })
     }
 
     fn commit(&mut self, _: Commit) -> Pending<Committed> {
@@ -194,21 +238,21 @@ struct Rig {
     wakes: Arc<Count>,
 }
 
-fn client(wire: &Wire, others: Others) -> (Client, Driver<Net>) {
+fn client(wire: &Wire, others: Others, has_outlet: bool) -> (Client, Driver<Net>) {
     let bench = Bench::default();
     let builder = ClientBuilder::new("mqtt://server", bench.clone())
         .version(VersionPolicy::Only(ProtocolVersion::V3_1_1))
         .keep_alive(Duration::ZERO);
     let client = builder.build().unwrap();
     let engine = bench.0.lock().unwrap().take().unwrap();
-    let net = Net { wire: wire.clone(), others, clock: Clock::default(), deadline: None };
+    let net = Net { wire: wire.clone(), others, has_outlet, clock: Clock::default(), deadline: None };
     (client, Driver::new(engine, net))
 }
 
 impl Rig {
-    fn connected(others: Others) -> Self {
+    fn connected(others: Others, has_outlet: bool) -> Self {
         let wire = Wire::default();
-        let (client, driver) = client(&wire, others);
+        let (client, driver) = client(&wire, others, has_outlet);
         let mut rig = Self { client, wire, driver, wakes: Arc::default() };
         let connecting = rig.client.connect();
         rig.poll();
@@ -240,7 +284,7 @@ impl Rig {
     /// Whether the driver lets publishers get ahead.
     fn pauses(&self) -> bool {
         let net = self.driver.network();
-        net.deadline.is_some_and(|at| at - net.now() < PAUSE)
+        net.deadline.is_some_and(|at| at - net.now() <= PAUSE)
     }
 
     fn end_pause(&mut self) {
@@ -259,12 +303,39 @@ impl Rig {
         let server = self.wire.server();
         (server.published, server.writes)
     }
+
+    /// Writes that were made beside the driver since this was asked last.
+    fn direct(&self) -> usize {
+        std::mem::take(&mut self.wire.server().direct)
+    }
+
+    /// The socket takes so much more.
+    fn give_room(&self, room: usize) {
+        let mut server = self.wire.server();
+        server.room = Some(room);
+        if let Some(writer) = server.writer.take() {
+            writer.wake();
+        }
+    }
 }
+
+fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
+    future.poll(&mut Context::from_waker(Waker::noop()))
+}
+
+const ALL: [(Others, bool); 6] = [
+    (Others::Nobody, false),
+    (Others::Threads, false),
+    (Others::Tasks, false),
+    (Others::Nobody, true),
+    (Others::Threads, true),
+    (Others::Tasks, true),
+];
 
 #[test]
 fn a_message_that_comes_while_the_driver_sleeps_is_written_by_the_poll_that_it_causes() {
-    for others in [Others::Nobody, Others::Threads, Others::Tasks] {
-        let mut rig = Rig::connected(others);
+    for (others, has_outlet) in ALL {
+        let mut rig = Rig::connected(others, has_outlet);
         for count in 1..=1_000 {
             rig.send(1);
             assert_eq!(rig.wakes.take(), 1, "{others:?}: it was woken");
@@ -292,7 +363,7 @@ fn beside(client: &Client, left: usize) -> Box<dyn FnMut() + Send> {
 fn a_publisher_that_runs_beside_the_driver_gets_ahead_of_it() {
     const ROUNDS: usize = 200;
     const AT_A_TIME: usize = 100;
-    let mut rig = Rig::connected(Others::Tasks);
+    let mut rig = Rig::connected(Others::Tasks, false);
     rig.wire.server().beside = Some(beside(&rig.client, 10_000));
     rig.send(1);
     rig.poll();
@@ -319,6 +390,107 @@ fn a_publisher_that_runs_beside_the_driver_gets_ahead_of_it() {
     assert_eq!(rig.wakes.take(), 1);
     rig.poll();
     assert_eq!(rig.counts(), (published + 1, writes + 1));
+}
+
+/// The driver naps, and has written what there was.
+fn napping() -> Rig {
+    let mut rig = Rig::connected(Others::Nobody, true);
+    rig.wire.server().beside = Some(beside(&rig.client, 10));
+    rig.send(1);
+    rig.poll();
+    rig.wire.server().beside = None;
+    assert!(rig.pauses(), "the driver waits for more");
+    assert_eq!(rig.direct(), 0);
+    rig
+}
+
+#[test]
+fn who_publishes_much_without_waiting_writes_it_while_the_driver_naps() {
+    let mut rig = napping();
+    let before = rig.counts();
+    rig.send(10_000);
+    assert_eq!(rig.wakes.take(), 0);
+    let (published, writes) = rig.counts();
+    let size = 4 + TOPIC.len() + PAYLOAD.len();
+    assert!((published - before.0) * size > 10_000 * size - BULK);
+    assert!(writes - before.1 <= 10_000 * size / BULK + 1, "{} writes", writes - before.1);
+    assert_eq!(rig.direct(), writes - before.1);
+    // The rest is the driver's, and it naps again, until nothing more comes.
+    rig.end_pause();
+    assert_eq!(rig.counts().0, before.0 + 1 + 10_000, "with the one that the driver had left");
+    assert!(rig.pauses());
+    rig.end_pause();
+    assert!(!rig.pauses());
+}
+
+#[test]
+fn who_waits_writes() {
+    let mut rig = Rig::connected(Others::Nobody, true);
+    for round in 1..=100 {
+        let mut at_most_once = pin!(rig.client.publish(TOPIC, &PAYLOAD[..]).into_future());
+        assert!(matches!(poll_once(at_most_once.as_mut()), Poll::Ready(Ok(_))), "it has left");
+        let mut acknowledged =
+            pin!(rig.client.publish(TOPIC, &PAYLOAD[..]).qos(QoS::AtLeastOnce).into_future());
+        assert!(poll_once(acknowledged.as_mut()).is_pending());
+        assert_eq!(rig.counts(), (2 * round, 2 * round), "it has left too");
+        assert_eq!(rig.direct(), 2);
+        rig.poll();
+        assert!(matches!(poll_once(acknowledged), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn where_many_wait_the_driver_writes_for_all_of_them() {
+    let mut rig = Rig::connected(Others::Nobody, true);
+    let before = rig.counts();
+    let mut waiting: Vec<_> = (0..100)
+        .map(|_| Box::pin(rig.client.publish(TOPIC, &PAYLOAD[..]).qos(QoS::AtLeastOnce).into_future()))
+        .collect();
+    for publish in &mut waiting {
+        assert!(poll_once(publish.as_mut()).is_pending());
+    }
+    assert_eq!(rig.direct(), 1, "only the first one");
+    rig.poll();
+    let now = rig.counts();
+    assert_eq!((now.0 - before.0, now.1 - before.1), (100, 2));
+    for publish in waiting {
+        block_on(publish).unwrap();
+    }
+}
+
+#[test]
+fn what_the_socket_does_not_take_is_left_to_the_driver_and_nothing_is_lost() {
+    let mut rig = napping();
+    let before = rig.counts().0;
+    for room in [0, 1, 87, 5_000, 70_000] {
+        rig.give_room(room);
+        rig.poll();
+        rig.send(2_000);
+        rig.wakes.take();
+        // Whoever waits hears of it when the socket has taken it.
+        let mut last = pin!(rig.client.publish(TOPIC, &PAYLOAD[..]).into_future());
+        assert!(poll_once(last.as_mut()).is_pending());
+        rig.poll();
+        assert!(poll_once(last.as_mut()).is_pending());
+        rig.give_room(usize::MAX);
+        rig.poll();
+        assert!(poll_once(last).is_ready());
+    }
+    assert_eq!(rig.counts().0, before + 1 + 5 * 2_001, "with the one that the driver had left");
+}
+
+#[test]
+fn a_driver_that_had_no_turn_for_long_has_one() {
+    let mut rig = Rig::connected(Others::Nobody, true);
+    let publish = |rig: &Rig| poll_once(pin!(rig.client.publish(TOPIC, &PAYLOAD[..]).into_future()));
+    assert!(publish(&rig).is_ready());
+    assert_eq!(rig.wakes.take(), 0);
+    rig.driver.network().clock.advance(Duration::from_millis(11));
+    assert!(publish(&rig).is_pending());
+    assert_eq!(rig.wakes.take(), 1);
+    rig.poll();
+    assert!(publish(&rig).is_ready());
+    assert_eq!(rig.wakes.take(), 0);
 }
 
 /// Wakes a thread.
@@ -366,9 +538,9 @@ fn nobody_waits_for_a_wake_that_does_not_come() {
     const THREADS: usize = 3;
     const MESSAGES: usize = 5_000;
     const WINDOW: usize = 50;
-    for others in [Others::Nobody, Others::Threads, Others::Tasks] {
+    for (others, has_outlet) in ALL {
         let wire = Wire::default();
-        let (client, driver) = client(&wire, others);
+        let (client, driver) = client(&wire, others, has_outlet);
         let driving = thread::spawn(move || drive(driver));
         block_on(client.connect()).unwrap();
         let publishing = (0..THREADS).map(|index| {

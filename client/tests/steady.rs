@@ -343,7 +343,7 @@ fn a_large_message_is_sent_without_a_copy() {
         world.drive();
     });
     assert!(info.bytes_max < 1 << 20, "{info:?}");
-    assert_eq!(world.engine.unsent(), 0);
+    assert_eq!(world.engine.pending(), 0);
 }
 
 // R: CFG-04

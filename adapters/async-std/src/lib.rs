@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 mod net;
+mod tcp;
 
 use std::convert::Infallible;
 use std::future::Future;

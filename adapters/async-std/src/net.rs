@@ -8,9 +8,11 @@ use std::{fmt, future::Future};
 
 use async_io::{Async, Timer};
 use blocking::unblock;
-use sterna_client::driver::{MakeStream, Network, Others, Pending, Stream, cannot_dial};
+use sterna_client::driver::{Dialled, MakeStream, Network, Others, Pending, Stream, cannot_dial};
 use sterna_client::sockets::{self, Clock};
 use sterna_client::{Commit, Committed, Instant, SocketOptions, Target};
+
+use crate::tcp;
 
 /// The reactor of async-io, which smol and async-std share, and the threads of the crate `blocking`.
 pub(crate) struct Reactor {
@@ -60,14 +62,18 @@ impl Network for Reactor {
         Box::pin(unblock(move || sockets::resolve(&host, port)))
     }
 
-    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn Stream>> {
+    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Dialled> {
         match (target, &mut self.make_stream) {
-            (Target::Tcp(address), _) => Box::pin(dial_tcp(address, options)),
+            (Target::Tcp(address), _) => Box::pin(dial_tcp(address, options, self.clock)),
             #[cfg(all(unix, feature = "unix"))]
-            (Target::Unix(path), _) => {
-                Box::pin(async move { Ok(Box::new(async_net::unix::UnixStream::connect(path).await?) as _) })
+            (Target::Unix(path), _) => Box::pin(async move {
+                let stream: Box<dyn Stream> = Box::new(async_net::unix::UnixStream::connect(path).await?);
+                Ok(stream.into())
+            }),
+            (Target::Stream(endpoint), Some(make)) => {
+                let made = make(*endpoint);
+                Box::pin(async { Ok(made.await?.into()) })
             }
-            (Target::Stream(endpoint), Some(make)) => make(*endpoint),
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
             (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
         }
@@ -82,12 +88,12 @@ impl Network for Reactor {
     }
 }
 
-async fn dial_tcp(address: SocketAddr, options: SocketOptions) -> io::Result<Box<dyn Stream>> {
+async fn dial_tcp(address: SocketAddr, options: SocketOptions, clock: Clock) -> io::Result<Dialled> {
     let stream = Async::new_nonblocking(sockets::connect(address, options)?)?;
     loop {
         stream.writable().await?;
         if sockets::is_connected(stream.get_ref())? {
-            return Ok(Box::new(async_net::TcpStream::from(stream)));
+            return Ok(tcp::dialled(stream, clock));
         }
     }
 }

@@ -35,6 +35,7 @@
 mod driver;
 mod hub;
 mod net;
+mod tcp;
 mod waiter;
 
 /// What a [`Stream`] needs.

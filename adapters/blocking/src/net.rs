@@ -13,11 +13,12 @@ use std::time::Instant;
 use futures_io::{AsyncRead, AsyncWrite};
 use mio::Interest;
 use mio::event::Source;
-use sterna_client::driver::{self, Network, Others, Pending, cannot_dial};
+use sterna_client::driver::{self, Dialled, Network, Others, Pending, cannot_dial};
 use sterna_client::sockets::{self, Clock};
 use sterna_client::{Commit, Committed, Endpoint, SocketOptions, Target};
 
 use crate::hub::{Hub, SOCKET};
+use crate::tcp::Tcp;
 
 /// A connection that a client speaks over: a socket of mio's, or a stream of your own; see
 /// [`builder_over`](crate::builder_over).
@@ -157,18 +158,16 @@ impl Network for Net {
         on_thread("sterna-resolve", self.hub.clone(), move || sockets::resolve(&host, port))
     }
 
-    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn driver::Stream>> {
+    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Dialled> {
         let hub = self.hub.clone();
         match (target, self.make_stream.clone()) {
-            (Target::Tcp(address), _) => Box::pin(dial_tcp(hub, address, options)),
+            (Target::Tcp(address), _) => Box::pin(dial_tcp(hub, address, options, self.clock)),
             #[cfg(all(unix, feature = "unix"))]
             (Target::Unix(path), _) => {
-                Box::pin(
-                    async move { Ok(Box::new(Socket::new(hub, mio::net::UnixStream::connect(path)?)?) as _) },
-                )
+                Box::pin(async move { Ok(dialled(Socket::new(hub, mio::net::UnixStream::connect(path)?)?)) })
             }
             (Target::Stream(endpoint), Some(make)) => {
-                on_thread("sterna-connect", hub.clone(), move || make(*endpoint, hub))
+                on_thread("sterna-connect", hub.clone(), move || Ok(make(*endpoint, hub)?.into()))
             }
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
             (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
@@ -188,15 +187,22 @@ async fn dial_tcp(
     hub: Arc<Hub>,
     address: SocketAddr,
     options: SocketOptions,
-) -> io::Result<Box<dyn driver::Stream>> {
+    clock: Clock,
+) -> io::Result<Dialled> {
     let stream = mio::net::TcpStream::from_std(sockets::connect(address, options)?);
-    let socket = Socket::new(hub, stream)?;
-    poll_fn(|_| match sockets::is_connected(&socket.stream) {
+    let socket = Socket::new(hub, Tcp::new(stream, clock))?;
+    poll_fn(|_| match sockets::is_connected(&socket.stream.0.stream) {
         Ok(false) => Poll::Pending,
         connected => Poll::Ready(connected),
     })
     .await?;
-    Ok(Box::new(socket))
+    let outlet = socket.stream.0.clone();
+    Ok(Dialled { outlet: Some(outlet), ..dialled(socket) })
+}
+
+fn dialled<S: Stream + 'static>(socket: Socket<S>) -> Dialled {
+    let stream: Box<dyn driver::Stream> = Box::new(socket);
+    stream.into()
 }
 
 /// Has a thread do `work`.

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod net;
+mod tcp;
 #[cfg(test)]
 mod tests;
 

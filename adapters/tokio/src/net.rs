@@ -7,12 +7,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use sterna_client::driver::{MakeStream, Network, Pending, Stream, cannot_dial};
+use sterna_client::driver::{Dialled, MakeStream, Network, Pending, cannot_dial};
 use sterna_client::{Commit, Committed, Instant, SocketOptions, Target};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, lookup_host};
 use tokio::task::spawn_blocking;
 use tokio::time::Sleep;
+
+use crate::tcp;
 
 /// A deadline beyond this wakes the task in between: the runtime's clock cannot count for ever.
 const FAR: Duration = Duration::from_secs(365 * 86_400);
@@ -62,14 +64,18 @@ impl Network for Net {
         (self.resolve)(host, port)
     }
 
-    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Box<dyn Stream>> {
+    fn dial(&mut self, target: Target, options: SocketOptions) -> Pending<Dialled> {
         match (target, &mut self.make_stream) {
-            (Target::Tcp(address), _) => Box::pin(dial_tcp(address, options)),
+            (Target::Tcp(address), _) => Box::pin(dial_tcp(address, options, self.origin)),
             #[cfg(all(unix, feature = "unix"))]
             (Target::Unix(path), _) => Box::pin(async move {
-                Ok(Box::new(Carried(tokio::net::UnixStream::connect(path).await?)) as Box<dyn Stream>)
+                let stream = tokio::net::UnixStream::connect(path).await?;
+                Ok(Dialled::from(Box::new(Carried(stream)) as Box<dyn sterna_client::driver::Stream>))
             }),
-            (Target::Stream(endpoint), Some(make)) => make(*endpoint),
+            (Target::Stream(endpoint), Some(make)) => {
+                let made = make(*endpoint);
+                Box::pin(async { Ok(made.await?.into()) })
+            }
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
             (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
         }
@@ -81,14 +87,18 @@ impl Network for Net {
     }
 }
 
-async fn dial_tcp(address: SocketAddr, options: SocketOptions) -> io::Result<Box<dyn Stream>> {
+async fn dial_tcp(
+    address: SocketAddr,
+    options: SocketOptions,
+    origin: tokio::time::Instant,
+) -> io::Result<Dialled> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     socket.set_nodelay(options.nodelay)?;
     socket.set_keepalive(options.keepalive)?;
     if let Some(local) = options.bind {
         socket.bind(SocketAddr::new(local, 0))?;
     }
-    Ok(Box::new(Carried(socket.connect(address).await?)))
+    Ok(tcp::dialled(socket.connect(address).await?, origin))
 }
 
 /// A stream of tokio's with the traits that all runtimes have in common.

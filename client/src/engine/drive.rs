@@ -22,6 +22,7 @@ const LOW_WATER: usize = 4 << 10;
 impl Drive {
     pub(super) fn poll(&mut self, inner: &mut Inner, now: Instant) -> Step {
         inner.driver_awake(now);
+        self.reclaim(inner);
         self.now = now;
         self.report(inner, now);
         // Without need it only tells the time, from which deadlines of commands count.
@@ -46,6 +47,8 @@ impl Drive {
         }
         self.release_idle_buffers(inner, now);
         self.deadline = self.next_deadline(inner);
+        self.unsent = inner.connection.unsent();
+        self.hurries = (self.hurries | inner.take_awaited()) && self.unsent > 0;
         step
     }
 
@@ -137,6 +140,8 @@ impl Drive {
         }
         if let Link::Gone { attempt, lost } = std::mem::replace(&mut self.link, Link::None) {
             self.close = true;
+            self.full = false;
+            self.direct = None;
             self.pipe = None;
             self.prepared = None;
             self.unflushed = false;
@@ -177,6 +182,7 @@ impl Drive {
         match self.link {
             Link::Up { attempt } if attempt == closing => {
                 inner.connection.poll_transmit(now, &mut self.transmit);
+                self.direct = None;
                 self.link = Link::Lingering { attempt, asked: false, until: now + LINGER };
                 // What is still unread is not read any more.
                 self.paused = false;
@@ -250,6 +256,29 @@ impl Drive {
         self.end_link(inner, now);
         while self.act(inner, now) {}
         inner.drain();
+    }
+
+    /// The driver sleeps: who publishes writes for it, where there is nothing between the connection and the socket. Not for a
+    /// client at rest, so that its buffers' timer is set, nor where what is sent waits for the store.
+    pub(super) fn lend(&mut self, inner: &mut Inner, until: Option<Instant>) {
+        let is_plain = matches!(self.link, Link::Up { .. }) && self.pipe.is_none() && self.storage.is_none();
+        if !is_plain || self.full || self.unflushed || self.paused || self.rests() {
+            return;
+        }
+        if let Some(mut direct) = self.direct.take() {
+            direct.lend(std::mem::take(&mut self.transmit), self.now, until);
+            inner.direct = Some(direct);
+        }
+    }
+
+    /// The driver writes again.
+    fn reclaim(&mut self, inner: &mut Inner) {
+        let Some(mut direct) = inner.direct.take() else { return };
+        let (pending, was_used) = direct.reclaim();
+        self.transmit = pending;
+        self.traffic |= was_used;
+        self.wrote_directly |= was_used;
+        self.direct = Some(direct);
     }
 
     /// One timer that traffic does not move: it looks once a second whether anything moved.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::{fmt, io};
 
+
 use bytes::Buf;
 use sterna_core::{Attempt, Instant, Lost, LostKind, Transmit};
 use sterna_transport::{Endpoint, Pipe, SocketOptions, Subprotocol, TransportOptions};
@@ -21,7 +22,8 @@ use crate::authentication::Authenticator;
 use crate::buffer::ReadBuffer;
 use crate::dialler::{DialId, Dialler, Target};
 use crate::hook::{ConnectAttempt, Hook};
-use crate::shared::{Inner, Shared};
+use crate::outlet::Outlet;
+use crate::shared::{Direct, Inner, Shared, Sleep};
 use crate::store::Store;
 use crate::wire::WireBuffer;
 
@@ -169,8 +171,17 @@ struct Drive {
     now: Instant,
     /// Written, and the connection does not know yet.
     written: usize,
+    /// What the connection has to send, and whether somebody waits for it.
+    unsent: u64,
+    hurries: bool,
     /// Something was written since the last flush: a stream of an application's own may hold it back.
     unflushed: bool,
+    /// The socket took not all that it was offered last.
+    full: bool,
+    /// What else writes to the socket, while it is not left to those who publish.
+    direct: Option<Box<Direct>>,
+    /// It was used.
+    wrote_directly: bool,
     /// The adapter has something to close.
     close: bool,
     /// Something moved since `idle_check` was set.
@@ -216,7 +227,12 @@ impl Engine {
             storage: setup.store.map(|store| Box::new(Storage::new(store))),
             now: Instant::ZERO,
             written: 0,
+            unsent: 0,
+            hurries: false,
             unflushed: false,
+            full: false,
+            direct: None,
+            wrote_directly: false,
             close: false,
             traffic: false,
             idle_check: None,
@@ -289,7 +305,38 @@ impl Engine {
     /// Has `waker` woken by the next command. False: one came since the last [`poll`](Self::poll), do not sleep.
     #[must_use]
     pub fn sleep(&mut self, waker: &Waker) -> bool {
-        self.shared.lock().driver_sleeps(waker)
+        let sleep = if self.drive.full { Sleep::Full } else { Sleep::Light };
+        self.fall_asleep(waker, sleep, self.drive.deadline)
+    }
+
+    /// The same for a driver that is polled again at `until`, at the latest: publishes that nobody waits for do not wake it,
+    /// unless they are many. It leaves them, and what it has not written, to those who publish, where there is an
+    /// [`Outlet`].
+    #[must_use]
+    pub fn nap(&mut self, waker: &Waker, until: Instant) -> bool {
+        let until = self.drive.deadline.into_iter().chain([until]).min();
+        let sleep = if self.drive.full { Sleep::Full } else { Sleep::Nap };
+        self.fall_asleep(waker, sleep, until)
+    }
+
+    fn fall_asleep(&mut self, waker: &Waker, sleep: Sleep, until: Option<Instant>) -> bool {
+        let mut inner = self.shared.lock();
+        let sleeps = inner.driver_sleeps(waker, sleep);
+        if sleeps {
+            self.drive.lend(&mut inner, until);
+        }
+        sleeps
+    }
+
+    /// The socket that [`handle_dialled`](Self::handle_dialled) reports next can also be written to through this, by those
+    /// who publish while the driver sleeps. It is dropped before a [`Step::Shutdown`] and a [`Step::Close`] of that socket.
+    pub fn set_outlet(&mut self, outlet: Arc<dyn Outlet>) {
+        self.drive.direct = Some(Box::new(Direct::new(outlet)));
+    }
+
+    /// Whether those who publish have written by themselves since this was asked last.
+    pub fn take_direct_use(&mut self) -> bool {
+        std::mem::take(&mut self.drive.wrote_directly)
     }
 
     /// What to set on the socket.
@@ -336,9 +383,16 @@ impl Engine {
         self.fault = Some(error.to_string());
     }
 
-    /// How many bytes are pending.
-    pub fn unsent(&self) -> usize {
+    /// How many bytes [`write`](Self::write) has to write.
+    pub fn pending(&self) -> usize {
         self.drive.transmit.remaining()
+    }
+
+    /// How many bytes the connection has to send that need not be written at once, as of the last [`poll`](Self::poll); `None` where
+    /// somebody waits for them, or the socket did not take what was written last.
+    pub fn unhurried(&self) -> Option<u64> {
+        let hurries = self.drive.hurries || self.drive.full;
+        (!hurries).then_some(self.drive.unsent)
     }
 }
 

@@ -8,9 +8,7 @@ use sterna_transport::TransportError;
 
 use super::reach::kind_of;
 use super::{Drive, Link, Piped};
-
-/// How many pieces one write takes.
-const SLICES: usize = 64;
+use crate::shared::write_once;
 
 impl Drive {
     pub(super) fn read(&mut self, reader: &mut impl io::Read) -> bool {
@@ -107,6 +105,7 @@ impl Drive {
         }
         let mut wire = Counted { writer, count: 0 };
         let written = self.write_pending(&mut wire);
+        self.full = false;
         let mut moved = wire.count > 0;
         if moved {
             self.traffic = true;
@@ -123,7 +122,7 @@ impl Drive {
         });
         match flushed {
             Ok(()) => {}
-            Err(TransportError::Io(error)) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(TransportError::Io(error)) if error.kind() == ErrorKind::WouldBlock => self.full = true,
             Err(TransportError::Io(error)) if error.kind() == ErrorKind::Interrupted => moved = true,
             // What it had to say cannot be said.
             Err(_) if self.farewell.is_some() => {
@@ -164,20 +163,11 @@ impl Drive {
     }
 }
 
-/// One vectored write of what is pending.
 fn write_plain(pending: &mut impl Buf, writer: &mut impl io::Write) -> io::Result<usize> {
-    let mut slices = [IoSlice::new(&[]); SLICES];
-    let count = pending.chunks_vectored(&mut slices);
-    let count = match &slices[..count] {
-        [one] => writer.write(one)?,
-        many => writer.write_vectored(many)?,
-    };
-    if count == 0 {
-        // A socket that takes nothing of something is broken.
-        return Err(ErrorKind::WriteZero.into());
-    }
-    pending.advance(count);
-    Ok(count)
+    write_once(pending, |data| match data {
+        [one] => writer.write(one),
+        many => writer.write_vectored(many),
+    })
 }
 
 /// Counts what the socket takes.

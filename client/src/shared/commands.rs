@@ -15,12 +15,13 @@ use crate::machine::Machine;
 use crate::room::{Command, Rejection};
 
 impl Inner {
-    /// Publishes, or queues the publish when the connection has no room for it.
+    /// Publishes, or queues the publish when the connection has no room for it. The caller [`waits`](Self::waits) for it, or
+    /// the driver is to be [told](Self::tell_of_publish).
     pub(crate) fn publish(&mut self, publish: Publish<'_>) -> Result<Ticket, PublishError> {
         let ending = matches!(self.connection.state(), State::Disconnecting | State::Closed);
         let at_once = !self.publishes_wait() || (self.room.is_empty() && self.has_room());
         if self.dead || ending || at_once {
-            return self.try_publish(publish).map(Ticket::Accepted);
+            return self.accept(publish).map(Ticket::Accepted);
         }
         let deadline = publish.deadline;
         if deadline.is_some() {
@@ -39,9 +40,7 @@ impl Inner {
         }
         let sent = self.connection.publish_unreported(self.now, publish)?;
         // What was encoded ahead waits for what the driver waits for already.
-        if self.connection.has_output() {
-            self.touch();
-        }
+        self.tell_of_publish();
         Some(sent)
     }
 
@@ -61,8 +60,14 @@ impl Inner {
         outcome
     }
 
-    /// Publishes if there is room now and nobody waits for it.
+    /// Publishes if there is room now and nobody waits for it, for a caller that does not wait for the outcome.
     pub(crate) fn try_publish(&mut self, publish: Publish<'_>) -> Result<Token, PublishError> {
+        let token = self.accept(publish)?;
+        self.tell_of_publish();
+        Ok(token)
+    }
+
+    fn accept(&mut self, publish: Publish<'_>) -> Result<Token, PublishError> {
         if self.dead {
             return Err(PublishError::Closed);
         }
@@ -73,9 +78,6 @@ impl Inner {
         let storing = self.storing(publish.qos);
         let token = self.connection.publish(self.now, publish)?;
         self.completions.expect(token, storing);
-        if self.connection.has_output() {
-            self.touch();
-        }
         Ok(token)
     }
 

@@ -48,6 +48,7 @@ impl Inner {
         self.drain_events();
         self.announce_closed();
         self.dead = true;
+        self.direct = None;
         end_recording(&mut self.connection);
         self.completions.close(&mut self.wakers);
         self.authentications.close(&mut self.wakers);

@@ -2,6 +2,7 @@
 
 mod authentication;
 mod commands;
+mod direct;
 mod life;
 mod reports;
 mod requests;
@@ -22,6 +23,7 @@ use sterna_core::packet::QoS;
 
 use self::authentication::Authentications;
 pub(crate) use self::authentication::Work;
+pub(crate) use self::direct::{BULK, Direct, Sleep, write_once};
 use crate::completion::{Completions, Storing};
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
@@ -174,6 +176,11 @@ pub(crate) struct Inner {
     /// The driver, if it sleeps.
     driver: Option<Waker>,
     asleep: Arc<AtomicBool>,
+    sleep: Sleep,
+    /// The sending half of the connection, while the driver leaves it to those who publish.
+    pub(crate) direct: Option<Box<Direct>>,
+    /// Somebody waits for what the driver has to write.
+    awaited: bool,
     /// A command came since the driver last looked.
     dirty: bool,
     /// The driver does not read until messages are taken.
@@ -244,6 +251,9 @@ impl Inner {
             keeps_session,
             driver: None,
             asleep: Arc::new(AtomicBool::new(false)),
+            sleep: Sleep::Light,
+            direct: None,
+            awaited: false,
             dirty: false,
             paused: false,
             connections: 0,
@@ -308,12 +318,16 @@ impl Inner {
     }
 
     /// Puts the driver to sleep, unless a command came since it last looked.
-    pub(crate) fn driver_sleeps(&mut self, waker: &Waker) -> bool {
-        if !self.dirty {
-            self.driver = Some(waker.clone());
-            self.asleep.store(true, Ordering::Relaxed);
+    pub(crate) fn driver_sleeps(&mut self, waker: &Waker, sleep: Sleep) -> bool {
+        let before = std::mem::replace(&mut self.sleep, sleep);
+        // It was not told of what was published meanwhile.
+        let missed = before != Sleep::Light && sleep == Sleep::Light && self.connection.has_output();
+        if self.dirty || missed {
+            return false;
         }
-        !self.dirty
+        self.driver = Some(waker.clone());
+        self.asleep.store(true, Ordering::Relaxed);
+        true
     }
 
     /// Nothing has moved for a while: what was needed under load goes back.

@@ -3,16 +3,16 @@
 
 use std::convert::Infallible;
 use std::future::Future;
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use sterna_client::{
-    Client, ClientBuilder, Commit, DialId, Engine, Instant, ProtocolVersion, Runtime, Step, Target,
+    Client, ClientBuilder, Commit, DialId, Engine, Instant, Outlet, ProtocolVersion, Runtime, Step, Target,
     VersionPolicy,
 };
 use sterna_core::packet::{Packet, PacketType, Properties, Publish, QoS};
@@ -54,6 +54,31 @@ impl Count {
 /// Gives an answer when it has read enough.
 pub type Gate = Box<dyn FnMut(&[u8]) -> Option<Vec<u8>>>;
 
+/// What is written beside the driver, on its way to the broker.
+#[derive(Default)]
+pub struct Beside {
+    now: AtomicU64,
+    /// As [`World::write_limit`]; what it takes is gone from it.
+    room: AtomicUsize,
+    written: Mutex<Vec<u8>>,
+}
+
+impl Outlet for Beside {
+    fn now(&self) -> Instant {
+        Instant::from_micros(self.now.load(Ordering::Relaxed))
+    }
+
+    fn try_write(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        let data: Vec<u8> = data.iter().flat_map(|piece| piece.to_vec()).collect();
+        let count = data.len().min(self.room.load(Ordering::Relaxed));
+        if count == 0 {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        self.written.lock().unwrap().extend_from_slice(&data[..count]);
+        Ok(count)
+    }
+}
+
 #[allow(clippy::struct_excessive_bools)] // Independent switches.
 pub struct World {
     pub broker: Broker,
@@ -90,6 +115,7 @@ pub struct World {
     to_client: BytesMut,
     closed_by_broker: bool,
     read: bool,
+    beside: Arc<Beside>,
 }
 
 impl World {
@@ -130,6 +156,7 @@ impl World {
             to_client: BytesMut::new(),
             closed_by_broker: false,
             read: false,
+            beside: Arc::default(),
         };
         (world, client)
     }
@@ -268,9 +295,10 @@ impl World {
 
     /// Carries out the engine's steps until it sleeps; whether anything moved.
     pub fn drive(&mut self) -> bool {
-        let Some(mut engine) = self.engine.take() else { return false };
+        let taken = self.take_direct();
+        let Some(mut engine) = self.engine.take() else { return taken };
         let waker = Waker::from(self.wakes.clone());
-        let mut moved = self.transfer(&mut engine, false);
+        let mut moved = self.transfer(&mut engine, false) | taken;
         for round in 0.. {
             assert!(round < 100_000, "the engine does not come to rest");
             self.polls += 1;
@@ -319,6 +347,17 @@ impl World {
         moved
     }
 
+    /// What was written beside the driver is on its way; whether there was anything.
+    fn take_direct(&mut self) -> bool {
+        self.beside.now.store(self.now.as_micros(), Ordering::Relaxed);
+        self.beside.room.store(self.write_limit, Ordering::Relaxed);
+        let written = std::mem::take(&mut *self.beside.written.lock().unwrap());
+        if self.connection.is_some() {
+            self.to_broker.extend_from_slice(&written);
+        }
+        !written.is_empty()
+    }
+
     fn dial(&mut self, engine: &mut Engine, dial: DialId, target: &Target) {
         let Target::Tcp(address) = target else { panic!("{target}") };
         self.dialled.push(*address);
@@ -334,6 +373,7 @@ impl World {
             self.to_broker.clear();
             self.answered = 0;
             self.broker.connected(to_broker(self.now), id);
+            engine.set_outlet(self.beside.clone());
             engine.handle_dialled(dial, Ok::<_, Infallible>(()));
         }
     }

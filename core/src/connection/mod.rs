@@ -649,9 +649,4 @@ impl Connection {
         let info = PacketInfo { packet, packet_id, size: size as u32 };
         self.events.push_back(if sent { Event::PacketSent(info) } else { Event::PacketReceived(info) });
     }
-
-    /// Bytes that the transport has not taken.
-    fn unsent(&self) -> u64 {
-        self.enqueued - self.written
-    }
 }

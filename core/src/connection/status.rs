@@ -114,6 +114,13 @@ impl Connection {
         self.queue.len()
     }
 
+    /// How many bytes of this connection the transport has not taken, polled or not. What is encoded ahead of its turn is not
+    /// among them.
+    #[inline]
+    pub fn unsent(&self) -> u64 {
+        self.enqueued - self.written
+    }
+
     /// Whether bytes, actions, events, messages or changes of the store wait to be polled, or a deadline was set that
     /// counts from the driver's next call. After a publish that was only queued there is nothing: a driver that sleeps
     /// until its deadline need not be woken for it.

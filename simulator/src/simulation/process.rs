@@ -426,8 +426,8 @@ impl World {
         let (Some(engine), Some(application)) = (&process.engine, &process.application) else { return };
         let is_up = matches!(process.io, Io::Up) && !process.is_lingering;
         let paused = is_up && !process.reads;
-        let blocked = process.blocked_since.filter(|_| engine.unsent() > 0);
-        let unsent = engine.unsent();
+        let blocked = process.blocked_since.filter(|_| engine.pending() > 0);
+        let unsent = engine.pending();
         let setup = &self.setup.clients[client];
         let statistics = application.client.statistics();
         // Each stream's copy counts, and QoS 0 that waits can be dropped for what comes.

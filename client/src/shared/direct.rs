@@ -1,0 +1,166 @@
+//! Writing by whoever publishes, on its own thread, while the driver sleeps: what it would have to be woken for is done by
+//! then.
+
+use std::io::{self, ErrorKind, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Buf;
+use sterna_core::{Instant, Transmit};
+
+use super::Inner;
+use crate::outlet::Outlet;
+
+/// So much of what nobody waits for is written at a time.
+pub(crate) const BULK: u64 = 64 << 10;
+/// A driver that has had no turn for this long is left something to do: it has to read too, and where it shares a thread
+/// with those who publish, those who wait for it have to run.
+const TURN: Duration = Duration::from_millis(10);
+/// How many pieces one write takes.
+const SLICES: usize = 64;
+
+/// What a driver that sleeps is to be woken for of what nobody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sleep {
+    /// All of it.
+    Light,
+    /// It comes by itself before long: only for much of it.
+    Nap,
+    /// None: the socket takes no more.
+    Full,
+}
+
+/// The sending half of the connection: the driver's, which leaves it to those who publish while it sleeps.
+pub(crate) struct Direct {
+    outlet: Arc<dyn Outlet>,
+    pending: Transmit,
+    /// The driver's last turn.
+    since: Instant,
+    /// The driver comes by itself then at the latest.
+    until: Option<Instant>,
+    /// It has no more to do: the socket does not take all, or the driver is to have a turn.
+    ended: bool,
+    /// Something was written.
+    used: bool,
+}
+
+impl Direct {
+    pub(crate) fn new(outlet: Arc<dyn Outlet>) -> Self {
+        let pending = Transmit::new();
+        Self { outlet, pending, since: Instant::ZERO, until: None, ended: false, used: false }
+    }
+
+    /// It is left to those who publish, with what is still to be written.
+    pub(crate) fn lend(&mut self, pending: Transmit, since: Instant, until: Option<Instant>) {
+        self.pending = pending;
+        (self.since, self.until, self.ended, self.used) = (since, until, false, false);
+    }
+
+    /// It is the driver's again: what is still to be written, and whether anything was.
+    pub(crate) fn reclaim(&mut self) -> (Transmit, bool) {
+        (std::mem::take(&mut self.pending), self.used)
+    }
+
+    /// Writes what is pending, as far as the socket takes it; how much that was.
+    fn write(&mut self) -> usize {
+        let mut count = 0;
+        while !self.pending.is_empty() {
+            match write_once(&mut self.pending, |data| self.outlet.try_write(data)) {
+                Ok(written) => count += written,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                // Whatever it is, the driver meets it too.
+                Err(_) => {
+                    self.ended = true;
+                    break;
+                }
+            }
+        }
+        self.used |= count > 0;
+        count
+    }
+}
+
+/// One vectored write of what is pending.
+///
+/// # Errors
+/// Those of `write`; one that takes nothing of something is broken.
+pub(crate) fn write_once(
+    pending: &mut impl Buf,
+    write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let count = pending.chunks_vectored(&mut slices);
+    let count = write(&slices[..count])?;
+    if count == 0 {
+        return Err(ErrorKind::WriteZero.into());
+    }
+    pending.advance(count);
+    Ok(count)
+}
+
+impl Inner {
+    /// Something was published by a caller that does not wait for it.
+    #[inline]
+    pub(crate) fn tell_of_publish(&mut self) {
+        if self.connection.unsent() >= BULK && self.sleep != Sleep::Full {
+            self.tell_of_much();
+        } else if self.sleep == Sleep::Light && self.connection.has_output() {
+            self.touch();
+        }
+    }
+
+    #[inline(never)]
+    fn tell_of_much(&mut self) {
+        if !self.write_directly() {
+            self.touch();
+        }
+    }
+
+    /// Its caller is about to wait, so that nothing more comes from there. What was published is written here if that can be
+    /// done; or else the driver is woken. Where many wait, it writes for all of them at once.
+    pub(crate) fn waits(&mut self) {
+        let is_pending = self.direct.as_deref().is_some_and(|direct| !direct.pending.is_empty());
+        if (is_pending || self.connection.has_output()) && (self.completions.has_waiters() || !self.write_directly())
+        {
+            self.awaited = true;
+            self.touch();
+        }
+    }
+
+    /// Whether somebody waits for what the driver has to write, the first time.
+    pub(crate) fn take_awaited(&mut self) -> bool {
+        std::mem::take(&mut self.awaited)
+    }
+
+    /// As [`waits`](Self::waits), where the driver was told of what was published, unless it naps.
+    #[inline]
+    pub(crate) fn waits_on(&mut self) {
+        if self.sleep == Sleep::Nap {
+            self.waits();
+        }
+    }
+
+    /// Writes what there is, if that can be done here and now; whether it could. What is left to do then is the driver's,
+    /// and it is woken for that.
+    fn write_directly(&mut self) -> bool {
+        let Some(direct) = self.direct.as_deref_mut().filter(|direct| !direct.ended) else { return false };
+        let now = direct.outlet.now();
+        if now - direct.since > TURN {
+            direct.ended = true;
+            return false;
+        }
+        self.connection.poll_transmit(now, &mut direct.pending);
+        let count = direct.write();
+        let (ended, until) = (direct.ended, direct.until);
+        self.now = now;
+        if count > 0 {
+            self.connection.handle_written(now, count);
+            self.drain();
+        }
+        let is_late = self.connection.poll_timeout().is_some_and(|(at, _)| until.is_none_or(|until| at < until));
+        if ended || is_late || self.connection.has_output() {
+            self.touch();
+        }
+        true
+    }
+}
