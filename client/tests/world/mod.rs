@@ -213,10 +213,16 @@ impl World {
         loop {
             self.settle();
             if let Poll::Ready(output) = poll(&mut future) {
+                if self.take_direct() {
+                    self.serve();
+                }
                 return output;
             }
             self.settle();
             if let Poll::Ready(output) = poll(&mut future) {
+                if self.take_direct() {
+                    self.serve();
+                }
                 return output;
             }
             let deadline = [
