@@ -6,6 +6,7 @@ mod dropping;
 mod fates;
 mod losses;
 mod requests;
+mod undoing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use super::authentication::Proof;
 use asking::Asked;
 use dropping::Drops;
 pub(super) use losses::Loss;
+use undoing::Undone;
 
 use super::findings::Findings;
 use super::setup::ClientSetup;
@@ -66,6 +68,8 @@ struct Promise {
     terms: Terms,
     /// The server lost the session while it was in flight.
     loss: Option<Loss>,
+    /// It ended because it was cancelled, or its time had come.
+    is_withdrawn: bool,
 }
 
 /// What concerns one client.
@@ -119,6 +123,7 @@ struct Account {
     has_jumped: bool,
     asked: Vec<Asked>,
     drops: Drops,
+    undone: Undone,
 }
 
 /// When the broker queued a message for a session, first and last, and how often.
@@ -200,6 +205,7 @@ impl Promises {
             sessions_before,
             terms,
             loss: None,
+            is_withdrawn: false,
         });
         self.messages.len() as u32 - 1
     }
@@ -270,10 +276,14 @@ impl Promises {
                     lost_session && losses::may_fail(qos, message.loss, account.session_loss)
                 }
                 OperationError::Cancelled | OperationError::DeadlinePassed | OperationError::Expired => {
+                    message.is_withdrawn = true;
                     message.terms.may_end
                 }
                 OperationError::Dropped => account.may_drop,
-                OperationError::Stalled => account.was_paused,
+                OperationError::Stalled => {
+                    message.is_withdrawn = true;
+                    account.was_paused
+                }
                 // The next process sends it.
                 OperationError::Kept => {
                     message.standing = Standing::Stored;
@@ -327,7 +337,7 @@ impl Promises {
         }
         let last = &mut account.last_taken[usize::from(qos != QoS::AtMostOnce)];
         findings.require(
-            last.is_none_or(|last| last < number),
+            last.is_none_or(|last| last < number || account.undone.explains(number, last)),
             "published out of order [MQTT-4.6.0-1]",
             || format!("message {number} after {last:?}"),
         );
