@@ -143,7 +143,7 @@ impl Connection {
     pub(super) fn send_ahead(&mut self, next: Option<Token>) {
         let unreported = self.unreported.get_or_insert_default();
         let (enqueued, statistics) = (&mut self.enqueued, &mut self.statistics);
-        self.queue.take_ahead(self.out.buffer(), next, |run| {
+        self.queue.take_ahead(self.out.buffer(), next, self.config.send_buffer, |run| {
             *enqueued += run.bytes as u64;
             statistics.packets_sent += run.count;
             unreported.enqueued.push_back((run, *enqueued));

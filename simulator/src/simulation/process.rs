@@ -320,6 +320,7 @@ impl World {
                     link.client_closes(now, reset);
                 }
                 self.wires[client].lost();
+                self.promises.loses(client);
                 let at = now + self.processes[client].clock_offset;
                 self.routes[client].ended(at);
             }

@@ -7,6 +7,7 @@ mod fates;
 mod losses;
 mod requests;
 mod undoing;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,6 +20,7 @@ use asking::Asked;
 use dropping::Drops;
 pub(super) use losses::Loss;
 use undoing::Undone;
+use writing::{Place, Written};
 
 use super::findings::Findings;
 use super::setup::ClientSetup;
@@ -48,6 +50,8 @@ pub(super) struct Terms {
     pub(super) requeues: bool,
     /// It leaves at its own time.
     pub(super) has_no_order: bool,
+    /// Of QoS 0, its outcome is not asked for at once.
+    pub(super) is_asked_late: bool,
     /// Its number is its Content Type.
     pub(super) is_typed: bool,
     /// The request that it answers.
@@ -55,6 +59,7 @@ pub(super) struct Terms {
 }
 
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 struct Promise {
     publisher: usize,
     topic: &'static str,
@@ -70,6 +75,12 @@ struct Promise {
     loss: Option<Loss>,
     /// It ended because it was cancelled, or its time had come.
     is_withdrawn: bool,
+    /// It was cancelled before it can have left.
+    is_revoked: bool,
+    /// Of QoS 0, where all of it left.
+    left: Option<Place>,
+    /// The lost network connections of the publisher when it was handed in.
+    losses_before: u64,
 }
 
 /// What concerns one client.
@@ -124,6 +135,7 @@ struct Account {
     asked: Vec<Asked>,
     drops: Drops,
     undone: Undone,
+    written: Written,
 }
 
 /// When the broker queued a message for a session, first and last, and how often.
@@ -192,7 +204,7 @@ impl Promises {
 
     /// The application hands a message in; its number.
     pub(super) fn offer(&mut self, publisher: usize, topic: &'static str, qos: QoS, terms: Terms) -> u32 {
-        self.accounts[publisher].gives_up |= terms.may_end;
+        self.accounts[publisher].gives_up |= terms.may_end && qos != QoS::AtMostOnce;
         let sessions_before = self.accounts[publisher].sessions_known;
         let (standing, taken, session) = (Standing::Offered, 0, 0);
         self.messages.push(Promise {
@@ -206,6 +218,9 @@ impl Promises {
             terms,
             loss: None,
             is_withdrawn: false,
+            is_revoked: false,
+            left: None,
+            losses_before: self.accounts[publisher].written.losses(),
         });
         self.messages.len() as u32 - 1
     }
@@ -261,6 +276,10 @@ impl Promises {
                 findings.require(holds, "acknowledged, but the broker never took it over", || {
                     format!("message {number}, {message:?}")
                 });
+                let holds = qos != QoS::AtMostOnce || message.left.is_some();
+                findings.require(holds, "QoS 0 succeeded, but it was never written", || {
+                    format!("message {number}, {message:?}")
+                });
                 losses::may_succeed(message.loss, account.session_loss)
             }
             Err(PublishError::Rejected(_)) => {
@@ -271,7 +290,7 @@ impl Promises {
                 OperationError::Refused(_) => self.excuses.refusals,
                 OperationError::Limit(_) => self.excuses.limits,
                 OperationError::UnsupportedByVersion => self.excuses.limits || account.falls_back,
-                OperationError::Lost => qos == QoS::AtMostOnce && !message.terms.requeues,
+                OperationError::Lost => account.may_be_lost(message, self.excuses.limits),
                 OperationError::SessionLost => {
                     lost_session && losses::may_fail(qos, message.loss, account.session_loss)
                 }
@@ -450,10 +469,14 @@ impl Promises {
                 || self.excuses.refusals
                 || (losses::may_fail(message.qos, None, account.session_loss)
                     && account.sessions_ended > message.sessions_before);
-            if is_owed && message.qos != QoS::AtMostOnce && !may_fail {
-                findings.require(message.taken > 0, "an accepted message was lost", || {
-                    format!("{number}: {message:?}")
-                });
+            let arrived = if message.qos == QoS::AtMostOnce {
+                message.left.is_some() || account.written.losses() > message.losses_before
+            } else {
+                message.taken > 0
+            };
+            if is_owed && !may_fail {
+                findings
+                    .require(arrived, "an accepted message was lost", || format!("{number}: {message:?}"));
             }
         }
     }
