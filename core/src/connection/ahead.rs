@@ -160,6 +160,11 @@ impl Ahead {
         taken(run);
     }
 
+    /// For planted faults only: what was taken of the first block is there again.
+    pub(crate) fn rewind(&mut self) {
+        self.taken = 0;
+    }
+
     /// How many runs the first block has, if all of them came before `next`, and the last one begins within `most` bytes.
     fn runs_of_first(&self, next: Option<Token>, most: usize) -> Option<usize> {
         let length = self.blocks.front()?.len();

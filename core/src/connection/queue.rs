@@ -237,6 +237,13 @@ impl Queue {
         }
     }
 
+    /// For planted faults only: see [`Ahead::rewind`].
+    pub(crate) fn rewind_ahead(&mut self) {
+        if let Some(ahead) = self.ahead.as_deref_mut() {
+            ahead.rewind();
+        }
+    }
+
     /// Whether this message of QoS 0 waits here. If it is encoded already, it is a record from now on.
     pub(crate) fn becomes_record(&mut self, token: Token) -> bool {
         if self.ahead().is_some_and(|ahead| ahead.contains(token)) {

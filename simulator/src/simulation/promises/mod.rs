@@ -173,6 +173,8 @@ pub(super) struct Promises {
     pub(super) lost: [u64; 2],
     /// What the watched streams dropped.
     pub(super) dropped: u64,
+    /// See [`Report::unasked`](super::Report::unasked).
+    pub(super) unasked: [u64; 5],
 }
 
 impl Promises {
@@ -199,6 +201,7 @@ impl Promises {
             requests: [0; 2],
             lost: [0; 2],
             dropped: 0,
+            unasked: [0; 5],
         }
     }
 
@@ -226,7 +229,10 @@ impl Promises {
     }
 
     pub(super) fn stand(&mut self, number: u32, standing: Standing) {
-        self.messages[number as usize].standing = standing;
+        let message = &mut self.messages[number as usize];
+        let is_unasked = message.terms.is_asked_late && standing == Standing::Accepted;
+        message.standing = standing;
+        self.unasked[0] += u64::from(is_unasked);
     }
 
     /// Nobody waits for the outcome any more.
@@ -269,6 +275,9 @@ impl Promises {
         let was_stored = message.standing == Standing::Stored;
         message.standing = Standing::Resolved;
         self.lost[0] += u64::from(matches!(result, Err(PublishError::Failed(OperationError::SessionLost))));
+        if message.terms.is_asked_late {
+            self.unasked[writing::outcome(result, message.left)] += 1;
+        }
         let lost_session = account.sessions_ended > message.sessions_before;
         let is_explained = match result {
             Ok(_) => {

@@ -1,9 +1,9 @@
 //! What was written at QoS 0, and whether what the application is told of it is true.
 
+use sterna_client::{OperationError, PublishError, QoS, State};
+
 use super::super::findings::Findings;
 use super::{Account, Promise, Promises};
-
-use sterna_client::{QoS, State};
 
 /// One that nobody had asked for may count as lost with so many bytes behind it...
 const RUN: u64 = 4 << 10;
@@ -30,6 +30,16 @@ impl Written {
 pub(super) struct Place {
     connection: usize,
     end: u64,
+}
+
+/// The index of an outcome in [`Promises::unasked`].
+pub(super) fn outcome<T>(result: &Result<T, PublishError>, left: Option<Place>) -> usize {
+    match (result, left) {
+        (Ok(_), _) => 1,
+        (Err(PublishError::Failed(OperationError::Lost)), None) => 2,
+        (Err(PublishError::Failed(OperationError::Lost)), Some(_)) => 3,
+        (Err(_), _) => 4,
+    }
 }
 
 impl Account {
