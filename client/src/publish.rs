@@ -119,7 +119,8 @@ impl<'a> Publishing<'a> {
         self
     }
 
-    /// Waits only until there is room in the queue, and gives a [`Delivery`] for the rest.
+    /// Waits only until there is room in the queue, and gives a [`Delivery`] for the rest. At QoS 0 that is like one of
+    /// [`send`](Self::send).
     ///
     /// # Errors
     /// As for awaiting it, but only what is known before anything is sent.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use sterna_client::{Property, Publishing};
+use sterna_client::{Property, Publishing, QoS};
 
 use super::super::choices::{Extras, properties};
 use super::super::plan::{Event, How, Patience};
@@ -22,7 +22,9 @@ impl Application {
         };
         let may_end = !matches!(patience, Patience::Endless | Patience::DropAfter(_))
             || matches!(extras.asking, Asking::CancelAfter(_));
-        let is_asked_late = extras.asking != Asking::AtOnce;
+        // What was enqueued is asked for in the application's next turn.
+        let is_asked_late =
+            qos == QoS::AtMostOnce && (extras.asking != Asking::AtOnce || how == How::Enqueue);
         let is_typed = extras.typed && around.setup.is_v5();
         for _ in 0..count {
             let requeues = extras.requeue;
