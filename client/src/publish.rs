@@ -119,7 +119,8 @@ impl<'a> Publishing<'a> {
         self
     }
 
-    /// Waits only until there is room in the queue, and gives a [`Delivery`] for the rest.
+    /// Waits only until there is room in the queue, and gives a [`Delivery`] for the rest. At QoS 0 that is like one of
+    /// [`send`](Self::send).
     ///
     /// # Errors
     /// As for awaiting it, but only what is known before anything is sent.
@@ -308,7 +309,9 @@ impl Delivery {
     /// is, and its room is free. If it was, the server may have it; it is not sent again.
     ///
     /// With a store, a crash soon after this may undo it: until the removal of the message is stored too, the next process
-    /// has the message again, among [`Client::pending`](crate::Client::pending), and sends it. Nothing tells when that is;
+    /// has the message again, among [`Client::pending`](crate::Client::pending), and sends it. Other messages do not wait for
+    /// that: what was published after it may have been sent before the crash, and is sent again behind it then, so that a
+    /// subscriber can get the cancelled one late. Nothing tells when the removal is stored;
     /// once [`disconnect`](crate::Client::disconnect) has succeeded everything is stored.
     ///
     /// # Errors

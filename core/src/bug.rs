@@ -69,4 +69,8 @@ pub enum Bug {
     AuthMethodChanged,
     /// What the store could not keep counts as kept.
     StoreFailureIgnored,
+    /// QoS 0 that was encoded ahead and sent is sent again on the next connection, with what was not.
+    AheadSentAgain,
+    /// QoS 0 that was lost with its connection counts as sent when its outcome is asked for.
+    UnreportedLossForgotten,
 }

@@ -8,7 +8,7 @@ use sterna_simulator::simulation::{Bug, run, run_with};
 
 const SEEDS: u64 = 1_000;
 
-const BUGS: [Bug; 30] = [
+const BUGS: [Bug; 32] = [
     Bug::NoDuplicateFlag,
     Bug::ReleaseBeforeReceived,
     Bug::IdReusedWhileLive,
@@ -39,6 +39,8 @@ const BUGS: [Bug; 30] = [
     Bug::ServerNotAdvanced,
     Bug::AuthMethodChanged,
     Bug::StoreFailureIgnored,
+    Bug::AheadSentAgain,
+    Bug::UnreportedLossForgotten,
 ];
 
 // R: DET-02

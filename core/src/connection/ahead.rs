@@ -129,10 +129,16 @@ impl Ahead {
         }
     }
 
-    /// Moves the oldest ones behind what is in `out`: a run, or a whole block, without a copy, where `out` is empty and all
-    /// of the block came before `next`. Tells `taken` of each run.
-    pub(crate) fn take(&mut self, out: &mut Vec<u8>, next: Option<Token>, mut taken: impl FnMut(Run)) {
-        let runs = if out.is_empty() && self.taken == 0 { self.runs_of_first(next) } else { None };
+    /// Moves the oldest ones behind what is in `out`: a run, or a whole block, without a copy, where `out` is empty, all
+    /// of the block came before `next`, and no run of it would begin behind `most` bytes. Tells `taken` of each run.
+    pub(crate) fn take(
+        &mut self,
+        out: &mut Vec<u8>,
+        next: Option<Token>,
+        most: usize,
+        mut taken: impl FnMut(Run),
+    ) {
+        let runs = if out.is_empty() && self.taken == 0 { self.runs_of_first(next, most) } else { None };
         let Some(block) = self.blocks.front_mut() else { return };
         if let Some(runs) = runs {
             core::mem::swap(out, block);
@@ -154,8 +160,13 @@ impl Ahead {
         taken(run);
     }
 
-    /// How many runs the first block has, if all of them came before `next`.
-    fn runs_of_first(&self, next: Option<Token>) -> Option<usize> {
+    /// For planted faults only: what was taken of the first block is there again.
+    pub(crate) fn rewind(&mut self) {
+        self.taken = 0;
+    }
+
+    /// How many runs the first block has, if all of them came before `next`, and the last one begins within `most` bytes.
+    fn runs_of_first(&self, next: Option<Token>, most: usize) -> Option<usize> {
         let length = self.blocks.front()?.len();
         let mut bytes = 0;
         let last = self.runs.iter().position(|run| {
@@ -163,7 +174,7 @@ impl Ahead {
             bytes == length
         })?;
         let comes_before = next.is_none_or(|next| self.runs[last].end() <= next);
-        comes_before.then_some(last + 1)
+        (comes_before && length - self.runs[last].bytes < most).then_some(last + 1)
     }
 
     /// The first block is empty: the next messages may have it.
@@ -230,7 +241,7 @@ mod tests {
 
     fn take(ahead: &mut Ahead, out: &mut Vec<u8>, next: Option<Token>) -> Vec<Run> {
         let mut runs = Vec::new();
-        ahead.take(out, next, |run| runs.push(run));
+        ahead.take(out, next, 2 * BLOCK, |run| runs.push(run));
         runs
     }
 

@@ -61,6 +61,7 @@ impl Connection {
         self.out.clear();
         self.out.release();
         self.lose_unreported();
+        self.planted_on_losing();
         self.queue.unpack_ahead();
         self.enqueued = 0;
         self.written = 0;

@@ -441,7 +441,8 @@ impl Connection {
     /// subscribe that is cancelled is not made again by a reconnect. The cost grows with what is in flight.
     ///
     /// With a store, a crash soon after this may undo it: until the batch with the removal of the message's record is
-    /// stored, which nothing waits for, the next process has the message again and sends it.
+    /// stored, which nothing waits for, the next process has the message again and sends it. It has its place among the
+    /// others then: what was published after it and had been sent before the crash is sent again behind it.
     ///
     /// # Errors
     /// The token is not that of a publish, subscribe or unsubscribe that is under way; nothing happened.

@@ -269,7 +269,8 @@ impl Connection {
     }
 
     /// A message in flight is not sent any more. Its identifier stays reserved if the server may know it from an
-    /// earlier connection.
+    /// earlier connection. Later messages do not wait until that is stored: where messages are given up more often than the
+    /// store commits, none would ever be sent. If a crash undoes it, they are sent again behind this one.
     pub(super) fn give_up(&mut self, packet_id: u16) {
         let Some(entry) = self.in_flight.table.get(packet_id) else { return };
         let (token, sent) = (entry.token, entry.sent);

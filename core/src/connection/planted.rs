@@ -38,6 +38,13 @@ impl Connection {
         }
     }
 
+    /// The connection is gone, and what waited for it becomes records.
+    pub(super) fn planted_on_losing(&mut self) {
+        if self.has_bug(Bug::AheadSentAgain) {
+            self.queue.rewind_ahead();
+        }
+    }
+
     /// What may be acknowledged, the latest first.
     pub(super) fn planted_acks(&mut self) {
         let mut releases = Vec::new();

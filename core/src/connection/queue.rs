@@ -225,9 +225,22 @@ impl Queue {
     }
 
     /// See [`Ahead::take`].
-    pub(crate) fn take_ahead(&mut self, out: &mut Vec<u8>, next: Option<Token>, taken: impl FnMut(Run)) {
+    pub(crate) fn take_ahead(
+        &mut self,
+        out: &mut Vec<u8>,
+        next: Option<Token>,
+        most: usize,
+        taken: impl FnMut(Run),
+    ) {
         if let Some(ahead) = self.ahead.as_deref_mut() {
-            ahead.take(out, next, taken);
+            ahead.take(out, next, most, taken);
+        }
+    }
+
+    /// For planted faults only: see [`Ahead::rewind`].
+    pub(crate) fn rewind_ahead(&mut self) {
+        if let Some(ahead) = self.ahead.as_deref_mut() {
+            ahead.rewind();
         }
     }
 

@@ -6,6 +6,7 @@ use alloc::collections::VecDeque;
 use super::ahead::Run;
 use super::commands::{packet_of, shared_of};
 use super::{Connection, Unwritten};
+use crate::bug::Bug;
 use crate::command::Publish;
 use crate::config::QueuePolicy;
 use crate::error::OperationError;
@@ -143,7 +144,7 @@ impl Connection {
     pub(super) fn send_ahead(&mut self, next: Option<Token>) {
         let unreported = self.unreported.get_or_insert_default();
         let (enqueued, statistics) = (&mut self.enqueued, &mut self.statistics);
-        self.queue.take_ahead(self.out.buffer(), next, |run| {
+        self.queue.take_ahead(self.out.buffer(), next, self.config.send_buffer, |run| {
             *enqueued += run.bytes as u64;
             statistics.packets_sent += run.count;
             unreported.enqueued.push_back((run, *enqueued));
@@ -182,9 +183,10 @@ impl Connection {
 
     /// The network connection is gone.
     pub(super) fn lose_unreported(&mut self) {
+        let is_forgotten = self.has_bug(Bug::UnreportedLossForgotten);
         let Some(unreported) = self.unreported.as_deref_mut() else { return };
         let lost = core::mem::take(&mut unreported.enqueued);
-        if let (Some((first, _)), Some((last, _))) = (lost.front(), lost.back()) {
+        if let (Some((first, _)), Some((last, _)), false) = (lost.front(), lost.back(), is_forgotten) {
             unreported.fail_range(first.first, Token(last.end().0 - 1));
         }
     }

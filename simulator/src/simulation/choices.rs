@@ -8,6 +8,7 @@ use sterna_core::packet::{PROTOCOL_MAXIMUM_PACKET_SIZE, PropertiesBuf, Property,
 
 use super::random::Random;
 use super::setup::micros;
+use super::unasked::Asking;
 
 /// What a client's will is like, if it has one.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +39,8 @@ pub(super) struct Extras {
     pub(super) alias: Option<u16>,
     /// It has a Content Type, where the version has that.
     pub(super) typed: bool,
+    /// When its outcome is asked for, once the client has it.
+    pub(super) asking: Asking,
 }
 
 /// See the module.
@@ -182,6 +185,7 @@ impl Extras {
             requeue: random.percent(30),
             alias: random.percent(10).then(|| random.pick(&[1, 2, 20])),
             typed: random.percent(20),
+            asking: Asking::AtOnce,
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The disk of one client: it keeps what was committed when its process ends, and nothing else. It can fail at any time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::resume_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sterna_client::{Batch, Key, Store, StoreError, StoreOp};
+use sterna_core::StoredMessage;
 
 use super::random::Random;
 use super::report::Fault;
+use super::wire::number_of;
 use super::world::World;
 
 /// How a disk fails.
@@ -82,6 +84,14 @@ impl Disk {
     pub(super) fn left_behind(&self) -> Self {
         let state = State { has_failed: false, was_asked_again: false, ..self.state().clone() };
         Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// The numbers of the messages on it.
+    pub(super) fn messages(&self) -> BTreeSet<u32> {
+        let state = self.state();
+        let records = state.records.iter().filter(|(key, _)| matches!(key, Key::Message(_)));
+        let messages = records.filter_map(|(_, record)| StoredMessage::read(record));
+        messages.filter_map(|message| number_of(message.payload)).collect()
     }
 
     /// Nothing fails from now on.

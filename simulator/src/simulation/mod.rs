@@ -41,6 +41,7 @@ mod stream;
 mod tapes;
 mod trace;
 mod troubles;
+mod unasked;
 mod wire;
 mod world;
 

@@ -225,8 +225,9 @@ pub(super) struct Plan {
     pub(super) events: Vec<(u64, Event)>,
 }
 
-/// The part of a run that draws floods.
+/// The parts of a run that draw floods, and what nobody asks for.
 const FLOOD: u64 = 0xF100D;
+const UNASKED: u64 = 0xA5CED;
 const MILLISECOND: u64 = 1_000;
 const SECOND: u64 = 1_000_000;
 const HOUR: u64 = 3_600 * SECOND;
@@ -256,6 +257,7 @@ impl Plan {
         draw_extras(&mut Random::of(seed, 3_000), &setup, &mut events, at);
         let mut plan = Self { seed, setup, events };
         super::flood::add(&mut plan, &mut Random::of(seed, FLOOD));
+        super::unasked::add(&mut plan, &mut Random::of(seed, UNASKED));
         plan
     }
 }

@@ -171,6 +171,7 @@ impl World {
         self.wires[client].died(has_store);
         self.routes[client].restarted(true);
         self.promises.died(client, has_store, keeps_session);
+        self.promises.leaves_on_disk(client, self.processes[client].disk.messages());
         // What comes for subscriptions of the life before is nobody's then.
         let setup = &self.setup.clients[client];
         if setup.unclaimed == sterna_client::Unclaimed::Drop || setup.session_expiry == 0 {
@@ -319,6 +320,7 @@ impl World {
                     link.client_closes(now, reset);
                 }
                 self.wires[client].lost();
+                self.promises.loses(client);
                 let at = now + self.processes[client].clock_offset;
                 self.routes[client].ended(at);
             }

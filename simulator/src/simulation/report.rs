@@ -84,6 +84,9 @@ pub struct Report {
     pub dropped: u64,
     /// Publishes that ended with their session, and those that were published again without it.
     pub lost: [u64; 2],
+    /// QoS 0 whose outcome was not asked for at once: what clients accepted, what had succeeded when it was asked for, what was
+    /// lost, what counted as lost though it was written, and what ended otherwise.
+    pub unasked: [u64; 5],
     /// Things that happened.
     pub steps: u64,
     /// A hash of all of them in their order, of one run: the same seed gives the same.
@@ -105,6 +108,7 @@ impl Report {
         let pairs = pairs.chain(self.offered.iter_mut().zip(other.offered));
         let pairs = pairs.chain(self.requests.iter_mut().zip(other.requests));
         let pairs = pairs.chain(self.lost.iter_mut().zip(other.lost));
+        let pairs = pairs.chain(self.unasked.iter_mut().zip(other.unasked));
         for (sum, more) in pairs.chain(self.delivered.iter_mut().zip(other.delivered)) {
             *sum += more;
         }
@@ -124,6 +128,11 @@ impl fmt::Display for Report {
             self.requests, self.dropped
         )?;
         writeln!(f, "publishes lost with their session, and published again: {:?}", self.lost)?;
+        writeln!(
+            f,
+            "QoS 0 asked for late or never, succeeded, lost, lost though written, ended otherwise: {:?}",
+            self.unasked
+        )?;
         for (name, count) in FAULTS.iter().zip(self.faults) {
             writeln!(f, "{count:>12} {name}")?;
         }

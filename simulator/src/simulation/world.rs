@@ -204,6 +204,7 @@ impl World {
         report.requests = self.promises.requests;
         report.dropped = self.promises.dropped;
         report.lost = self.promises.lost;
+        report.unasked = self.promises.unasked;
         report.steps = self.trace.steps;
         report.hash = self.trace.hash();
         let result = self.findings.first.map_or(Ok(report), Err);

@@ -113,6 +113,23 @@ fn the_bounds_and_policies_of_the_queue_hold() {
     }
 }
 
+// R: PUB-02
+#[test]
+fn no_more_is_handed_over_at_a_time_than_the_send_buffer_is_for() {
+    for send_buffer in [SMALL, 10_000] {
+        let mut rig = Rig::connected(Config { send_buffer, ..config() });
+        for _ in 0..5_000 {
+            rig.send_unreported("a").unwrap();
+        }
+        while rig.connection.queued() > 0 {
+            rig.write(usize::MAX);
+            let unsent = rig.connection.unsent();
+            // A run goes as a whole.
+            assert!(unsent < 2 * send_buffer as u64 + 5_000, "{unsent} of {send_buffer}");
+        }
+    }
+}
+
 #[test]
 fn what_waits_fails_with_a_client_that_closes() {
     let mut rig = Rig::connected(small());

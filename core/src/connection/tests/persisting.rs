@@ -61,6 +61,11 @@ impl Stored {
     /// The store carries everything out, and the client hears of it.
     pub(super) fn store(&mut self) {
         self.take();
+        self.carry_out();
+    }
+
+    /// The store carries out what the driver has taken, and the client hears of it.
+    fn carry_out(&mut self) {
         for (id, batch) in std::mem::take(&mut self.batches) {
             for op in batch.iter() {
                 match op {
@@ -470,6 +475,44 @@ fn a_message_that_ends_before_it_was_sent_leaves_no_record() {
     assert_eq!(stored.rig.outcomes(), outcomes);
     assert_eq!(stored.sent_before_and_after(), (vec![], vec![]));
     assert_eq!((stored.keys(), stored.rig.connection.in_flight()), (vec![], 0));
+}
+
+/// What can be sent does not wait for the removal of what was cancelled before it: where messages are cancelled, or reach
+/// their deadlines, more often than the store commits, nothing would be sent any more.
+// R: PUB-05, STO-02
+#[test]
+fn a_message_whose_cancel_a_crash_undid_is_sent_at_its_place_and_so_is_all_that_overtook_it() {
+    let mut stored = Stored::connected(persistent());
+    let cancelled = stored.rig.publish("a", QoS::ExactlyOnce);
+    stored.rig.publish("b", QoS::AtLeastOnce);
+    stored.rig.publish("c", QoS::ExactlyOnce);
+    stored.take();
+    stored.rig.connection.cancel(stored.rig.now, cancelled).unwrap();
+    stored.carry_out();
+    assert_eq!(stored.rig.sent(), strings(&["Publish 2 q1 b", "Publish 3 q2 c"]));
+    stored.rig.ack(PacketType::PubAck, 2, ReasonCode::SUCCESS);
+    stored.rig.ack(PacketType::PubRec, 3, ReasonCode::SUCCESS);
+    assert_eq!(stored.rig.sent(), strings(&[]), "PUBREL comes after the removal");
+    let mut stored = stored.crash();
+    stored.connect(true);
+    let expected = ["Publish 1 q2 dup a", "Publish 2 q1 dup b", "Publish 3 q2 dup c"];
+    assert_eq!(stored.rig.sent(), strings(&expected));
+}
+
+// R: PUB-05, STO-02
+#[test]
+fn nothing_overtakes_a_message_that_was_cancelled_in_the_queue_before_its_removal_is_stored() {
+    let mut stored = Stored::connected(Config { in_flight_limit: 1, ..persistent() });
+    stored.rig.publish("a", QoS::AtLeastOnce);
+    let cancelled = stored.rig.publish("b", QoS::AtLeastOnce);
+    stored.rig.publish("c", QoS::AtLeastOnce);
+    stored.store();
+    assert_eq!(stored.rig.sent(), strings(&["Publish 1 q1 a"]));
+    stored.rig.connection.cancel(stored.rig.now, cancelled).unwrap();
+    stored.rig.ack(PacketType::PubAck, 1, ReasonCode::SUCCESS);
+    assert!(stored.disk.contains_key(&Key::Message(cancelled.0)));
+    assert_eq!(stored.sent_before_and_after(), (vec![], strings(&["Publish 2 q1 c"])));
+    assert!(!stored.disk.contains_key(&Key::Message(cancelled.0)));
 }
 
 /// Restarts with the time of day that many seconds after 1970.

@@ -21,6 +21,7 @@ use super::plan::{Acking, Reading};
 use super::promises::{Promises, Standing};
 use super::setup::ClientSetup;
 use super::stream::{Flag, Habits, NEVER, Source, Stream};
+use super::unasked::Asking;
 
 enum Operation {
     Publish(Publishing<'static>),
@@ -45,6 +46,9 @@ struct Task {
     since: u64,
     /// It is cancelled rather than dropped.
     cancels: bool,
+    asking: Asking,
+    /// When the outcome of what the client has is asked for.
+    ask_at: Option<u64>,
     /// It was on the disk.
     is_stored: bool,
     /// The stream that comes of it may end: its filter was unsubscribed.
@@ -120,7 +124,7 @@ impl Application {
 
     /// When something is due by itself.
     pub(super) fn next(&self, now: u64) -> Option<u64> {
-        let tasks = self.tasks.iter().filter_map(|task| task.drop_at);
+        let tasks = self.tasks.iter().flat_map(|task| task.drop_at.into_iter().chain(task.ask_at));
         let streams = self.streams.iter().flat_map(|stream| {
             let waits = matches!(stream.habits.reading, Reading::Every(_)) && stream.flag.is_raised();
             let reads = waits.then_some(stream.next_read);
@@ -143,6 +147,8 @@ impl Application {
             since: now,
             is_stored: false,
             cancels: false,
+            asking: Asking::AtOnce,
+            ask_at: None,
             may_end: self.is_ending,
         });
     }
@@ -190,6 +196,7 @@ impl Application {
         self.set_acking(Acking::AtOnce);
         for task in &mut self.tasks {
             task.drop_at = None;
+            task.ask_at = task.ask_at.map(|_| now);
         }
         let owed = self.streams.iter_mut().flat_map(|stream| &mut stream.owed);
         for (at, _) in owed.chain(&mut self.orphans) {
@@ -230,8 +237,13 @@ impl Application {
             let task = &mut self.tasks[index];
             if task.drop_at.is_some_and(|at| at <= around.now) {
                 if let (Operation::Deliver(delivery), true) = (&task.operation, task.cancels) {
+                    let state = self.client.state();
                     // It may be too late, or done.
-                    let _ = delivery.cancel();
+                    if delivery.cancel().is_ok()
+                        && let Some(number) = task.number
+                    {
+                        around.promises.cancelled(number, state);
+                    }
                     task.drop_at = None;
                     task.flag.raise();
                     continue;
@@ -239,6 +251,9 @@ impl Application {
                 self.give_up(index, around);
                 any = true;
                 continue;
+            }
+            if task.ask_at.take_if(|at| *at <= around.now).is_some() {
+                task.flag.raise();
             }
             if task.flag.is_raised() {
                 any = true;
@@ -292,6 +307,26 @@ impl Application {
         }
     }
 
+    /// The client has a message. Its outcome is asked for now, or later, or never: then its task is removed; whether it was.
+    fn put_off(&mut self, index: usize, around: &mut Surroundings<'_>) -> bool {
+        let task = &mut self.tasks[index];
+        let asking = if self.hurries { Asking::AtOnce } else { task.asking };
+        match asking {
+            Asking::AtOnce => return false,
+            Asking::After(after) => task.ask_at = Some(around.now + after),
+            Asking::CancelAfter(after) => {
+                task.ask_at = Some(around.now + after);
+                (task.drop_at, task.cancels) = (task.ask_at, true);
+            }
+            Asking::Never => {
+                self.tasks.remove(index);
+                return true;
+            }
+        }
+        task.flag.take();
+        false
+    }
+
     /// Polls one task; whether it is done and was removed.
     fn poll_task(&mut self, index: usize, around: &mut Surroundings<'_>) -> bool {
         let task = &mut self.tasks[index];
@@ -323,7 +358,7 @@ impl Application {
                         around.promises.stand(number, Standing::Accepted);
                         task.operation = Operation::Deliver(delivery);
                         task.flag.raise();
-                        return false;
+                        return self.put_off(index, around);
                     }
                     Err(error) => around.promises.resolved::<()>(number, &Err(error), around.findings),
                 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use sterna_client::{Property, Publishing};
+use sterna_client::{Property, Publishing, QoS};
 
 use super::super::choices::{Extras, properties};
 use super::super::plan::{Event, How, Patience};
 use super::super::promises::{Standing, Terms};
+use super::super::unasked::Asking;
 use super::{Application, Operation, Surroundings};
 
 /// The topic alias of publishes that may wait, which never stands for a topic alone.
@@ -19,10 +20,15 @@ impl Application {
             Patience::DropAfter(after) | Patience::CancelAfter(after) => Some(after),
             _ => None,
         };
-        let may_end = !matches!(patience, Patience::Endless | Patience::DropAfter(_));
+        let may_end = !matches!(patience, Patience::Endless | Patience::DropAfter(_))
+            || matches!(extras.asking, Asking::CancelAfter(_));
+        // What was enqueued is asked for in the application's next turn.
+        let is_asked_late =
+            qos == QoS::AtMostOnce && (extras.asking != Asking::AtOnce || how == How::Enqueue);
         let is_typed = extras.typed && around.setup.is_v5();
         for _ in 0..count {
-            let terms = Terms { may_end, is_typed, requeues: extras.requeue, ..Terms::default() };
+            let requeues = extras.requeue;
+            let terms = Terms { may_end, is_typed, requeues, is_asked_late, ..Terms::default() };
             let number = around.promises.offer(around.client, topic, qos, terms);
             let publishing = self.prepare(event, number, around);
             let operation = match how {
@@ -49,7 +55,11 @@ impl Application {
             // The order of the calls is that of the numbers.
             let last = self.tasks.len() - 1;
             self.tasks[last].cancels = matches!(patience, Patience::CancelAfter(_));
-            self.poll_task(last, around);
+            self.tasks[last].asking = extras.asking;
+            let is_accepted = matches!(self.tasks[last].operation, Operation::Deliver(_));
+            if !is_accepted || !self.put_off(last, around) && self.tasks[last].flag.is_raised() {
+                self.poll_task(last, around);
+            }
         }
     }
 
@@ -57,7 +67,7 @@ impl Application {
         let Event::Publish { topic, qos, retain, size, how, patience, extras, .. } = *event else {
             unreachable!("only publishes are prepared")
         };
-        let Extras { requeue, alias, typed } = extras;
+        let Extras { requeue, alias, typed, .. } = extras;
         let is_v5 = around.setup.is_v5();
         let alias = alias.filter(|_| is_v5);
         // The alias alone, where it was given to this topic before.

@@ -1,5 +1,7 @@
 //! What happened to a client, and what that excuses.
 
+use sterna_client::QoS;
+
 use super::{Drops, Promises, Standing};
 
 impl Promises {
@@ -7,6 +9,7 @@ impl Promises {
     pub(in super::super) fn connected(&mut self, client: usize) {
         let account = &mut self.accounts[client];
         account.sessions_known = account.sessions_ended;
+        self.opens(client);
     }
 
     /// From now on messages may be acknowledged that the application has not seen.
@@ -87,7 +90,10 @@ impl Promises {
             account.done.clear();
         }
         for message in self.messages.iter_mut().filter(|message| message.publisher == client) {
-            let is_kept = has_store && !keeps_nothing && message.standing == Standing::Stored;
+            let is_kept = has_store
+                && !keeps_nothing
+                && message.standing == Standing::Stored
+                && message.qos != QoS::AtMostOnce;
             let survives = message.standing == Standing::Resolved || is_kept;
             // How far it was may be forgotten.
             message.loss = None;

@@ -6,6 +6,8 @@ mod dropping;
 mod fates;
 mod losses;
 mod requests;
+mod undoing;
+mod writing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +19,8 @@ use super::authentication::Proof;
 use asking::Asked;
 use dropping::Drops;
 pub(super) use losses::Loss;
+use undoing::Undone;
+use writing::{Place, Written};
 
 use super::findings::Findings;
 use super::setup::ClientSetup;
@@ -46,6 +50,8 @@ pub(super) struct Terms {
     pub(super) requeues: bool,
     /// It leaves at its own time.
     pub(super) has_no_order: bool,
+    /// Of QoS 0, its outcome is not asked for at once.
+    pub(super) is_asked_late: bool,
     /// Its number is its Content Type.
     pub(super) is_typed: bool,
     /// The request that it answers.
@@ -53,6 +59,7 @@ pub(super) struct Terms {
 }
 
 #[derive(Debug, Clone)]
+#[allow(clippy::struct_excessive_bools)] // Independent facts.
 struct Promise {
     publisher: usize,
     topic: &'static str,
@@ -66,6 +73,14 @@ struct Promise {
     terms: Terms,
     /// The server lost the session while it was in flight.
     loss: Option<Loss>,
+    /// It ended because it was cancelled, or its time had come.
+    is_withdrawn: bool,
+    /// It was cancelled before it can have left.
+    is_revoked: bool,
+    /// Of QoS 0, where all of it left.
+    left: Option<Place>,
+    /// The lost network connections of the publisher when it was handed in.
+    losses_before: u64,
 }
 
 /// What concerns one client.
@@ -119,6 +134,8 @@ struct Account {
     has_jumped: bool,
     asked: Vec<Asked>,
     drops: Drops,
+    undone: Undone,
+    written: Written,
 }
 
 /// When the broker queued a message for a session, first and last, and how often.
@@ -156,6 +173,8 @@ pub(super) struct Promises {
     pub(super) lost: [u64; 2],
     /// What the watched streams dropped.
     pub(super) dropped: u64,
+    /// See [`Report::unasked`](super::Report::unasked).
+    pub(super) unasked: [u64; 5],
 }
 
 impl Promises {
@@ -182,12 +201,13 @@ impl Promises {
             requests: [0; 2],
             lost: [0; 2],
             dropped: 0,
+            unasked: [0; 5],
         }
     }
 
     /// The application hands a message in; its number.
     pub(super) fn offer(&mut self, publisher: usize, topic: &'static str, qos: QoS, terms: Terms) -> u32 {
-        self.accounts[publisher].gives_up |= terms.may_end;
+        self.accounts[publisher].gives_up |= terms.may_end && qos != QoS::AtMostOnce;
         let sessions_before = self.accounts[publisher].sessions_known;
         let (standing, taken, session) = (Standing::Offered, 0, 0);
         self.messages.push(Promise {
@@ -200,12 +220,19 @@ impl Promises {
             sessions_before,
             terms,
             loss: None,
+            is_withdrawn: false,
+            is_revoked: false,
+            left: None,
+            losses_before: self.accounts[publisher].written.losses(),
         });
         self.messages.len() as u32 - 1
     }
 
     pub(super) fn stand(&mut self, number: u32, standing: Standing) {
-        self.messages[number as usize].standing = standing;
+        let message = &mut self.messages[number as usize];
+        let is_unasked = message.terms.is_asked_late && standing == Standing::Accepted;
+        message.standing = standing;
+        self.unasked[0] += u64::from(is_unasked);
     }
 
     /// Nobody waits for the outcome any more.
@@ -248,11 +275,18 @@ impl Promises {
         let was_stored = message.standing == Standing::Stored;
         message.standing = Standing::Resolved;
         self.lost[0] += u64::from(matches!(result, Err(PublishError::Failed(OperationError::SessionLost))));
+        if message.terms.is_asked_late {
+            self.unasked[writing::outcome(result, message.left)] += 1;
+        }
         let lost_session = account.sessions_ended > message.sessions_before;
         let is_explained = match result {
             Ok(_) => {
                 let holds = qos == QoS::AtMostOnce || taken > 0 || account.has_amnesia;
                 findings.require(holds, "acknowledged, but the broker never took it over", || {
+                    format!("message {number}, {message:?}")
+                });
+                let holds = qos != QoS::AtMostOnce || message.left.is_some();
+                findings.require(holds, "QoS 0 succeeded, but it was never written", || {
                     format!("message {number}, {message:?}")
                 });
                 losses::may_succeed(message.loss, account.session_loss)
@@ -265,15 +299,19 @@ impl Promises {
                 OperationError::Refused(_) => self.excuses.refusals,
                 OperationError::Limit(_) => self.excuses.limits,
                 OperationError::UnsupportedByVersion => self.excuses.limits || account.falls_back,
-                OperationError::Lost => qos == QoS::AtMostOnce && !message.terms.requeues,
+                OperationError::Lost => account.may_be_lost(message, self.excuses.limits),
                 OperationError::SessionLost => {
                     lost_session && losses::may_fail(qos, message.loss, account.session_loss)
                 }
                 OperationError::Cancelled | OperationError::DeadlinePassed | OperationError::Expired => {
+                    message.is_withdrawn = true;
                     message.terms.may_end
                 }
                 OperationError::Dropped => account.may_drop,
-                OperationError::Stalled => account.was_paused,
+                OperationError::Stalled => {
+                    message.is_withdrawn = true;
+                    account.was_paused
+                }
                 // The next process sends it.
                 OperationError::Kept => {
                     message.standing = Standing::Stored;
@@ -327,7 +365,7 @@ impl Promises {
         }
         let last = &mut account.last_taken[usize::from(qos != QoS::AtMostOnce)];
         findings.require(
-            last.is_none_or(|last| last < number),
+            last.is_none_or(|last| last < number || account.undone.explains(number, last)),
             "published out of order [MQTT-4.6.0-1]",
             || format!("message {number} after {last:?}"),
         );
@@ -440,10 +478,14 @@ impl Promises {
                 || self.excuses.refusals
                 || (losses::may_fail(message.qos, None, account.session_loss)
                     && account.sessions_ended > message.sessions_before);
-            if is_owed && message.qos != QoS::AtMostOnce && !may_fail {
-                findings.require(message.taken > 0, "an accepted message was lost", || {
-                    format!("{number}: {message:?}")
-                });
+            let arrived = if message.qos == QoS::AtMostOnce {
+                message.left.is_some() || account.written.losses() > message.losses_before
+            } else {
+                message.taken > 0
+            };
+            if is_owed && !may_fail {
+                findings
+                    .require(arrived, "an accepted message was lost", || format!("{number}: {message:?}"));
             }
         }
     }

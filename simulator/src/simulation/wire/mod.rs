@@ -311,6 +311,7 @@ impl Wire {
             return bench.findings.violated("bytes without a connection", self.client);
         };
         connection.last_written = bench.now;
+        bench.promises.writes(self.client, bytes.len());
         connection.written.extend_from_slice(bytes);
         loop {
             let Some(connection) = &mut self.connection else { return };
