@@ -127,6 +127,17 @@ impl<'a> Publish<'a> {
         }
     }
 
+    /// Whether it has nothing besides topic and payload.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.qos == QoS::AtMostOnce
+            && !self.retain
+            && !self.requeue
+            && self.topic_alias.is_none()
+            && self.deadline.is_none()
+            && self.properties.is_empty()
+    }
+
     /// With this quality of service.
     #[must_use]
     pub fn qos(mut self, qos: QoS) -> Self {

@@ -222,6 +222,12 @@ impl Connection {
     #[inline]
     pub(super) fn await_written(&mut self, token: Token) {
         self.due.sent(token, None);
+        self.remember_unwritten(token);
+    }
+
+    /// The same, of one that has no times.
+    #[inline]
+    pub(super) fn remember_unwritten(&mut self, token: Token) {
         self.unwritten.push_back(Unwritten { end: self.enqueued, token, withdrawn: false });
     }
 

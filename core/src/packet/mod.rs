@@ -35,6 +35,7 @@ mod connack;
 mod connect;
 mod disconnect;
 mod error;
+pub(crate) mod plain;
 mod properties;
 mod property;
 pub(crate) mod publish;
