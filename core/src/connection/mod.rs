@@ -87,7 +87,7 @@ pub use self::status::{State, Statistics};
 pub use self::timer::Timer;
 
 /// Events about packets are dropped, and counted, beyond this many that nobody polled.
-const PACKET_EVENTS: usize = 1_024;
+const PACKET_EVENTS: u16 = 1_024;
 /// What an incoming message takes besides its packet, counted against the bounds.
 const MESSAGE_OVERHEAD: usize = 128;
 
@@ -146,7 +146,7 @@ pub struct Connection {
     backoff: Backoff,
     actions: Deque<Action, 2>,
     events: VecDeque<Event>,
-    packet_events: usize,
+    packet_events: u16,
     statistics: Statistics,
 
     // The client
@@ -320,7 +320,8 @@ impl Connection {
 
     /// The transport took `bytes` more of what [`poll_transmit`](Self::poll_transmit) gave.
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
-        self.observe(now);
+        self.pass(now);
+        self.settle();
         self.bytes_written(bytes);
     }
 

@@ -67,6 +67,7 @@ impl Connection {
     pub(super) fn flush(&mut self) {
         self.end_what_is_due();
         if !self.queue.is_empty() || self.in_flight.has_planned() {
+            self.forget_quick();
             self.admit();
             while self.phase.is_up() && self.has_send_room() && self.send_next() {}
         }
@@ -403,6 +404,7 @@ impl Connection {
         self.version != ProtocolVersion::V5
     }
 
+    #[inline]
     pub(super) fn has_send_room(&self) -> bool {
         self.unsent() < self.config.send_buffer as u64
     }

@@ -4,39 +4,30 @@ use alloc::vec::Vec;
 
 use super::{PacketType, ProtocolVersion};
 
-/// The largest one that [`encode`] writes, in bytes: the length of the rest takes no more than two.
-#[cfg(debug_assertions)]
-const LARGEST: u64 = 0x3FFF + 3;
+/// What it takes at most besides topic and payload, in bytes.
+pub(crate) const OVERHEAD: usize = 6;
+/// The largest remaining length: it takes no more than two bytes.
+const LONGEST: usize = 0x3FFF;
 
-/// What it takes in bytes, if that is not too large.
-#[inline]
-pub(crate) fn size(topic: &str, payload: &[u8], version: ProtocolVersion) -> u64 {
-    let length = remaining_length(topic, payload, version);
-    length + if length <= 0x7F { 2 } else { 3 }
-}
-
-#[inline]
-fn remaining_length(topic: &str, payload: &[u8], version: ProtocolVersion) -> u64 {
-    2 + topic.len() as u64 + u64::from(version == ProtocolVersion::V5) + payload.len() as u64
-}
-
-/// Appends one to `out`, whose topic is valid and whose size was checked.
+/// Appends one to `out` and says how many bytes it has. The topic is valid, and all of it no longer than 16 KiB.
 #[inline(never)] // It needs the registers that its callers need too.
-pub(crate) fn encode(topic: &str, payload: &[u8], version: ProtocolVersion, out: &mut Vec<u8>) {
-    #[cfg(debug_assertions)]
-    assert!(size(topic, payload, version) <= LARGEST);
+pub(crate) fn encode(topic: &str, payload: &[u8], version: ProtocolVersion, out: &mut Vec<u8>) -> usize {
     let first = (PacketType::Publish as u8) << 4;
-    let length = remaining_length(topic, payload, version);
+    let has_properties = version == ProtocolVersion::V5;
+    let length = 2 + topic.len() + usize::from(has_properties) + payload.len();
+    debug_assert!(length <= LONGEST);
     let [high, low] = (topic.len() as u16).to_be_bytes();
-    if length <= 0x7F {
+    let header = if length <= 0x7F {
         out.extend_from_slice(&[first, length as u8, high, low]);
+        2
     } else {
         out.extend_from_slice(&[first, length as u8 | 0x80, (length >> 7) as u8, high, low]);
-    }
+        3
+    };
     out.extend_from_slice(topic.as_bytes());
-    if version == ProtocolVersion::V5 {
-        // No properties.
+    if has_properties {
         out.push(0);
     }
     out.extend_from_slice(payload);
+    header + length
 }
