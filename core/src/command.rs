@@ -127,11 +127,10 @@ impl<'a> Publish<'a> {
         }
     }
 
-    /// Whether it has nothing besides topic and payload.
+    /// Whether it has nothing besides topic, payload and quality of service.
     #[inline]
     pub(crate) fn is_plain(&self) -> bool {
-        self.qos == QoS::AtMostOnce
-            && !self.retain
+        !self.retain
             && !self.requeue
             && self.topic_alias.is_none()
             && self.deadline.is_none()

@@ -30,7 +30,16 @@ impl Connection {
         now: Instant,
         publish: &Publish<'_>,
     ) -> Result<Token, PublishError> {
+        if publish.qos != QoS::AtMostOnce
+            && let Some(token) = self.send_quickly_acknowledged(now, publish)
+        {
+            return Ok(token);
+        }
         self.observe_coarse(now);
+        self.send_any(publish)
+    }
+
+    fn send_any(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         if self.is_ending() {
             return Err(PublishError::Closed);
         }

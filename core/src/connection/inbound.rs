@@ -15,6 +15,7 @@ use crate::bug::Bug;
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
 use crate::message::Message;
+use crate::packet::ack;
 use crate::packet::publish::Received;
 use crate::packet::{
     Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode, ReasonCodes,
@@ -84,6 +85,16 @@ impl Connection {
     /// Takes one packet; or says how many bytes are missing.
     fn take_packet(&mut self, input: &mut BytesMut) -> Result<Option<usize>, Refused> {
         let limit = self.config.maximum_packet_size;
+        if let Some((packet, packet_id)) = ack::plain(input)
+            && self.phase.is_up()
+            && limit as usize >= ack::PLAIN_SIZE
+        {
+            self.count_packet(packet, packet_id, ack::PLAIN_SIZE);
+            let ack = Ack { packet_id, reason: ReasonCode::SUCCESS, properties: Properties::EMPTY };
+            self.take_ack(packet, &ack)?;
+            input.advance(ack::PLAIN_SIZE);
+            return Ok(None);
+        }
         let header = FixedHeader::parse(input, self.version, limit).map_err(ProtocolError::Decode)?;
         let Some(header) = header else { return Ok(Some(1)) };
         self.check_order(header.packet_type)?;
@@ -133,16 +144,8 @@ impl Connection {
         self.count_packet(packet_type, packet_id, size);
         match packet {
             Packet::ConnAck(connack) => self.take_connack(connack)?,
-            Packet::PubAck(ack) => self.take_puback(ack)?,
-            Packet::PubRec(ack) => self.take_pubrec(ack)?,
-            Packet::PubComp(ack) => self.take_pubcomp(ack)?,
-            Packet::PubRel(ack) => {
-                let reason = self.received.release(ack.packet_id)?;
-                self.watch_window(Since::Now);
-                if reason == ReasonCode::SUCCESS {
-                    self.forget_incoming(ack.packet_id);
-                }
-                self.reply_incoming(PacketType::PubComp, ack.packet_id, reason);
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
+                self.take_ack(packet_type, ack)?;
             }
             Packet::SubAck(ack) => {
                 self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?;
@@ -192,6 +195,25 @@ impl Connection {
         } else {
             Err(ProtocolError::WrongAck { packet, packet_id })
         }
+    }
+
+    fn take_ack(&mut self, packet: PacketType, ack: &Ack<'_>) -> Result<(), ProtocolError> {
+        match packet {
+            PacketType::PubAck => self.take_puback(ack),
+            PacketType::PubRec => self.take_pubrec(ack),
+            PacketType::PubComp => self.take_pubcomp(ack),
+            _ => self.take_pubrel(ack),
+        }
+    }
+
+    fn take_pubrel(&mut self, ack: &Ack<'_>) -> Result<(), ProtocolError> {
+        let reason = self.received.release(ack.packet_id)?;
+        self.watch_window(Since::Now);
+        if reason == ReasonCode::SUCCESS {
+            self.forget_incoming(ack.packet_id);
+        }
+        self.reply_incoming(PacketType::PubComp, ack.packet_id, reason);
+        Ok(())
     }
 
     fn take_puback(&mut self, ack: &Ack<'_>) -> Result<(), ProtocolError> {

@@ -1,61 +1,121 @@
-//! The quick way of a plain message of QoS 0: encoded straight into the outgoing bytes, with a few comparisons in the
-//! place of all that may have to be said about a message and a connection.
+//! The quick way of a plain message: encoded straight into the outgoing bytes, with a few comparisons in the place of all
+//! that may have to be said about a message and a connection.
 
 use super::Connection;
+use super::flight::Stage;
 use super::queue::CHAIN_FROM;
 use crate::command::Publish;
 use crate::config::QueuePolicy;
 use crate::event::Token;
-use crate::packet::plain;
+use crate::packet::{QoS, plain};
 use crate::text;
 use crate::time::Instant;
 
 /// A larger packet goes the other way: from here on a payload may be shared, and few servers take less.
 const LARGEST: usize = CHAIN_FROM;
 
-/// Whether the connection has nothing to say about plain messages. It is found out when a message needs it, and every
+/// Which plain messages the connection has nothing to say about. It is found out when a message needs it, and every
 /// handler and every other command takes it back: none of them has to know what it depends on. Only what happens for
-/// every message does not: that bytes leave.
+/// every message does not: that it is sent, and that bytes leave.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Quick(bool);
+pub(super) enum Quick {
+    /// Not known, or none.
+    #[default]
+    Nothing,
+    AtMostOnce,
+    Everything,
+}
 
 impl Connection {
-    /// Sends a message the quick way. `None`: it cannot go it, and nothing was done.
+    /// Sends a message of QoS 0 the quick way. `None`: it cannot go it, and nothing was done.
     #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
     #[inline(always)]
     pub(super) fn send_quickly(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Token> {
-        let may_go = publish.is_plain() && self.has_send_room() && (self.quick.0 || self.find_quick());
-        let (topic, payload) = (publish.topic, publish.payload.as_slice());
-        let fits = payload.len() < LARGEST && topic.len() + payload.len() <= LARGEST - plain::OVERHEAD;
-        if !may_go || !fits || topic.is_empty() || !text::is_plain_name(topic.as_bytes()) {
+        let may_go = publish.qos == QoS::AtMostOnce
+            && publish.is_plain()
+            && self.has_send_room()
+            && (self.quick != Quick::Nothing || self.find_quick() != Quick::Nothing);
+        if !may_go || !is_small_and_valid(publish) {
             return None;
         }
-        debug_assert!(self.is_quick(), "it was not taken back");
+        debug_assert_ne!(self.quick(), Quick::Nothing, "it was not taken back");
         self.pass(now);
-        self.enqueued += plain::encode(topic, payload, self.version, self.out.buffer()) as u64;
+        let payload = publish.payload.as_slice();
+        let size = plain::encode(publish.topic, payload, self.version, self.out.buffer());
+        self.enqueued += size as u64;
         self.statistics.packets_sent += 1;
         Some(self.take_token())
     }
 
+    /// The same of QoS 1 and 2, which are kept until they are acknowledged.
     #[inline(never)]
-    fn find_quick(&mut self) -> bool {
-        self.quick = Quick(self.is_quick());
-        self.quick.0
+    pub(super) fn send_quickly_acknowledged(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Token> {
+        let may_go = publish.is_plain()
+            && self.has_send_room()
+            && (self.quick == Quick::Everything || self.find_quick() == Quick::Everything)
+            && self.queue.bytes() < self.config.queue_bytes
+            && self.fits(self.in_flight.window(), publish.qos);
+        if !may_go || !is_small_and_valid(publish) {
+            return None;
+        }
+        debug_assert_eq!(self.quick(), Quick::Everything, "it was not taken back");
+        let before = self.in_flight.last_id();
+        let packet_id = self.in_flight.free_id()?;
+        self.pass(now);
+        let (qos, payload) = (publish.qos, publish.payload.as_slice());
+        let sent_id = self.planted_id(before, packet_id);
+        let out = self.out.buffer();
+        let size = plain::encode_acknowledged(publish.topic, payload, self.version, out, qos, sent_id);
+        self.enqueued += size as u64;
+        self.statistics.packets_sent += 1;
+        let token = self.take_token();
+        let stage = Stage::Published(self.queue.record(publish));
+        self.in_flight.insert(packet_id, token, self.attempt, self.now, stage);
+        self.planted_after_sending(packet_id, qos);
+        Some(token)
     }
 
-    fn is_quick(&self) -> bool {
-        self.phase.is_up()
+    #[inline(never)]
+    fn find_quick(&mut self) -> Quick {
+        self.quick = self.quick();
+        self.quick
+    }
+
+    fn quick(&self) -> Quick {
+        let is_open = self.phase.is_up()
             && !self.is_ending()
             && !self.queue.has_at_most_once()
             && self.packet_limit() as usize >= LARGEST
             && self.outgoing_aliases.is_none()
             && !self.config.packet_events
-            && self.config.queue_policy != QueuePolicy::LatestPerTopic
+            && self.config.queue_policy != QueuePolicy::LatestPerTopic;
+        if !is_open {
+            return Quick::Nothing;
+        }
+        let nothing_waits = self.queue.occupied() == 0
+            && self.config.queue_limit > 0
+            && !self.in_flight.has_planned()
+            && !self.due.is_used();
+        let takes_all = self.server.as_deref().is_none_or(|server| server.maximum_qos == QoS::ExactlyOnce);
+        if nothing_waits && takes_all && self.persistence.is_none() {
+            Quick::Everything
+        } else {
+            Quick::AtMostOnce
+        }
     }
 
     /// Something happens that may change it.
     #[inline]
     pub(super) fn forget_quick(&mut self) {
-        self.quick = Quick(false);
+        self.quick = Quick::Nothing;
     }
+}
+
+#[inline]
+fn is_small_and_valid(publish: &Publish<'_>) -> bool {
+    let (topic, payload) = (publish.topic.as_bytes(), publish.payload.as_slice());
+    payload.len() < LARGEST
+        && topic.len() + payload.len() <= LARGEST - plain::OVERHEAD
+        && !topic.is_empty()
+        && text::is_plain_name(topic)
 }

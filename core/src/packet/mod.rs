@@ -29,7 +29,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod ack;
+pub(crate) mod ack;
 mod auth;
 mod connack;
 mod connect;
