@@ -185,6 +185,7 @@ impl Connection {
     // Acknowledgements
 
     /// The operation that an acknowledgement is for; `None` if its identifier is not in use.
+    #[inline]
     fn awaiting(&mut self, packet: PacketType, packet_id: u16) -> Result<Option<&InFlight>, ProtocolError> {
         let Some(entry) = self.in_flight.table.get(packet_id) else {
             self.statistics.unexpected_acks += 1;
@@ -250,7 +251,7 @@ impl Connection {
         if !repeated {
             let (token, abandoned) = (entry.token, entry.abandoned);
             let order = self.in_flight.next_pubrec();
-            if let Some(record) = self.in_flight.release(packet_id, order, ack.reason, ack.properties.into())
+            if let Some(record) = self.in_flight.release(packet_id, order, ack.reason, ack.properties)
             {
                 self.queue.release(record);
             }
@@ -273,12 +274,16 @@ impl Connection {
     /// A publish is complete: PUBACK, PUBCOMP, or a PUBREC that refuses it. Its place in the window is free.
     fn complete_publish(&mut self, packet_id: u16, reason: ReasonCode, properties: Properties<'_>) {
         let Some(entry) = self.in_flight.remove(packet_id, self.attempt) else { return };
-        self.forget_stage(entry.token, &entry.stage);
-        let (receipt, refused) = match entry.stage {
+        let InFlight { token, stage, abandoned, .. } = entry;
+        self.forget_stage(token, &stage);
+        let (receipt, refused) = match stage {
             // PUBCOMP: the PUBREC told the outcome. That the server does not know the identifier any more means
             // that it has completed before.
             Stage::Released { reason, properties: of_pubrec, .. } => {
-                let properties = if properties.is_empty() { of_pubrec } else { properties.into() };
+                let properties = match of_pubrec {
+                    Some(of_pubrec) if properties.is_empty() => *of_pubrec,
+                    _ => properties.into(),
+                };
                 (Receipt { reason, properties }, false)
             }
             Stage::Published(record) => {
@@ -288,16 +293,14 @@ impl Connection {
             Stage::Abandoned { .. } => return self.completed(),
             Stage::Controlled(_) => return,
         };
-        if !entry.abandoned {
+        if !abandoned {
+            let Receipt { reason, properties } = receipt;
             let result = if refused {
-                Err(OperationError::Refused(Refusal {
-                    reason: receipt.reason,
-                    properties: receipt.properties,
-                }))
+                Err(OperationError::Refused(Refusal { reason, properties }))
             } else {
-                Ok(receipt)
+                Ok(Receipt { reason, properties })
             };
-            self.published(entry.token, result);
+            self.published(token, result);
         }
         self.completed();
     }

@@ -64,14 +64,20 @@ impl Connection {
     }
 
     /// Sends whatever may go, oldest call first.
+    #[inline]
     pub(super) fn flush(&mut self) {
         self.end_what_is_due();
         if !self.queue.is_empty() || self.in_flight.has_planned() {
-            self.forget_quick();
-            self.admit();
-            while self.phase.is_up() && self.has_send_room() && self.send_next() {}
+            self.send_waiting();
         }
         self.finish_if_drained();
+    }
+
+    #[inline(never)]
+    fn send_waiting(&mut self) {
+        self.forget_quick();
+        self.admit();
+        while self.phase.is_up() && self.has_send_room() && self.send_next() {}
     }
 
     /// With a store, a message gets its packet identifier when it enters the window, and is sent once both are stored.
