@@ -251,8 +251,7 @@ impl Connection {
         if !repeated {
             let (token, abandoned) = (entry.token, entry.abandoned);
             let order = self.in_flight.next_pubrec();
-            if let Some(record) = self.in_flight.release(packet_id, order, ack.reason, ack.properties)
-            {
+            if let Some(record) = self.in_flight.release(packet_id, order, ack.reason, ack.properties) {
                 self.queue.release(record);
             }
             self.forget_message(token);

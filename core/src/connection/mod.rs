@@ -277,7 +277,7 @@ impl Connection {
             out: Transmit::new(),
             enqueued: 0,
             written: 0,
-            quick: Quick::Nothing,
+            quick: Quick::default(),
             replies: 0,
             writing_since: None,
             unwritten: VecDeque::new(),

@@ -18,12 +18,15 @@ const LARGEST: usize = CHAIN_FROM;
 /// handler and every other command takes it back: none of them has to know what it depends on. Only what happens for
 /// every message does not: that it is sent, and that bytes leave.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) enum Quick {
-    /// Not known, or none.
-    #[default]
-    Nothing,
-    AtMostOnce,
-    Everything,
+pub(super) struct Quick {
+    /// It was found out.
+    known: bool,
+    /// Those of QoS 0 are sent, while there is room in the send buffer.
+    at_most_once: bool,
+    /// So are those of QoS 1 and 2, within the window.
+    acknowledged: bool,
+    /// Those of QoS 0 that wait for others or for the transport are encoded ahead.
+    ahead: bool,
 }
 
 impl Connection {
@@ -34,11 +37,11 @@ impl Connection {
         let may_go = publish.qos == QoS::AtMostOnce
             && publish.is_plain()
             && self.has_send_room()
-            && (self.quick != Quick::Nothing || self.find_quick() != Quick::Nothing);
+            && (self.quick.at_most_once || self.find_quick().at_most_once);
         if !may_go || !is_small_and_valid(publish) {
             return None;
         }
-        debug_assert_ne!(self.quick(), Quick::Nothing, "it was not taken back");
+        debug_assert_eq!(self.quick, self.quick(), "it was not taken back");
         self.pass(now);
         let payload = publish.payload.as_slice();
         let size = plain::encode(publish.topic, payload, self.version, self.out.buffer());
@@ -52,13 +55,13 @@ impl Connection {
     pub(super) fn send_quickly_acknowledged(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Token> {
         let may_go = publish.is_plain()
             && self.has_send_room()
-            && (self.quick == Quick::Everything || self.find_quick() == Quick::Everything)
+            && (self.quick.acknowledged || self.find_quick().acknowledged)
             && self.queue.bytes() < self.config.queue_bytes
             && self.fits(self.in_flight.window(), publish.qos);
         if !may_go || !is_small_and_valid(publish) {
             return None;
         }
-        debug_assert_eq!(self.quick(), Quick::Everything, "it was not taken back");
+        debug_assert_eq!(self.quick, self.quick(), "it was not taken back");
         let before = self.in_flight.last_id();
         let packet_id = self.in_flight.free_id()?;
         self.pass(now);
@@ -75,39 +78,63 @@ impl Connection {
         Some(token)
     }
 
+    /// Encodes one of QoS 0 ahead that cannot be sent yet.
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
+    pub(super) fn encode_quickly_ahead(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Token> {
+        let may_go = publish.qos == QoS::AtMostOnce
+            && publish.is_plain()
+            && (self.quick.ahead || self.find_quick().ahead)
+            && self.has_room();
+        if !may_go || !is_small_and_valid(publish) {
+            return None;
+        }
+        debug_assert_eq!(self.quick, self.quick(), "it was not taken back");
+        debug_assert!(!self.quick.at_most_once || !self.has_send_room(), "it need not wait");
+        self.pass(now);
+        let token = self.take_token();
+        self.queue.encode_plain_ahead(token, publish.topic, publish.payload.as_slice(), self.version);
+        // Whatever comes after it has to wait as well.
+        self.quick = Quick { known: true, ahead: true, ..Quick::default() };
+        Some(token)
+    }
+
     #[inline(never)]
     fn find_quick(&mut self) -> Quick {
-        self.quick = self.quick();
+        if !self.quick.known {
+            self.quick = self.quick();
+        }
         self.quick
     }
 
     fn quick(&self) -> Quick {
+        let nothing = Quick { known: true, ..Quick::default() };
         let is_open = self.phase.is_up()
             && !self.is_ending()
-            && !self.queue.has_at_most_once()
             && self.packet_limit() as usize >= LARGEST
             && self.outgoing_aliases.is_none()
-            && !self.config.packet_events
-            && self.config.queue_policy != QueuePolicy::LatestPerTopic;
-        if !is_open {
-            return Quick::Nothing;
+            && !self.config.packet_events;
+        let policy = self.config.queue_policy;
+        if !is_open || policy == QueuePolicy::LatestPerTopic {
+            return nothing;
         }
         let nothing_waits = self.queue.occupied() == 0
             && self.config.queue_limit > 0
             && !self.in_flight.has_planned()
             && !self.due.is_used();
         let takes_all = self.server.as_deref().is_none_or(|server| server.maximum_qos == QoS::ExactlyOnce);
-        if nothing_waits && takes_all && self.persistence.is_none() {
-            Quick::Everything
-        } else {
-            Quick::AtMostOnce
+        Quick {
+            at_most_once: !self.queue.has_at_most_once(),
+            acknowledged: nothing_waits && takes_all && self.persistence.is_none(),
+            ahead: policy != QueuePolicy::DropOldest,
+            ..nothing
         }
     }
 
     /// Something happens that may change it.
     #[inline]
     pub(super) fn forget_quick(&mut self) {
-        self.quick = Quick::Nothing;
+        self.quick = Quick::default();
     }
 }
 

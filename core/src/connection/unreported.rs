@@ -154,9 +154,18 @@ impl Unreported {
 }
 
 impl Connection {
-    /// The way of a message that does not go the quick way, if it can be encoded now and nothing has to be kept of it.
+    /// The way of a message that is not sent at once, if it can be encoded now and nothing has to be kept of it.
     #[cold] // As the compiler is to see it, for the sake of the quick way.
     pub(super) fn send_unreported(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Sent> {
+        let Some(token) = self.encode_quickly_ahead(now, publish) else {
+            return self.send_any_unreported(now, publish);
+        };
+        self.unreported.get_or_insert_default().ahead = Token(token.0 + 1);
+        Some(Sent(token))
+    }
+
+    #[cold]
+    fn send_any_unreported(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Sent> {
         self.observe_coarse(now);
         let is_plain = publish.qos == QoS::AtMostOnce
             && !publish.requeue
