@@ -127,6 +127,16 @@ impl<'a> Publish<'a> {
         }
     }
 
+    /// Whether it has nothing besides topic, payload and quality of service.
+    #[inline]
+    pub(crate) fn is_plain(&self) -> bool {
+        !self.retain
+            && !self.requeue
+            && self.topic_alias.is_none()
+            && self.deadline.is_none()
+            && self.properties.is_empty()
+    }
+
     /// With this quality of service.
     #[must_use]
     pub fn qos(mut self, qos: QoS) -> Self {

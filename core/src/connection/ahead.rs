@@ -25,18 +25,16 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    pub(crate) fn new(first: Token, bytes: usize) -> Self {
-        Self { first, count: 1, bytes }
-    }
+    const EMPTY: Self = Self { first: Token(0), count: 0, bytes: 0 };
 
     /// Whether the message that is encoded next belongs to it.
     #[inline]
-    pub(crate) fn takes(&self, token: Token) -> bool {
+    fn takes(&self, token: Token) -> bool {
         self.end() == token && self.bytes < RUN
     }
 
     #[inline]
-    pub(crate) fn add(&mut self, bytes: usize) {
+    fn add(&mut self, bytes: usize) {
         self.count += 1;
         self.bytes += bytes;
     }
@@ -55,10 +53,14 @@ impl Run {
 #[derive(Debug)]
 pub(crate) struct Ahead {
     version: ProtocolVersion,
+    /// Those that get no more messages, and the one that does.
     blocks: VecDeque<Vec<u8>>,
+    last: Vec<u8>,
     /// How much of the first block was taken.
     taken: usize,
+    /// The same of the runs; the last one may be empty.
     runs: VecDeque<Run>,
+    last_run: Run,
     messages: usize,
     bytes: usize,
     spare: Vec<Vec<u8>>,
@@ -70,8 +72,10 @@ impl Ahead {
         Self {
             version,
             blocks: VecDeque::new(),
+            last: Vec::new(),
             taken: 0,
             runs: VecDeque::new(),
+            last_run: Run::EMPTY,
             messages: 0,
             bytes: 0,
             spare: Vec::new(),
@@ -90,42 +94,54 @@ impl Ahead {
         self.bytes
     }
 
+    fn runs(&self) -> impl Iterator<Item = &Run> {
+        self.runs.iter().chain((self.last_run.count > 0).then_some(&self.last_run))
+    }
+
     /// The oldest.
     pub(crate) fn front(&self) -> Option<Token> {
-        self.runs.front().map(|run| run.first)
+        self.runs().next().map(|run| run.first)
     }
 
     pub(crate) fn contains(&self, token: Token) -> bool {
         let at = self.runs.partition_point(|run| run.end() <= token);
-        self.runs.get(at).is_some_and(|run| run.contains(token))
+        self.runs.get(at).unwrap_or(&self.last_run).contains(token)
     }
 
     /// Where the next message is encoded to.
     #[inline]
     pub(crate) fn block(&mut self) -> &mut Vec<u8> {
-        if self.blocks.back().is_none_or(|block| block.len() >= BLOCK) {
+        if self.last.len() >= BLOCK {
             self.add_block();
         }
-        let last = self.blocks.len() - 1;
-        &mut self.blocks[last]
+        &mut self.last
     }
 
     /// The first block grows with what waits; whoever fills it is likely to fill more.
+    #[cold]
     fn add_block(&mut self) {
-        let is_first = self.blocks.is_empty();
-        let fresh = || if is_first { Vec::new() } else { Vec::with_capacity(BLOCK + RUN) };
-        self.blocks.push_back(self.spare.pop().unwrap_or_else(fresh));
+        let next = self.spare.pop().unwrap_or_else(|| Vec::with_capacity(BLOCK + RUN));
+        self.blocks.push_back(core::mem::replace(&mut self.last, next));
     }
 
     /// A message was encoded, from `start` of the block on. Its token is beyond all others.
     #[inline]
     pub(crate) fn push(&mut self, token: Token, start: usize) {
-        let bytes = self.blocks.back().map_or(0, Vec::len) - start;
+        let bytes = self.last.len() - start;
         self.messages += 1;
         self.bytes += bytes;
-        match self.runs.back_mut() {
-            Some(run) if start > 0 && run.takes(token) => run.add(bytes),
-            _ => self.runs.push_back(Run::new(token, bytes)),
+        if start == 0 || !self.last_run.takes(token) {
+            self.close_run();
+            self.last_run.first = token;
+        }
+        self.last_run.add(bytes);
+    }
+
+    #[cold]
+    fn close_run(&mut self) {
+        let run = core::mem::replace(&mut self.last_run, Run::EMPTY);
+        if run.count > 0 {
+            self.runs.push_back(run);
         }
     }
 
@@ -138,8 +154,9 @@ impl Ahead {
         most: usize,
         mut taken: impl FnMut(Run),
     ) {
+        self.close_run();
         let runs = if out.is_empty() && self.taken == 0 { self.runs_of_first(next, most) } else { None };
-        let Some(block) = self.blocks.front_mut() else { return };
+        let block = self.blocks.front_mut().unwrap_or(&mut self.last);
         if let Some(runs) = runs {
             core::mem::swap(out, block);
             self.messages -= self.runs.range(..runs).map(|run| run.count as usize).sum::<usize>();
@@ -167,7 +184,7 @@ impl Ahead {
 
     /// How many runs the first block has, if all of them came before `next`, and the last one begins within `most` bytes.
     fn runs_of_first(&self, next: Option<Token>, most: usize) -> Option<usize> {
-        let length = self.blocks.front()?.len();
+        let length = self.blocks.front().unwrap_or(&self.last).len();
         let mut bytes = 0;
         let last = self.runs.iter().position(|run| {
             bytes += run.bytes;
@@ -180,7 +197,12 @@ impl Ahead {
     /// The first block is empty: the next messages may have it.
     fn recycle_first(&mut self) {
         self.taken = 0;
-        let block = self.blocks.pop_front().unwrap_or_default();
+        let Some(block) = self.blocks.pop_front() else {
+            if self.last.capacity() > SPARE.1 {
+                self.last = Vec::new();
+            }
+            return;
+        };
         if self.spare.len() < SPARE.0 && block.capacity() <= SPARE.1 {
             self.spare.push(block);
         }
@@ -188,9 +210,10 @@ impl Ahead {
 
     /// All of them, as the packets that were called for.
     pub(crate) fn messages(&self) -> impl Iterator<Item = (Token, packet::Publish<'_>)> {
-        let tokens = self.runs.iter().flat_map(|run| (run.first.0..run.end().0).map(Token));
+        let tokens = self.runs().flat_map(|run| (run.first.0..run.end().0).map(Token));
         let taken = core::iter::once(self.taken).chain(core::iter::repeat(0));
-        let packets = self.blocks.iter().zip(taken).flat_map(move |(block, taken)| {
+        let blocks = self.blocks.iter().chain(core::iter::once(&self.last));
+        let packets = blocks.zip(taken).flat_map(move |(block, taken)| {
             let mut rest = &block[taken..];
             core::iter::from_fn(move || {
                 let (packet, after) = first_publish(rest, self.version)?;
@@ -328,13 +351,12 @@ mod tests {
                 empty(&mut ahead, &mut out);
             }
         }
-        assert!(ahead.spare.len() + ahead.blocks.len() <= 3, "{} blocks", ahead.spare.len());
+        assert!(ahead.spare.len() + ahead.blocks.len() <= 2, "{} blocks", ahead.spare.len());
         empty(&mut ahead, &mut out);
-        let spare = ahead.spare.len();
         out.push(0);
         push(&mut ahead, 20_000, &vec![1; 4 * BLOCK]);
         take(&mut ahead, &mut out, None);
-        assert!(ahead.spare.len() < spare, "the large block is not kept");
+        assert_eq!(ahead.last.capacity(), 0, "the large block is not kept");
         assert!(ahead.blocks.is_empty());
     }
 }

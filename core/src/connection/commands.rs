@@ -19,11 +19,27 @@ use crate::packet::{
     Property, PropertyId, PropertyOwner, ProtocolVersion, QoS, ReasonCode, SubscribeFilter,
 };
 use crate::server::Server;
+use crate::time::Instant;
 use crate::topic::{self, TopicError};
 
 impl Connection {
-    #[inline]
-    pub(super) fn send_publish(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
+    /// The way of every message that does not go the quick way.
+    #[cold] // As the compiler is to see it, for the sake of the quick way.
+    pub(super) fn send_publish(
+        &mut self,
+        now: Instant,
+        publish: &Publish<'_>,
+    ) -> Result<Token, PublishError> {
+        if publish.qos != QoS::AtMostOnce
+            && let Some(token) = self.send_quickly_acknowledged(now, publish)
+        {
+            return Ok(token);
+        }
+        self.observe_coarse(now);
+        self.send_any(publish)
+    }
+
+    fn send_any(&mut self, publish: &Publish<'_>) -> Result<Token, PublishError> {
         if self.is_ending() {
             return Err(PublishError::Closed);
         }

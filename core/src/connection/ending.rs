@@ -90,6 +90,7 @@ impl Connection {
             || self.is_reauthenticating()
     }
 
+    #[inline]
     pub(super) fn finish_if_drained(&mut self) {
         if self.phase == Phase::Draining && !self.has_pending() {
             self.finish();

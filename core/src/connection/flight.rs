@@ -30,9 +30,9 @@ pub(crate) struct InFlight {
 pub(crate) enum Stage {
     /// PUBACK, or PUBREC.
     Published(Record),
-    /// PUBCOMP. PUBREL is resent in the order of the PUBRECs [MQTT-4.6.0-4]; the PUBREC's reason and properties
-    /// are the receipt's.
-    Released { order: u64, reason: ReasonCode, properties: PropertiesBuf },
+    /// PUBCOMP. PUBREL is resent in the order of the PUBRECs [MQTT-4.6.0-4]; the PUBREC's reason and properties, if it had
+    /// any, are the receipt's.
+    Released { order: u64, reason: ReasonCode, properties: Option<Box<PropertiesBuf>> },
     /// Nobody waits for it: its identifier is reserved until its PUBACK or PUBREC, or the end of the session.
     Abandoned { qos: QoS },
     /// SUBACK or UNSUBACK.

@@ -253,6 +253,7 @@ impl Connection {
                 Stage::Released { reason, properties, .. } => {
                     self.forget_flight(entry.token);
                     if !entry.abandoned {
+                        let properties = properties.map_or_else(PropertiesBuf::new, |properties| *properties);
                         let result = match self.config.session_loss.after_pubrec {
                             AfterPubRec::Succeed => Ok(Receipt { reason, properties }),
                             AfterPubRec::Fail => Err(OperationError::SessionLost),

@@ -12,8 +12,19 @@ use alloc::vec::Vec;
 /// rest of a run, which is long where identifiers are handed out in a row.
 #[derive(Debug)]
 pub(crate) struct IdTable<T> {
-    slots: Box<[Option<(u16, T)>]>,
+    slots: Box<[Slot<T>]>,
     length: usize,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    /// Zero, which is no identifier, while the slot is free.
+    id: u16,
+    value: Option<T>,
+}
+
+impl<T> Slot<T> {
+    const FREE: Self = Self { id: 0, value: None };
 }
 
 const SMALLEST: usize = 8;
@@ -30,21 +41,25 @@ impl<T> IdTable<T> {
     }
 
     pub(crate) fn contains(&self, id: u16) -> bool {
-        self.find(id).is_some()
+        self.get(id).is_some()
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: u16) -> Option<&T> {
         let slot = self.find(id)?;
-        self.slots[slot].as_ref().map(|(_, value)| value)
+        self.slots[slot].value.as_ref()
     }
 
+    #[inline]
     pub(crate) fn get_mut(&mut self, id: u16) -> Option<&mut T> {
         let slot = self.find(id)?;
-        self.slots[slot].as_mut().map(|(_, value)| value)
+        self.slots[slot].value.as_mut()
     }
 
     /// Adds an entry whose identifier is not in the table.
+    #[inline]
     pub(crate) fn insert(&mut self, id: u16, value: T) {
+        debug_assert!(id != 0, "zero is no packet identifier");
         debug_assert!(!self.contains(id), "packet identifier {id} is in use");
         if self.length * 2 >= self.slots.len() && self.slots.len() < LARGEST {
             self.grow();
@@ -53,35 +68,48 @@ impl<T> IdTable<T> {
         self.length += 1;
     }
 
+    #[inline]
     pub(crate) fn remove(&mut self, id: u16) -> Option<T> {
-        let mut hole = self.find(id)?;
-        let (_, removed) = self.slots[hole].take()?;
+        let slot = self.find(id)?;
+        let removed = self.slots[slot].value.take()?;
+        self.slots[slot].id = 0;
         self.length -= 1;
-        // Later entries move up, as far as they are not at home.
-        let mask = self.mask();
-        loop {
-            let next = (hole + 1) & mask;
-            if self.distance(next).is_none_or(|distance| distance == 0) {
-                return Some(removed);
-            }
+        self.close(slot);
+        Some(removed)
+    }
+
+    /// Later entries move up into this hole, as far as they are not at home.
+    #[inline]
+    fn close(&mut self, hole: usize) {
+        let next = (hole + 1) & self.mask();
+        if self.distance(next).is_some_and(|distance| distance > 0) {
+            self.close_with(hole, next);
+        }
+    }
+
+    #[inline(never)]
+    fn close_with(&mut self, mut hole: usize, mut next: usize) {
+        while self.distance(next).is_some_and(|distance| distance > 0) {
             self.slots.swap(hole, next);
             hole = next;
+            next = (hole + 1) & self.mask();
         }
     }
 
     /// In no useful order, but always the same for the same history.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u16, &T)> {
-        self.slots.iter().flatten().map(|(id, value)| (*id, value))
+        self.slots.iter().filter_map(|slot| Some((slot.id, slot.value.as_ref()?)))
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (u16, &mut T)> {
-        self.slots.iter_mut().flatten().map(|(id, value)| (*id, value))
+        self.slots.iter_mut().filter_map(|slot| Some((slot.id, slot.value.as_mut()?)))
     }
 
     /// Empties the table and gives its memory back.
     pub(crate) fn take_all(&mut self) -> Vec<(u16, T)> {
         self.length = 0;
-        core::mem::take(&mut self.slots).into_iter().flatten().collect()
+        let slots = core::mem::take(&mut self.slots);
+        slots.into_iter().filter_map(|slot| Some((slot.id, slot.value?))).collect()
     }
 
     /// Gives memory back that its entries do not need.
@@ -102,10 +130,10 @@ impl<T> IdTable<T> {
     #[inline]
     fn find(&self, id: u16) -> Option<usize> {
         let home = usize::from(id) & self.mask();
-        match self.slots.get(home)? {
-            Some((other, _)) if *other == id => Some(home),
-            Some(_) => self.find_away(id),
-            None => None,
+        match self.slots.get(home)?.id {
+            other if other == id => Some(home),
+            0 => None,
+            _ => self.find_away(id),
         }
     }
 
@@ -114,12 +142,14 @@ impl<T> IdTable<T> {
         let mask = self.mask();
         let mut slot = usize::from(id) & mask;
         for distance in 0..=mask {
-            match &self.slots[slot] {
-                Some((other, _)) if *other == id => return Some(slot),
-                // It would stand before this one.
-                _ if self.distance(slot).is_none_or(|other| other < distance) => return None,
-                _ => slot = (slot + 1) & mask,
+            if self.slots[slot].id == id {
+                return Some(slot);
             }
+            // It would stand before this one.
+            if self.distance(slot).is_none_or(|other| other < distance) {
+                return None;
+            }
+            slot = (slot + 1) & mask;
         }
         None
     }
@@ -127,24 +157,28 @@ impl<T> IdTable<T> {
     /// How far from its home the entry of this slot is.
     #[inline]
     fn distance(&self, slot: usize) -> Option<usize> {
-        let (id, _) = self.slots[slot].as_ref()?;
-        Some(slot.wrapping_sub(usize::from(*id)) & self.mask())
+        let id = self.slots[slot].id;
+        (id != 0).then(|| slot.wrapping_sub(usize::from(id)) & self.mask())
     }
 
     #[inline]
     fn place(&mut self, id: u16, value: T) {
         let home = usize::from(id) & self.mask();
-        match &mut self.slots[home] {
-            slot @ None => *slot = Some((id, value)),
-            Some(_) => self.place_away(id, value),
+        let slot = &mut self.slots[home];
+        if slot.id == 0 {
+            slot.id = id;
+            slot.value = Some(value);
+        } else {
+            self.place_away(id, value);
         }
     }
 
     /// As `place`, where the home is taken.
+    #[inline(never)]
     fn place_away(&mut self, id: u16, value: T) {
         let mask = self.mask();
         let mut slot = usize::from(id) & mask;
-        let mut carried = Some((id, value));
+        let mut carried = Slot { id, value: Some(value) };
         let mut distance = 0;
         // Who is nearer to home makes room, and moves on.
         while let Some(other) = self.distance(slot) {
@@ -158,15 +192,18 @@ impl<T> IdTable<T> {
         self.slots[slot] = carried;
     }
 
+    #[inline(never)]
     fn grow(&mut self) {
         self.resize((self.slots.len() * 2).max(SMALLEST));
     }
 
     fn resize(&mut self, size: usize) {
-        let slots = core::iter::repeat_with(|| None).take(size).collect();
+        let slots = core::iter::repeat_with(|| Slot::FREE).take(size).collect();
         let old = core::mem::replace(&mut self.slots, slots);
-        for (id, value) in old.into_iter().flatten() {
-            self.place(id, value);
+        for slot in old {
+            if let Some(value) = slot.value {
+                self.place(slot.id, value);
+            }
         }
     }
 }
@@ -200,7 +237,18 @@ const CROWDED: usize = 1 << 15;
 
 impl PacketIds {
     /// The next identifier that is not in `table`; `None` while all are in use.
+    #[inline]
     pub(crate) fn next<T>(&mut self, table: &IdTable<T>) -> Option<u16> {
+        let next = self.turn.in_turn.wrapping_add(1);
+        if next == 0 || self.freed.is_some() || table.contains(next) {
+            return self.search(table);
+        }
+        self.turn = Turn { last: next, in_turn: next };
+        Some(next)
+    }
+
+    #[inline(never)]
+    fn search<T>(&mut self, table: &IdTable<T>) -> Option<u16> {
         if table.len() >= usize::from(u16::MAX) {
             return None;
         }
@@ -275,7 +323,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_map(
-            operations in proptest::collection::vec((any::<bool>(), prop_oneof![1u16..40, any::<u16>(), Just(65535u16)]), 0..400)
+            operations in proptest::collection::vec((any::<bool>(), prop_oneof![1u16..40, 1..=u16::MAX, Just(65535u16)]), 0..400)
         ) {
             let mut table = IdTable::new();
             let mut model = BTreeMap::new();

@@ -15,6 +15,7 @@ use crate::bug::Bug;
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
 use crate::message::Message;
+use crate::packet::ack;
 use crate::packet::publish::Received;
 use crate::packet::{
     Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode, ReasonCodes,
@@ -84,6 +85,16 @@ impl Connection {
     /// Takes one packet; or says how many bytes are missing.
     fn take_packet(&mut self, input: &mut BytesMut) -> Result<Option<usize>, Refused> {
         let limit = self.config.maximum_packet_size;
+        if let Some((packet, packet_id)) = ack::plain(input)
+            && self.phase.is_up()
+            && limit as usize >= ack::PLAIN_SIZE
+        {
+            self.count_packet(packet, packet_id, ack::PLAIN_SIZE);
+            let ack = Ack { packet_id, reason: ReasonCode::SUCCESS, properties: Properties::EMPTY };
+            self.take_ack(packet, &ack)?;
+            input.advance(ack::PLAIN_SIZE);
+            return Ok(None);
+        }
         let header = FixedHeader::parse(input, self.version, limit).map_err(ProtocolError::Decode)?;
         let Some(header) = header else { return Ok(Some(1)) };
         self.check_order(header.packet_type)?;
@@ -133,16 +144,8 @@ impl Connection {
         self.count_packet(packet_type, packet_id, size);
         match packet {
             Packet::ConnAck(connack) => self.take_connack(connack)?,
-            Packet::PubAck(ack) => self.take_puback(ack)?,
-            Packet::PubRec(ack) => self.take_pubrec(ack)?,
-            Packet::PubComp(ack) => self.take_pubcomp(ack)?,
-            Packet::PubRel(ack) => {
-                let reason = self.received.release(ack.packet_id)?;
-                self.watch_window(Since::Now);
-                if reason == ReasonCode::SUCCESS {
-                    self.forget_incoming(ack.packet_id);
-                }
-                self.reply_incoming(PacketType::PubComp, ack.packet_id, reason);
+            Packet::PubAck(ack) | Packet::PubRec(ack) | Packet::PubRel(ack) | Packet::PubComp(ack) => {
+                self.take_ack(packet_type, ack)?;
             }
             Packet::SubAck(ack) => {
                 self.take_control_ack(packet_type, packet_id, ack.reasons, ack.properties)?;
@@ -182,6 +185,7 @@ impl Connection {
     // Acknowledgements
 
     /// The operation that an acknowledgement is for; `None` if its identifier is not in use.
+    #[inline]
     fn awaiting(&mut self, packet: PacketType, packet_id: u16) -> Result<Option<&InFlight>, ProtocolError> {
         let Some(entry) = self.in_flight.table.get(packet_id) else {
             self.statistics.unexpected_acks += 1;
@@ -192,6 +196,25 @@ impl Connection {
         } else {
             Err(ProtocolError::WrongAck { packet, packet_id })
         }
+    }
+
+    fn take_ack(&mut self, packet: PacketType, ack: &Ack<'_>) -> Result<(), ProtocolError> {
+        match packet {
+            PacketType::PubAck => self.take_puback(ack),
+            PacketType::PubRec => self.take_pubrec(ack),
+            PacketType::PubComp => self.take_pubcomp(ack),
+            _ => self.take_pubrel(ack),
+        }
+    }
+
+    fn take_pubrel(&mut self, ack: &Ack<'_>) -> Result<(), ProtocolError> {
+        let reason = self.received.release(ack.packet_id)?;
+        self.watch_window(Since::Now);
+        if reason == ReasonCode::SUCCESS {
+            self.forget_incoming(ack.packet_id);
+        }
+        self.reply_incoming(PacketType::PubComp, ack.packet_id, reason);
+        Ok(())
     }
 
     fn take_puback(&mut self, ack: &Ack<'_>) -> Result<(), ProtocolError> {
@@ -228,8 +251,7 @@ impl Connection {
         if !repeated {
             let (token, abandoned) = (entry.token, entry.abandoned);
             let order = self.in_flight.next_pubrec();
-            if let Some(record) = self.in_flight.release(packet_id, order, ack.reason, ack.properties.into())
-            {
+            if let Some(record) = self.in_flight.release(packet_id, order, ack.reason, ack.properties) {
                 self.queue.release(record);
             }
             self.forget_message(token);
@@ -251,12 +273,16 @@ impl Connection {
     /// A publish is complete: PUBACK, PUBCOMP, or a PUBREC that refuses it. Its place in the window is free.
     fn complete_publish(&mut self, packet_id: u16, reason: ReasonCode, properties: Properties<'_>) {
         let Some(entry) = self.in_flight.remove(packet_id, self.attempt) else { return };
-        self.forget_stage(entry.token, &entry.stage);
-        let (receipt, refused) = match entry.stage {
+        let InFlight { token, stage, abandoned, .. } = entry;
+        self.forget_stage(token, &stage);
+        let (receipt, refused) = match stage {
             // PUBCOMP: the PUBREC told the outcome. That the server does not know the identifier any more means
             // that it has completed before.
             Stage::Released { reason, properties: of_pubrec, .. } => {
-                let properties = if properties.is_empty() { of_pubrec } else { properties.into() };
+                let properties = match of_pubrec {
+                    Some(of_pubrec) if properties.is_empty() => *of_pubrec,
+                    _ => properties.into(),
+                };
                 (Receipt { reason, properties }, false)
             }
             Stage::Published(record) => {
@@ -266,16 +292,14 @@ impl Connection {
             Stage::Abandoned { .. } => return self.completed(),
             Stage::Controlled(_) => return,
         };
-        if !entry.abandoned {
+        if !abandoned {
+            let Receipt { reason, properties } = receipt;
             let result = if refused {
-                Err(OperationError::Refused(Refusal {
-                    reason: receipt.reason,
-                    properties: receipt.properties,
-                }))
+                Err(OperationError::Refused(Refusal { reason, properties }))
             } else {
-                Ok(receipt)
+                Ok(Receipt { reason, properties })
             };
-            self.published(entry.token, result);
+            self.published(token, result);
         }
         self.completed();
     }

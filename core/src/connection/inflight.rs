@@ -1,5 +1,6 @@
 //! What was sent and waits for the server's acknowledgement.
 
+use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::time::Duration;
@@ -8,7 +9,7 @@ use super::flight::{InFlight, Stage};
 use super::id_table::{IdTable, PacketIds, Turn};
 use super::queue::Record;
 use crate::event::{Attempt, Token};
-use crate::packet::{PacketType, PropertiesBuf, QoS, ReasonCode};
+use crate::packet::{PacketType, Properties, QoS, ReasonCode};
 use crate::session::PersistId;
 use crate::time::Instant;
 
@@ -196,13 +197,14 @@ impl InFlights {
 
     /// An operation is complete: its identifier is free, and so is its place in the window.
     pub(crate) fn remove(&mut self, id: u16, attempt: Attempt) -> Option<InFlight> {
-        let entry = self.table.remove(id)?;
-        self.ids.freed(id, &self.table);
+        let entry = self.table.get(id)?;
         self.abandoned -= usize::from(entry.abandoned);
         if let Some(qos) = entry.stage.qos().filter(|_| entry.sent_on == attempt) {
             self.window.leave(qos);
         }
-        Some(entry)
+        let entry = self.table.remove(id);
+        self.ids.freed(id, &self.table);
+        entry
     }
 
     /// The place of a PUBREC among all.
@@ -224,9 +226,10 @@ impl InFlights {
         id: u16,
         order: u64,
         reason: ReasonCode,
-        properties: PropertiesBuf,
+        properties: Properties<'_>,
     ) -> Option<Record> {
         let entry = self.table.get_mut(id)?;
+        let properties = (!properties.is_empty()).then(|| Box::new(properties.into()));
         let stage = Stage::Released { order, reason, properties };
         match core::mem::replace(&mut entry.stage, stage) {
             Stage::Published(record) => Some(record),

@@ -21,6 +21,7 @@ mod outgoing_aliases;
 mod persistence;
 mod planted;
 mod queue;
+mod quick;
 mod random;
 mod received;
 mod reconnect;
@@ -55,6 +56,7 @@ use self::inflight::InFlights;
 use self::outgoing_aliases::OutgoingAliases;
 use self::persistence::Persistence;
 use self::queue::Queue;
+use self::quick::Quick;
 use self::random::Random;
 use self::received::Received;
 use self::reconnect::Backoff;
@@ -85,7 +87,7 @@ pub use self::status::{State, Statistics};
 pub use self::timer::Timer;
 
 /// Events about packets are dropped, and counted, beyond this many that nobody polled.
-const PACKET_EVENTS: usize = 1_024;
+const PACKET_EVENTS: u16 = 1_024;
 /// What an incoming message takes besides its packet, counted against the bounds.
 const MESSAGE_OVERHEAD: usize = 128;
 
@@ -144,7 +146,7 @@ pub struct Connection {
     backoff: Backoff,
     actions: Deque<Action, 2>,
     events: VecDeque<Event>,
-    packet_events: usize,
+    packet_events: u16,
     statistics: Statistics,
 
     // The client
@@ -172,6 +174,7 @@ pub struct Connection {
     /// Bytes given to `out`, and taken by the transport, on this connection.
     enqueued: u64,
     written: u64,
+    quick: Quick,
     /// At most how many of the bytes that the transport has not taken are acknowledgements.
     replies: u64,
     /// When the transport last made progress, while it has bytes to take.
@@ -274,6 +277,7 @@ impl Connection {
             out: Transmit::new(),
             enqueued: 0,
             written: 0,
+            quick: Quick::default(),
             replies: 0,
             writing_since: None,
             unwritten: VecDeque::new(),
@@ -316,7 +320,8 @@ impl Connection {
 
     /// The transport took `bytes` more of what [`poll_transmit`](Self::poll_transmit) gave.
     pub fn handle_written(&mut self, now: Instant, bytes: usize) {
-        self.observe(now);
+        self.pass(now);
+        self.settle();
         self.bytes_written(bytes);
     }
 
@@ -385,8 +390,9 @@ impl Connection {
     /// See [`PublishError`]; nothing was kept.
     #[allow(clippy::needless_pass_by_value)] // Like the other commands; a shared payload is given away.
     pub fn publish(&mut self, now: Instant, publish: Publish<'_>) -> Result<Token, PublishError> {
-        self.observe_coarse(now);
-        self.send_publish(&publish)
+        let Some(token) = self.send_quickly(now, &publish) else { return self.send_publish(now, &publish) };
+        self.remember_unwritten(token);
+        Ok(token)
     }
 
     /// The quick way to publish at QoS 0, for a caller that mostly does not care for the outcome: the message is encoded
@@ -394,8 +400,9 @@ impl Connection {
     /// asked for, with [`report_sent`](Self::report_sent). `None`: nothing was done, and this message, or any now, needs
     /// [`publish`](Self::publish), which also says what is wrong with it.
     pub fn publish_unreported(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Sent> {
-        self.observe_coarse(now);
-        self.send_unreported(publish)
+        let Some(token) = self.send_quickly(now, publish) else { return self.send_unreported(now, publish) };
+        self.remember_unreported(token);
+        Some(Sent(token))
     }
 
     /// What has become of a message of [`publish_unreported`](Self::publish_unreported): its outcome, or `None` while the
@@ -547,7 +554,8 @@ impl Connection {
     /// Moves all waiting bytes behind what is left in `out`; whether there were any. Bytes of an earlier network
     /// connection in `out` are discarded.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Transmit) -> bool {
-        self.observe(now);
+        self.pass(now);
+        self.settle();
         self.transmit(out)
     }
 
@@ -607,22 +615,33 @@ impl Connection {
     #[inline]
     fn observe(&mut self, now: Instant) {
         self.observe_coarse(now);
-        if self.timers.is_unsettled() || self.due.is_used() {
-            self.settle();
-        }
-    }
-
-    /// What counts from the driver's next call counts from now.
-    #[inline(never)]
-    fn settle(&mut self) {
-        self.timers.settle(self.now);
-        self.due.settle(self.now);
+        self.settle();
     }
 
     /// A command: its time may be an old one.
     #[inline]
     fn observe_coarse(&mut self, now: Instant) {
+        self.pass(now);
+        self.forget_quick();
+    }
+
+    #[inline]
+    fn pass(&mut self, now: Instant) {
         self.now = self.now.max(now);
+    }
+
+    /// What counts from the driver's next call counts from now.
+    #[inline]
+    fn settle(&mut self) {
+        if self.timers.is_unsettled() || self.due.is_used() {
+            self.settle_times();
+        }
+    }
+
+    #[inline(never)]
+    fn settle_times(&mut self) {
+        self.timers.settle(self.now);
+        self.due.settle(self.now);
     }
 
     fn act(&mut self, action: Action) {

@@ -64,13 +64,20 @@ impl Connection {
     }
 
     /// Sends whatever may go, oldest call first.
+    #[inline]
     pub(super) fn flush(&mut self) {
         self.end_what_is_due();
         if !self.queue.is_empty() || self.in_flight.has_planned() {
-            self.admit();
-            while self.phase.is_up() && self.has_send_room() && self.send_next() {}
+            self.send_waiting();
         }
         self.finish_if_drained();
+    }
+
+    #[inline(never)]
+    fn send_waiting(&mut self) {
+        self.forget_quick();
+        self.admit();
+        while self.phase.is_up() && self.has_send_room() && self.send_next() {}
     }
 
     /// With a store, a message gets its packet identifier when it enters the window, and is sent once both are stored.
@@ -222,6 +229,12 @@ impl Connection {
     #[inline]
     pub(super) fn await_written(&mut self, token: Token) {
         self.due.sent(token, None);
+        self.remember_unwritten(token);
+    }
+
+    /// The same, of one that has no times.
+    #[inline]
+    pub(super) fn remember_unwritten(&mut self, token: Token) {
         self.unwritten.push_back(Unwritten { end: self.enqueued, token, withdrawn: false });
     }
 
@@ -398,6 +411,7 @@ impl Connection {
         self.version != ProtocolVersion::V5
     }
 
+    #[inline]
     pub(super) fn has_send_room(&self) -> bool {
         self.unsent() < self.config.send_buffer as u64
     }

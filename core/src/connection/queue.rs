@@ -219,6 +219,22 @@ impl Queue {
         Ok(())
     }
 
+    /// The same for one that has topic and payload alone, and can be encoded.
+    #[inline]
+    pub(crate) fn encode_plain_ahead(
+        &mut self,
+        token: Token,
+        topic: &str,
+        payload: &[u8],
+        version: ProtocolVersion,
+    ) {
+        let ahead = self.ahead.get_or_insert_with(|| Box::new(Ahead::new(version)));
+        let block = ahead.block();
+        let start = block.len();
+        packet::plain::encode(topic, payload, version, block);
+        ahead.push(token, start);
+    }
+
     /// The oldest message that is encoded already.
     pub(crate) fn front_ahead(&self) -> Option<Token> {
         self.ahead()?.front()

@@ -10,7 +10,6 @@ use crate::bug::Bug;
 use crate::command::{Data, Publish};
 use crate::config::{ClientId, Config, VersionPolicy};
 use crate::event::Token;
-use crate::packet::PropertiesBuf;
 use crate::packet::QoS;
 use crate::session::{RestoreError, Session, SessionError, StoredFlight, StoredStage};
 use crate::time::Instant;
@@ -95,7 +94,7 @@ impl Connection {
                 None => return,
             },
             StoredStage::Released { order, reason, .. } => {
-                Stage::Released { order, reason, properties: PropertiesBuf::new() }
+                Stage::Released { order, reason, properties: None }
             }
             StoredStage::Abandoned { exactly_once } => {
                 Stage::Abandoned { qos: if exactly_once { QoS::ExactlyOnce } else { QoS::AtLeastOnce } }

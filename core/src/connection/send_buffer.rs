@@ -86,34 +86,37 @@ impl Transmit {
     }
 
     /// Moves all of `pending` behind what is here: by swapping when nothing is.
+    #[inline]
     pub(crate) fn take_from(&mut self, pending: &mut Self, attempt: Attempt) -> bool {
-        if self.attempt != Some(attempt) || self.is_empty() {
-            self.clear();
-            self.attempt = Some(attempt);
+        if self.attempt == Some(attempt) && !self.is_empty() {
+            return self.append(pending);
         }
+        self.clear();
+        self.attempt = Some(attempt);
         if pending.is_empty() {
             return false;
         }
-        if self.is_empty() {
-            core::mem::swap(&mut self.bytes, &mut pending.bytes);
-            if !pending.chained.is_empty() {
-                core::mem::swap(&mut self.chained, &mut pending.chained);
-            }
-            // What is swapped in its place is empty.
-            self.chained_length = core::mem::take(&mut pending.chained_length);
-        } else {
-            self.append(pending);
+        core::mem::swap(&mut self.bytes, &mut pending.bytes);
+        if !pending.chained.is_empty() {
+            core::mem::swap(&mut self.chained, &mut pending.chained);
         }
+        // What is swapped in its place is empty.
+        self.chained_length = core::mem::take(&mut pending.chained_length);
         true
     }
 
-    fn append(&mut self, pending: &mut Self) {
+    #[inline(never)]
+    fn append(&mut self, pending: &mut Self) -> bool {
+        if pending.is_empty() {
+            return false;
+        }
         self.compact();
         let offset = self.bytes.len();
         self.bytes.extend_from_slice(&pending.bytes);
         self.chained.extend(pending.chained.drain(..).map(|(at, payload)| (offset + at, payload)));
         self.chained_length += pending.chained_length;
         pending.clear();
+        true
     }
 
     /// Drops what was consumed once it is the larger part, so that a buffer that never runs empty does not grow.

@@ -135,6 +135,7 @@ impl Connection {
 
     /// Whether there is room for one more operation; without it commands answer `Full`, or
     /// [`Config::queue_policy`] says what goes.
+    #[inline]
     pub fn has_room(&self) -> bool {
         self.queue.occupied() < self.config.queue_limit && self.queue.bytes() < self.config.queue_bytes
     }

@@ -12,17 +12,34 @@ use crate::config::QueuePolicy;
 use crate::error::OperationError;
 use crate::event::{Receipt, Sent, Token};
 use crate::packet::{PropertiesBuf, QoS, ReasonCode};
+use crate::time::Instant;
 
+/// What was sent is looked at in stretches of so many bytes: what is known of one message is known of its whole stretch.
+const STRETCH: u64 = 4 << 10;
 /// So many failures are remembered that do not follow one another. What is older counts as lost.
 const REMEMBERED: usize = 64;
+
+/// Messages that were enqueued one after the other. Others, whose outcomes are reported, may be between them.
+#[derive(Debug, Clone, Copy)]
+struct Stretch {
+    first: Token,
+    /// The token behind the last one.
+    end: Token,
+    /// Where the last one ends among the bytes enqueued.
+    bytes: u64,
+}
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Unreported {
-    /// Those among the bytes enqueued that the transport has not taken, and where each run ends there.
-    enqueued: VecDeque<(Run, u64)>,
-    /// The token behind the last one.
-    end: Token,
+    /// What the transport has not taken, but for the last stretch.
+    enqueued: VecDeque<Stretch>,
+    /// The last stretch.
+    last: Stretch,
+    /// What ends up to here among the bytes enqueued belongs to the last stretch. Zero: the transport has taken all.
+    full: u64,
+    /// The token behind the last one that was encoded ahead.
+    ahead: Token,
     /// Tokens that failed, of all operations, the last one of each range included.
     failures: VecDeque<(Token, Token)>,
     /// Of those before this one it is not known whether they failed.
@@ -31,35 +48,78 @@ pub(super) struct Unreported {
 
 impl Default for Unreported {
     fn default() -> Self {
-        Self { enqueued: VecDeque::new(), end: Token(0), failures: VecDeque::new(), forgotten: Token(0) }
+        Self {
+            enqueued: VecDeque::new(),
+            last: Stretch { first: Token(0), end: Token(0), bytes: 0 },
+            full: 0,
+            ahead: Token(0),
+            failures: VecDeque::new(),
+            forgotten: Token(0),
+        }
     }
 }
 
 impl Unreported {
-    /// A message was enqueued, up to `end` of the bytes of this connection.
+    /// A message was enqueued, up to `bytes` of those of this connection.
     #[inline]
-    fn sent(&mut self, token: Token, bytes: usize, end: u64) {
-        self.end = Token(token.0 + 1);
-        match self.enqueued.back_mut() {
-            Some((run, run_end)) if *run_end + bytes as u64 == end && run.takes(token) => {
-                run.add(bytes);
-                *run_end = end;
-            }
-            _ => self.enqueued.push_back((Run::new(token, bytes), end)),
+    fn sent(&mut self, token: Token, bytes: u64) {
+        if bytes > self.full {
+            self.begin(token, bytes + STRETCH);
         }
+        self.last.end = Token(token.0 + 1);
+        self.last.bytes = bytes;
+    }
+
+    /// Messages were enqueued that had been encoded ahead: a stretch of its own.
+    fn sent_run(&mut self, run: Run, bytes: u64) {
+        self.begin(run.first, bytes);
+        self.last.end = run.end();
+        self.last.bytes = bytes;
+    }
+
+    #[cold]
+    fn begin(&mut self, first: Token, full: u64) {
+        if self.is_awaited() {
+            self.enqueued.push_back(self.last);
+        }
+        self.last.first = first;
+        self.full = full;
+    }
+
+    /// Whether the transport has not taken all of them.
+    fn is_awaited(&self) -> bool {
+        self.full > 0
+    }
+
+    /// What the transport has not taken.
+    fn awaited(&self) -> impl Iterator<Item = &Stretch> {
+        self.enqueued.iter().chain(self.is_awaited().then_some(&self.last))
     }
 
     /// The transport has taken so many bytes.
     #[inline]
     pub(super) fn written(&mut self, written: u64) {
-        while self.enqueued.front().is_some_and(|(_, end)| *end <= written) {
+        if self.last.bytes <= written {
+            self.full = 0;
+        }
+        while self.enqueued.front().is_some_and(|stretch| stretch.bytes <= written) {
             self.enqueued.pop_front();
         }
     }
 
+    /// The network connection is gone. For planted faults only: it may be forgotten what was lost with it.
+    fn lose(&mut self, is_forgotten: bool) {
+        let first = self.awaited().next().map(|stretch| stretch.first);
+        if let Some(first) = first.filter(|_| !is_forgotten) {
+            self.fail_range(first, Token(self.last.end.0 - 1));
+        }
+        self.enqueued.clear();
+        self.full = 0;
+    }
+
     /// An operation has failed.
     pub(super) fn failed(&mut self, token: Token) {
-        if token < self.end {
+        if token < self.last.end.max(self.ahead) {
             self.fail_range(token, token);
         }
     }
@@ -80,10 +140,10 @@ impl Unreported {
         self.failures.iter().any(|(first, last)| (*first..=*last).contains(&token))
     }
 
-    /// Where the run ends that has this message, if the transport has not taken that.
+    /// Where the stretch ends that has this message, if the transport has not taken that.
     fn end_of(&self, token: Token) -> Option<u64> {
-        let run = self.enqueued.iter().find(|(run, _)| run.contains(token));
-        run.map(|(_, end)| *end)
+        let mut awaited = self.awaited();
+        awaited.find(|stretch| (stretch.first..stretch.end).contains(&token)).map(|stretch| stretch.bytes)
     }
 
     /// Gives memory back that an idle client does not need.
@@ -95,8 +155,19 @@ impl Unreported {
 }
 
 impl Connection {
-    /// The quick way for QoS 0, if it can be encoded now and nothing has to be kept of it.
-    pub(super) fn send_unreported(&mut self, publish: &Publish<'_>) -> Option<Sent> {
+    /// The way of a message that is not sent at once, if it can be encoded now and nothing has to be kept of it.
+    #[cold] // As the compiler is to see it, for the sake of the quick way.
+    pub(super) fn send_unreported(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Sent> {
+        let Some(token) = self.encode_quickly_ahead(now, publish) else {
+            return self.send_any_unreported(now, publish);
+        };
+        self.unreported.get_or_insert_default().ahead = Token(token.0 + 1);
+        Some(Sent(token))
+    }
+
+    #[cold]
+    fn send_any_unreported(&mut self, now: Instant, publish: &Publish<'_>) -> Option<Sent> {
+        self.observe_coarse(now);
         let is_plain = publish.qos == QoS::AtMostOnce
             && !publish.requeue
             && publish.topic_alias.is_none()
@@ -111,14 +182,18 @@ impl Connection {
         if self.queue.has_at_most_once() || !self.has_send_room() {
             return self.encode_ahead(publish);
         }
-        let start = self.enqueued;
         self.encode_now(publish, 0).ok()?;
         let token = self.take_token();
         // One that waits for the window would come after it.
         self.drop_same_topic(publish.topic);
-        let bytes = (self.enqueued - start) as usize;
-        self.unreported.get_or_insert_default().sent(token, bytes, self.enqueued);
+        self.remember_unreported(token);
         Some(Sent(token))
+    }
+
+    /// A message was enqueued.
+    #[inline]
+    pub(super) fn remember_unreported(&mut self, token: Token) {
+        self.unreported.get_or_insert_default().sent(token, self.enqueued);
     }
 
     /// One that waits for the transport only, encoded now: where its encoding does not depend on what is sent before
@@ -136,7 +211,7 @@ impl Connection {
         let limit = self.packet_limit();
         self.queue.encode_ahead(token, &packet_of(publish, 0), self.version, limit).ok()?;
         let token = self.take_token();
-        self.unreported.get_or_insert_default().end = Token(self.next_token);
+        self.unreported.get_or_insert_default().ahead = Token(self.next_token);
         Some(Sent(token))
     }
 
@@ -147,7 +222,7 @@ impl Connection {
         self.queue.take_ahead(self.out.buffer(), next, self.config.send_buffer, |run| {
             *enqueued += run.bytes as u64;
             statistics.packets_sent += run.count;
-            unreported.enqueued.push_back((run, *enqueued));
+            unreported.sent_run(run, *enqueued);
         });
     }
 
@@ -178,16 +253,14 @@ impl Connection {
 
     /// Whether the transport has not taken all of them.
     pub(super) fn has_unreported(&self) -> bool {
-        self.unreported.as_deref().is_some_and(|unreported| !unreported.enqueued.is_empty())
+        self.unreported.as_deref().is_some_and(Unreported::is_awaited)
     }
 
     /// The network connection is gone.
     pub(super) fn lose_unreported(&mut self) {
         let is_forgotten = self.has_bug(Bug::UnreportedLossForgotten);
-        let Some(unreported) = self.unreported.as_deref_mut() else { return };
-        let lost = core::mem::take(&mut unreported.enqueued);
-        if let (Some((first, _)), Some((last, _)), false) = (lost.front(), lost.back(), is_forgotten) {
-            unreported.fail_range(first.first, Token(last.end().0 - 1));
+        if let Some(unreported) = self.unreported.as_deref_mut() {
+            unreported.lose(is_forgotten);
         }
     }
 }

@@ -18,6 +18,24 @@ pub struct Ack<'a> {
     pub properties: Properties<'a>,
 }
 
+/// The size of a [`plain`] one, in bytes.
+pub(crate) const PLAIN_SIZE: usize = 4;
+
+/// The packet at the front of `input`, if it is an acknowledgement in its shortest form, as most are.
+#[inline]
+pub(crate) fn plain(input: &[u8]) -> Option<(PacketType, u16)> {
+    let [first, 2, high, low] = *input.first_chunk::<PLAIN_SIZE>()? else { return None };
+    let packet = match first {
+        0x40 => PacketType::PubAck,
+        0x50 => PacketType::PubRec,
+        0x62 => PacketType::PubRel,
+        0x70 => PacketType::PubComp,
+        _ => return None,
+    };
+    let packet_id = u16::from_be_bytes([high, low]);
+    (packet_id != 0).then_some((packet, packet_id))
+}
+
 impl<'a> Ack<'a> {
     pub(super) fn decode(
         packet: PacketType,
@@ -147,5 +165,48 @@ fn owner(packet: PacketType) -> PropertyOwner {
         PacketType::PubComp => PropertyOwner::PubComp,
         PacketType::Auth => PropertyOwner::Auth,
         _ => PropertyOwner::DisconnectFromClient,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::{FixedHeader, PROTOCOL_MAXIMUM_PACKET_SIZE, Packet};
+
+    #[test]
+    fn plain_ones_are_what_the_decoder_says() {
+        for first in 0..=u8::MAX {
+            for (length, packet_id) in [(2, 1), (2, 0x1234), (2, 0), (3, 1), (1, 1)] {
+                let [high, low] = u16::to_be_bytes(packet_id);
+                let input = [first, length, high, low, 0, 0];
+                let Some((packet, packet_id)) = plain(&input) else { continue };
+                for version in [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5] {
+                    let header =
+                        FixedHeader::parse(&input, version, PROTOCOL_MAXIMUM_PACKET_SIZE).unwrap().unwrap();
+                    assert_eq!(header.packet_size(), PLAIN_SIZE);
+                    let decoded =
+                        Packet::decode(header, &input[2..PLAIN_SIZE], version, Sender::Server).unwrap();
+                    let (Packet::PubAck(ack)
+                    | Packet::PubRec(ack)
+                    | Packet::PubRel(ack)
+                    | Packet::PubComp(ack)) = decoded
+                    else {
+                        panic!("{decoded:?}")
+                    };
+                    let expected =
+                        Ack { packet_id, reason: ReasonCode::SUCCESS, properties: Properties::EMPTY };
+                    assert_eq!((decoded.packet_type(), ack), (packet, expected));
+                }
+            }
+        }
+        let is_plain = |packet: &[u8]| plain(packet).is_some();
+        assert!(
+            [b"\x40\x02\x00\x01", b"\x50\x02\x00\x01", b"\x62\x02\x00\x01", b"\x70\x02\x00\x01"]
+                .iter()
+                .all(|ack| is_plain(*ack))
+        );
+        assert!(
+            !is_plain(b"\x40\x02\x00") && !is_plain(b"\x40\x02\x00\x00") && !is_plain(b"\x60\x02\x00\x01")
+        );
     }
 }

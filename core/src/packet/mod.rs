@@ -29,12 +29,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-mod ack;
+pub(crate) mod ack;
 mod auth;
 mod connack;
 mod connect;
 mod disconnect;
 mod error;
+pub(crate) mod plain;
 mod properties;
 mod property;
 pub(crate) mod publish;

@@ -22,6 +22,9 @@ pub fn scenarios() -> Vec<Scenario> {
             .at_most(300),
         Scenario::new("send QoS 0 unreported, 5.0, batch of 256", move || unreported(v5, BATCH)).at_most(300),
         Scenario::new("send QoS 0 unreported, 5.0, singly", move || unreported(v5, 1)).at_most(400),
+        Scenario::new("send QoS 0 unreported, waiting for the transport, 5.0, batch of 256", move || {
+            waiting(v5, BATCH)
+        }),
         Scenario::new("send QoS 0, 5.0, five properties, singly", move || {
             let properties = five_properties();
             transmit(v5, 1, Content { properties: properties.as_properties(), payload: LARGE_PAYLOAD })
@@ -66,6 +69,22 @@ fn unreported(version: ProtocolVersion, batch: u64) -> u64 {
             driven.transmit();
         });
         driven.written();
+    })
+}
+
+/// The same while the send buffer is full, and until the transport has taken all.
+fn waiting(version: ProtocolVersion, batch: u64) -> u64 {
+    let mut driven = Driven::connected_with(version, |config| config.send_buffer = 1);
+    repeat(batch, |counts| {
+        count(counts, || {
+            for _ in 0..batch {
+                let publish = Publish::new(TOPIC, PAYLOAD);
+                driven.connection.publish_unreported(NOW, &publish).expect("it is encoded");
+            }
+            while driven.transmit() {
+                driven.written();
+            }
+        });
     })
 }
 
