@@ -31,6 +31,7 @@ impl Connection {
         publish: &Publish<'_>,
     ) -> Result<Token, PublishError> {
         if publish.qos != QoS::AtMostOnce
+            && self.phase.is_up()
             && let Some(token) = self.send_quickly_acknowledged(now, publish)
         {
             return Ok(token);

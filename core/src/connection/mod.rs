@@ -416,6 +416,7 @@ impl Connection {
     /// Gives memory back that was needed under load and is not now. A driver calls it when nothing has moved for a while;
     /// it changes nothing else.
     pub fn release_memory(&mut self) {
+        self.forget_quick();
         self.trim();
     }
 

@@ -382,6 +382,7 @@ impl Connection {
             let Some(Unwritten { token, withdrawn, .. }) = self.unwritten.pop_front() else { break };
             if let Some(record) = self.queue.settle(token) {
                 self.queue.release(record);
+                self.forget_quick();
             }
             if !withdrawn {
                 let receipt = Receipt { reason: ReasonCode::SUCCESS, properties: PropertiesBuf::new() };

@@ -17,6 +17,7 @@ const LARGEST: usize = CHAIN_FROM;
 /// Which plain messages the connection has nothing to say about. It is found out when a message needs it, and every
 /// handler and every other command takes it back: none of them has to know what it depends on. Only what happens for
 /// every message does not: that it is sent, and that bytes leave.
+#[allow(clippy::struct_excessive_bools)] // Each depends on something else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Quick {
     /// It was found out.

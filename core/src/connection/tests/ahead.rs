@@ -21,7 +21,7 @@ impl Rig {
     }
 
     /// The transport takes so many bytes.
-    fn write(&mut self, most: usize) {
+    pub(super) fn write(&mut self, most: usize) {
         self.connection.poll_transmit(self.now, &mut self.transmit);
         let count = self.transmit.remaining().min(most);
         let bytes = self.transmit.copy_to_bytes(count);

@@ -14,6 +14,7 @@ mod persisting;
 mod phases;
 mod publishing;
 mod queueing;
+mod quick;
 mod receiving;
 mod reconnecting;
 mod reviving;
