@@ -58,7 +58,9 @@ impl Unread {
         self.messages.front()?.parts.id()
     }
 
-    #[inline]
+    // Its caller has the message in one piece then. Taken apart to registers it would be written in pieces, which a processor
+    // cannot forward to loads of other sizes.
+    #[inline(never)]
     pub(super) fn pop(&mut self) -> Option<Message> {
         let Waiting { parts, size, skip } = self.messages.pop_front()?;
         let size = size as usize;
