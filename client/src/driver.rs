@@ -15,8 +15,8 @@ use sterna_core::Instant;
 use sterna_transport::{Endpoint, SocketOptions};
 
 use crate::dialler::{DialId, Target};
-use crate::outlet::Outlet;
 use crate::engine::{Commit, Committed, Engine, Step};
+use crate::outlet::Outlet;
 use crate::pace::Pace;
 
 /// How many steps are carried out before other tasks have a turn.

@@ -33,11 +33,19 @@ pub(crate) struct Origin {
     pub(crate) owner: Option<StreamId>,
 }
 
+impl Origin {
+    /// This, for a message that has to know it: that is acknowledged by hand, or can be answered.
+    #[inline]
+    pub(crate) fn wanted_by(self: &Arc<Self>, message: &sterna_core::Message) -> Option<Arc<Self>> {
+        let wanted = self.owner.is_some() || asks(message);
+        wanted.then(|| self.clone())
+    }
+}
+
 impl Message {
     #[inline]
-    pub(crate) fn new(message: sterna_core::Message, origin: &Arc<Origin>) -> Self {
-        let keeps = origin.owner.is_some() || asks(&message);
-        Self { inner: message, origin: keeps.then(|| origin.clone()) }
+    pub(crate) fn new(inner: sterna_core::Message, origin: Option<Arc<Origin>>) -> Self {
+        Self { inner, origin }
     }
 
     /// One that no stream has brought.

@@ -82,14 +82,15 @@ impl Receiver {
                 Poll::Pending => return Poll::Pending,
             }
         }
-        let Some(message) = self.batch.pop_front() else { return Poll::Pending };
+        let Some(message) = pop(&mut self.batch) else { return Poll::Pending };
         if self.batch.is_empty() || !self.acks.is_empty() {
             self.put_back();
         }
         if self.mode == AckMode::OnNext {
             self.last = message.id();
         }
-        Poll::Ready(Some(Message::new(message, &self.origin)))
+        let origin = self.origin.wanted_by(&message);
+        Poll::Ready(Some(Message::new(message, origin)))
     }
 
     /// What is done with is to be acknowledged, and there is a batch; false at the end.
@@ -102,6 +103,7 @@ impl Receiver {
     }
 
     /// Acknowledges what is due, and gives the memory of a large batch back.
+    #[inline(never)]
     fn put_back(&mut self) {
         let Self { origin, stream, batch, acks, .. } = self;
         let ends = batch.is_empty();
@@ -140,6 +142,13 @@ impl Receiver {
             Poll::Pending
         })
     }
+}
+
+/// Takes the first one, in one piece: within its caller it would be taken apart to registers and written in pieces, which a
+/// processor cannot forward to loads of other sizes.
+#[inline(never)]
+fn pop(batch: &mut VecDeque<sterna_core::Message>) -> Option<sterna_core::Message> {
+    batch.pop_front()
 }
 
 impl Drop for Receiver {

@@ -14,8 +14,8 @@ use std::time::Duration;
 use futures_io::{AsyncRead, AsyncWrite};
 use sterna_client::driver::{self, Dialled, Driver, Network, Others, Pending};
 use sterna_client::{
-    Client, ClientBuilder, Commit, Committed, Engine, Instant, Outlet, ProtocolVersion, QoS, Runtime, SocketOptions,
-    Target, VersionPolicy,
+    Client, ClientBuilder, Commit, Committed, Engine, Instant, Outlet, ProtocolVersion, QoS, Runtime,
+    SocketOptions, Target, VersionPolicy,
 };
 
 const TOPIC: &str = "sensors/room-17/temp";

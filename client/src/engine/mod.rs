@@ -10,7 +10,6 @@ use std::sync::Arc;
 use std::task::Waker;
 use std::{fmt, io};
 
-
 use bytes::Buf;
 use sterna_core::{Attempt, Instant, Lost, LostKind, Transmit};
 use sterna_transport::{Endpoint, Pipe, SocketOptions, Subprotocol, TransportOptions};

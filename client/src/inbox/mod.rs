@@ -154,6 +154,12 @@ impl Inbox {
             && let Some(stream) = self.router.sole(message.topic_bytes())
         {
             let load = Load::of(&message);
+            let state = &mut self.streams[stream];
+            if state.waker.is_none() && !state.is_bounded() {
+                self.waiting.add(load);
+                state.append(message, load);
+                return id.filter(|_| !state.owes());
+            }
             let owes = self.queue(stream, message, load, wakers);
             return id.filter(|_| !owes);
         }
@@ -231,7 +237,6 @@ impl Inbox {
     }
 
     /// Queues `message`, of this `load`, for `stream`; whether that owes the acknowledgement.
-    #[inline]
     fn queue(&mut self, stream: StreamId, message: Message, load: Load, wakers: &mut Wakers) -> bool {
         let state = &mut self.streams[stream];
         let owes = state.owes();

@@ -87,6 +87,8 @@ struct Memo {
     partial: Vec<Partial>,
     /// The filters that match the topic.
     filters: Vec<FilterId>,
+    /// The only stream, where there were no identifiers.
+    sole: Option<StreamId>,
 }
 
 impl Memo {
@@ -99,6 +101,7 @@ impl Memo {
             streams: Vec::new(),
             partial: Vec::new(),
             filters: Vec::new(),
+            sole: None,
         }
     }
 }
@@ -231,9 +234,8 @@ impl Router {
     /// The only stream that a message goes to, if it has the last one's topic, and no identifiers either.
     #[inline]
     pub(crate) fn sole(&self, name: &[u8]) -> Option<StreamId> {
-        let Memo { outcome: Outcome::Streams, streams, partial, .. } = &self.memo else { return None };
-        let &[stream] = &**streams else { return None };
-        (partial.is_empty() && self.has_routed(name)).then_some(stream)
+        let stream = self.memo.sole?;
+        (self.memo.valid && self.memo.topic.as_bytes() == name).then_some(stream)
     }
 
     /// Whether the memo is of this topic and these identifiers, which are written down.
@@ -255,6 +257,12 @@ impl Router {
         }
         self.decide(&mut memo);
         self.find_partial(&mut memo);
+        memo.sole = match (memo.outcome, &*memo.streams) {
+            (Outcome::Streams, &[stream]) if memo.partial.is_empty() && memo.identifiers.is_empty() => {
+                Some(stream)
+            }
+            _ => None,
+        };
         memo.valid = true;
         self.memo = memo;
     }

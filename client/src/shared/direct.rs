@@ -120,7 +120,8 @@ impl Inner {
     /// done; or else the driver is woken. Where many wait, it writes for all of them at once.
     pub(crate) fn waits(&mut self) {
         let is_pending = self.direct.as_deref().is_some_and(|direct| !direct.pending.is_empty());
-        if (is_pending || self.connection.has_output()) && (self.completions.has_waiters() || !self.write_directly())
+        if (is_pending || self.connection.has_output())
+            && (self.completions.has_waiters() || !self.write_directly())
         {
             self.awaited = true;
             self.touch();
@@ -157,7 +158,8 @@ impl Inner {
             self.connection.handle_written(now, count);
             self.drain();
         }
-        let is_late = self.connection.poll_timeout().is_some_and(|(at, _)| until.is_none_or(|until| at < until));
+        let is_late =
+            self.connection.poll_timeout().is_some_and(|(at, _)| until.is_none_or(|until| at < until));
         if ended || is_late || self.connection.has_output() {
             self.touch();
         }

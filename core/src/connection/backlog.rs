@@ -1,6 +1,7 @@
 //! Room for incoming messages: what waits here and outside, when reading pauses, and what is dropped instead.
 
 use super::state::Phase;
+use super::unread::Unread;
 use super::{Connection, MESSAGE_OVERHEAD};
 use crate::event::Event;
 use crate::packet::QoS;
@@ -32,18 +33,25 @@ pub(super) enum Room {
 }
 
 impl Connection {
+    /// How many messages were not polled.
+    #[inline]
+    pub(super) fn unread(&self) -> usize {
+        self.unread.as_deref().map_or(0, Unread::len)
+    }
+
     /// While operations wait for the server, or somebody for messages, reading goes on into the reserve. When that
     /// is full, older messages of QoS 0 make room, where most of them wait; without any, QoS 0 is dropped.
     pub(super) fn room_for(&mut self, size: usize, qos: QoS) -> Room {
-        let messages = self.messages.len() + self.backlog.messages;
-        let bytes = self.message_bytes + self.backlog.bytes;
-        if messages < self.config.incoming_limit && bytes < self.config.incoming_bytes {
+        let (messages, bytes) = self.unread.as_deref().map_or((0, 0), |it| (it.len(), it.bytes()));
+        let (messages_bound, bytes_bound) = self.incoming_bounds();
+        if messages < messages_bound && bytes < bytes_bound {
             return Room::Take;
         }
         // Messages of QoS 0 wait as well, for the transport: a server may take nothing until it is read.
         if !self.is_awaited() {
             return Room::Pause;
         }
+        let bytes = bytes + self.backlog.bytes;
         let cost = size + MESSAGE_OVERHEAD;
         if bytes + cost <= self.config.incoming_reserve + self.excess {
             return Room::Take;
@@ -53,12 +61,21 @@ impl Connection {
                 self.excess += cost;
                 return Room::Take;
             }
-            if !self.messages.is_empty() {
+            if messages > 0 {
                 // Once they are outside, the driver can choose among them.
                 return Room::Pause;
             }
         }
         if qos == QoS::AtMostOnce { Room::Drop } else { Room::Pause }
+    }
+
+    /// How many messages, and how many bytes of them, may wait to be polled, beside what waits outside. A message is taken
+    /// while there are less of both.
+    #[inline]
+    pub(super) fn incoming_bounds(&self) -> (usize, usize) {
+        let messages = self.config.incoming_limit.saturating_sub(self.backlog.messages);
+        let bytes = self.config.incoming_bytes.saturating_sub(self.backlog.bytes);
+        (messages, bytes)
     }
 
     pub(super) fn count_dropped(&mut self, messages: u64) {

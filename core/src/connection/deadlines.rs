@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use super::state::Phase;
 use super::timer::Timer;
+use super::unread::Unread;
 use super::{Connection, Ping};
 use crate::bug::Bug;
 use crate::error::Cause;
@@ -122,7 +123,7 @@ impl Connection {
             persistence.trim();
         }
         self.out.release();
-        self.messages.shrink_to_fit();
+        Unread::trim(&mut self.unread);
         self.unwritten.shrink_to_fit();
         self.events.shrink_to_fit();
         if let Some(unreported) = &mut self.unreported {

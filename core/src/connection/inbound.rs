@@ -1,37 +1,26 @@
 //! Bytes become packets, and each packet moves the state on.
 
-use alloc::string::String;
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::BytesMut;
 
-use super::backlog::Room;
 use super::flight::{InFlight, Stage};
 use super::queue::{Control, Request};
-use super::received::Arrival;
 use super::state::Phase;
 use super::timer::Timer;
+use super::unread::Taken;
 use super::window::Since;
-use super::{Connection, Ingress, MESSAGE_OVERHEAD, Sharing};
+use super::{Connection, Ingress};
 use crate::bug::Bug;
 use crate::error::{Cause, OperationError, ProtocolError, Refusal};
 use crate::event::{Event, Granted, Receipt};
-use crate::message::Message;
 use crate::packet::ack;
-use crate::packet::publish::Received;
 use crate::packet::{
     Ack, ConnAck, FixedHeader, Packet, PacketType, Properties, ProtocolVersion, QoS, ReasonCode, ReasonCodes,
     Sender,
 };
 use crate::session::{PersistId, StoredStage};
 
-/// While this many messages of earlier reads wait, a new one that would pin much more memory than it has is copied out.
-const COPY_FROM_BACKLOG: usize = 32;
-/// How many times its own size a waiting message may pin.
-const PINNED_FACTOR: usize = 8;
-/// With [`Sharing::Never`], what is smaller is copied out.
-const SHARED_FROM: usize = 8 << 10;
-
 /// Why a packet was not taken.
-enum Refused {
+pub(super) enum Refused {
     /// The server broke the protocol.
     Protocol(ProtocolError),
     /// There is no room for it.
@@ -56,7 +45,7 @@ impl Connection {
         if input.len() > self.left_over {
             self.last_received = self.now;
         }
-        self.waiting_before = self.messages.len() + self.backlog.messages + self.backlog.bounded;
+        self.waiting_before = self.unread() + self.backlog.messages + self.backlog.bounded;
         let ingress = self.take_packets(input);
         self.left_over = input.len();
         self.set_paused(ingress == Ingress::Paused);
@@ -66,49 +55,63 @@ impl Connection {
     }
 
     fn take_packets(&mut self, input: &mut BytesMut) -> Ingress {
-        while self.reads() {
-            if self.replies_pile_up() || self.is_unconfirmed() {
-                return Ingress::Paused;
+        let mut taken = Taken::default();
+        let ingress = loop {
+            if !self.reads() {
+                taken.finish(input, &mut self.unread);
+                // The rest is not for anybody.
+                input.clear();
+                return Ingress::NeedData { missing: 1 };
             }
-            match self.take_packet(input) {
+            if self.replies_pile_up() || self.is_unconfirmed() {
+                break Ingress::Paused;
+            }
+            let result = match self.take_plain(input, &mut taken) {
+                Ok(true) => continue,
+                Ok(false) if taken.bytes == input.len() => break Ingress::NeedData { missing: 1 },
+                Ok(false) => self.take_packet(input, &mut taken),
+                Err(error) => Err(error.into()),
+            };
+            match result {
                 Ok(None) => {}
-                Ok(Some(missing)) => return Ingress::NeedData { missing },
-                Err(Refused::Paused) => return Ingress::Paused,
+                Ok(Some(missing)) => break Ingress::NeedData { missing },
+                Err(Refused::Paused) => break Ingress::Paused,
                 Err(Refused::Protocol(error)) => self.fail(Cause::Protocol(error)),
             }
-        }
-        // The rest is not for anybody.
-        input.clear();
-        Ingress::NeedData { missing: 1 }
+        };
+        taken.finish(input, &mut self.unread);
+        ingress
     }
 
     /// Takes one packet; or says how many bytes are missing.
-    fn take_packet(&mut self, input: &mut BytesMut) -> Result<Option<usize>, Refused> {
+    #[inline(never)] // What most messages do not need is not to be in their way.
+    fn take_packet(&mut self, input: &mut BytesMut, taken: &mut Taken) -> Result<Option<usize>, Refused> {
+        let rest = &input[taken.bytes..];
         let limit = self.config.maximum_packet_size;
-        if let Some((packet, packet_id)) = ack::plain(input)
+        if let Some((packet, packet_id)) = ack::plain(rest)
             && self.phase.is_up()
             && limit as usize >= ack::PLAIN_SIZE
         {
             self.count_packet(packet, packet_id, ack::PLAIN_SIZE);
             let ack = Ack { packet_id, reason: ReasonCode::SUCCESS, properties: Properties::EMPTY };
             self.take_ack(packet, &ack)?;
-            input.advance(ack::PLAIN_SIZE);
+            taken.bytes += ack::PLAIN_SIZE;
             return Ok(None);
         }
-        let header = FixedHeader::parse(input, self.version, limit).map_err(ProtocolError::Decode)?;
+        let header = FixedHeader::parse(rest, self.version, limit).map_err(ProtocolError::Decode)?;
         let Some(header) = header else { return Ok(Some(1)) };
         self.check_order(header.packet_type)?;
         let size = header.packet_size();
-        if input.len() < size {
-            return Ok(Some(size - input.len()));
+        if rest.len() < size {
+            return Ok(Some(size - rest.len()));
         }
         if header.packet_type == PacketType::Publish {
-            self.take_publish(header, input)?;
+            self.take_publish(header, input, taken)?;
         } else {
-            let body = &input[usize::from(header.header_length)..size];
+            let body = &rest[usize::from(header.header_length)..size];
             let packet = Packet::decode(header, body, self.version, Sender::Server);
             self.take_other(&packet.map_err(ProtocolError::Decode)?, size)?;
-            input.advance(size);
+            taken.bytes += size;
         }
         Ok(None)
     }
@@ -125,7 +128,8 @@ impl Connection {
         }
     }
 
-    fn count_packet(&mut self, packet: PacketType, packet_id: u16, size: usize) {
+    #[inline]
+    pub(super) fn count_packet(&mut self, packet: PacketType, packet_id: u16, size: usize) {
         self.statistics.packets_received += 1;
         self.statistics.bytes_received += size as u64;
         self.report_packet(false, packet, packet_id, size);
@@ -361,100 +365,6 @@ impl Connection {
         self.flush();
     }
 
-    // Messages
-
-    fn take_publish(&mut self, header: FixedHeader, input: &mut BytesMut) -> Result<(), Refused> {
-        let size = header.packet_size();
-        let body = &input[usize::from(header.header_length)..size];
-        let publish =
-            Received::decode(header, body, self.version, Sender::Server).map_err(ProtocolError::Decode)?;
-        let (qos, packet_id) = (publish.qos, publish.packet_id);
-        let room = self.room_for(size, qos);
-        if room == Room::Pause {
-            return Err(Refused::Paused);
-        }
-        let mut aliased = None;
-        if let Some(alias) = publish.alias {
-            aliased = self.aliases.resolve(alias, publish.topic, self.config.topic_alias_maximum)?;
-        }
-        let offsets = Offsets::new(header, &publish);
-        let (retain, duplicate) = (publish.retain, publish.duplicate);
-        let maximum = (self.version == ProtocolVersion::V5).then_some(self.config.receive_maximum);
-        let arrival = match qos {
-            QoS::AtMostOnce => None,
-            QoS::AtLeastOnce | QoS::ExactlyOnce => {
-                Some(self.received.arrive(packet_id, qos, duplicate, maximum)?)
-            }
-        };
-        if arrival.is_some() {
-            let topic = aliased.as_deref().map_or_else(|| offsets.topic_in(input), String::as_bytes);
-            self.received.name(packet_id, qos, topic);
-            self.watch_window(Since::Now);
-        }
-        self.count_packet(PacketType::Publish, packet_id, size);
-        let id = match arrival {
-            None if room == Room::Drop => {
-                input.advance(size);
-                self.count_dropped(1);
-                return Ok(());
-            }
-            None => None,
-            Some(Arrival::New(id)) => Some(id),
-            Some(Arrival::Anew(id)) => {
-                self.forget_incoming(packet_id);
-                Some(id)
-            }
-            Some(arrival) => {
-                input.advance(size);
-                if arrival == Arrival::Repeat {
-                    self.reply_incoming(PacketType::PubRec, packet_id, ReasonCode::SUCCESS);
-                }
-                // It may have been acknowledged while it could not be sent.
-                self.send_acks();
-                return Ok(());
-            }
-        };
-        if let Some(id) = id.filter(|_| self.has_bug(Bug::AcknowledgedOnArrival)) {
-            // It was just taken in.
-            let _ = self.acknowledge_message(id, ReasonCode::SUCCESS);
-        }
-        let packet = self.take_bytes(input, size);
-        let Offsets { topic, topic_length, properties, payload } = offsets;
-        let (sequence, packet_id) = id.map_or((0, 0), |id| (id.sequence, id.packet_id));
-        self.message_bytes += size + aliased.as_ref().map_or(0, |topic| topic.len()) + MESSAGE_OVERHEAD;
-        self.messages.push_back(Message {
-            packet,
-            aliased,
-            sequence,
-            payload,
-            properties,
-            topic_length,
-            packet_id,
-            topic,
-            qos,
-            retain,
-            duplicate,
-        });
-        Ok(())
-    }
-
-    /// Takes the packet out of the read buffer: shared, or copied where a waiting message would pin much more.
-    fn take_bytes(&self, input: &mut BytesMut, size: usize) -> Bytes {
-        let copies = match self.sharing {
-            Sharing::Backlog => {
-                self.waiting_before >= COPY_FROM_BACKLOG && size * PINNED_FACTOR < input.capacity()
-            }
-            Sharing::Always => false,
-            Sharing::Never => size < SHARED_FROM,
-        };
-        if copies {
-            let copy = Bytes::copy_from_slice(&input[..size]);
-            input.advance(size);
-            return copy;
-        }
-        input.split_to(size).freeze()
-    }
-
     /// The server does not read what we answer: do not read what it asks. Our own messages do not count: a server
     /// that first wants to write must be read, or both wait for each other. Nor do as many answers as a lawful server can
     /// ask for before it reads one. Answers that wait for the store count too.
@@ -485,30 +395,5 @@ impl Connection {
         }
         self.paused = paused;
         self.arm_ping();
-    }
-}
-
-/// Where the parts of a PUBLISH stand in its packet.
-struct Offsets {
-    topic: u8,
-    topic_length: u16,
-    properties: u32,
-    payload: u32,
-}
-
-impl Offsets {
-    fn new(header: FixedHeader, publish: &Received<'_>) -> Self {
-        let payload = header.packet_size() as u32 - publish.payload.len() as u32;
-        let properties = payload - publish.properties.as_bytes().len() as u32;
-        Self {
-            topic: header.header_length + 2,
-            topic_length: publish.topic.len() as u16,
-            properties,
-            payload,
-        }
-    }
-
-    fn topic_in<'a>(&self, packet: &'a [u8]) -> &'a [u8] {
-        &packet[usize::from(self.topic)..][..usize::from(self.topic_length)]
     }
 }

@@ -13,6 +13,7 @@ mod flight;
 mod handshake;
 mod id_table;
 mod inbound;
+mod incoming;
 mod inflight;
 mod line;
 mod losing;
@@ -37,6 +38,7 @@ mod subscriptions;
 mod tests;
 mod timer;
 mod topic_alias;
+mod unread;
 mod unreported;
 mod waiting;
 mod window;
@@ -67,6 +69,7 @@ use self::state::Phase;
 use self::subscriptions::Subscriptions;
 use self::timer::Timers;
 use self::topic_alias::IncomingAliases;
+use self::unread::Unread;
 use self::unreported::Unreported;
 use crate::command::{Auth, ConnectOverrides, Disconnect, Publish, Subscribe, Unsubscribe};
 use crate::config::{Acknowledge, ClientId, Config, VersionPolicy};
@@ -193,9 +196,9 @@ pub struct Connection {
     scratch: Option<Box<PropertiesBuf>>,
 
     // Unread messages
-    messages: VecDeque<Message>,
+    /// Once there was one.
+    unread: Option<Box<Unread>>,
     sharing: Sharing,
-    message_bytes: usize,
     backlog: Backlog,
     /// How many bytes of it the driver is to drop.
     excess: usize,
@@ -288,9 +291,8 @@ impl Connection {
             aliases: IncomingAliases::default(),
             outgoing_aliases: None,
             scratch: None,
-            messages: VecDeque::new(),
+            unread: None,
             sharing: Sharing::default(),
-            message_bytes: 0,
             backlog: Backlog::default(),
             excess: 0,
             waiting_before: 0,
@@ -577,13 +579,15 @@ impl Connection {
     /// The next incoming message. With [`Acknowledge::WhenPolled`] it is acknowledged by this call.
     #[inline]
     pub fn poll_message(&mut self) -> Option<Message> {
-        let message = self.messages.pop_front()?;
-        self.message_bytes -= message.size() + MESSAGE_OVERHEAD;
-        if let Some(id) = message.id().filter(|_| self.config.acknowledge == Acknowledge::WhenPolled) {
+        let unread = self.unread.as_deref_mut()?;
+        if self.config.acknowledge != Acknowledge::WhenPolled {
+            return unread.pop();
+        }
+        if let Some(id) = unread.next_id() {
             // Nothing is owed any more for a message whose session is gone.
             let _ = self.acknowledge_message(id, ReasonCode::SUCCESS);
         }
-        Some(message)
+        self.unread.as_deref_mut()?.pop()
     }
 
     /// How many bytes of what was handed over must go: the reserve for unread messages is full. The driver, which

@@ -156,9 +156,15 @@ impl Received {
         line.name(packet_id, topic);
     }
 
-    /// While at least `maximum` messages are not acknowledged: the oldest that waits for the application.
+    /// Whether at least `maximum` messages are not acknowledged.
+    #[inline]
+    pub(crate) fn is_full(&self, maximum: u16) -> bool {
+        self.live >= maximum
+    }
+
+    /// While it [is full](Self::is_full): the oldest that waits for the application.
     pub(crate) fn blocking(&self, maximum: u16) -> Option<MessageId> {
-        if self.live < maximum {
+        if !self.is_full(maximum) {
             return None;
         }
         let held = |line: &Line| {

@@ -125,10 +125,7 @@ impl Connection {
     /// counts from the driver's next call. After a publish that was only queued there is nothing: a driver that sleeps
     /// until its deadline need not be woken for it.
     pub fn has_output(&self) -> bool {
-        !(self.out.is_empty()
-            && self.actions.is_empty()
-            && self.events.is_empty()
-            && self.messages.is_empty())
+        !(self.out.is_empty() && self.actions.is_empty() && self.events.is_empty() && self.unread() == 0)
             || (self.may_store() && self.persistence.as_deref().is_some_and(Persistence::has_output))
             || self.due.is_unsettled()
     }
@@ -150,7 +147,7 @@ impl fmt::Debug for Connection {
             .field("version", &self.version)
             .field("in_flight", &self.in_flight())
             .field("queued", &self.queued())
-            .field("unread", &self.messages.len())
+            .field("unread", &self.unread())
             .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,14 @@ pub(super) enum Since {
 impl Connection {
     /// A message came or was acknowledged. While the window is full and the oldest message in it waits for the
     /// application, a timer runs; it starts anew when another message is the one that holds it up.
+    #[inline]
     pub(super) fn watch_window(&mut self, since: Since) {
+        if self.blocking != 0 || self.received.is_full(self.config.receive_maximum) {
+            self.watch_full_window(since);
+        }
+    }
+
+    fn watch_full_window(&mut self, since: Since) {
         let blocking = self.received.blocking(self.config.receive_maximum).map_or(0, |id| id.sequence);
         if blocking == self.blocking {
             return;

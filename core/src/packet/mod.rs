@@ -116,7 +116,7 @@ pub enum QoS {
 impl QoS {
     /// From the lowest two bits; `None` for 3.
     #[inline]
-    const fn from_bits(bits: u8) -> Option<Self> {
+    pub(crate) const fn from_bits(bits: u8) -> Option<Self> {
         match bits & 0b11 {
             0 => Some(Self::AtMostOnce),
             1 => Some(Self::AtLeastOnce),

@@ -3,12 +3,17 @@
 use alloc::vec::Vec;
 
 use super::error::TOPIC_NAME;
-use super::wire::{DUPLICATE, FixedHeader, Reader, integer_length, write_header_and_topic, write_u16};
+use super::wire::{FixedHeader, Reader, integer_length, write_header_and_topic, write_u16};
 use super::{
     DecodeError, EncodeError, PacketType, Properties, PropertyId, PropertyOwner, ProtocolVersion, QoS, Sender,
 };
 use crate::text;
 use crate::topic::{self, TopicError};
+
+/// The DUP bit of the fixed header.
+pub(crate) const DUPLICATE: u8 = 0b1000;
+/// The RETAIN bit.
+pub(crate) const RETAIN: u8 = 0b0001;
 
 /// PUBLISH: an application message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,12 +89,81 @@ impl<'a> Received<'a> {
         Ok(Self {
             duplicate: header.flags & DUPLICATE != 0,
             qos,
-            retain: header.flags & 1 != 0,
+            retain: header.flags & RETAIN != 0,
             topic,
             packet_id,
             properties,
             alias,
             payload: reader.rest(),
+        })
+    }
+}
+
+/// A PUBLISH as most are: its topic is plain ASCII, and it has no properties, and less than 16 KiB.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plain {
+    pub(crate) qos: QoS,
+    pub(crate) duplicate: bool,
+    /// What the whole packet takes.
+    pub(crate) size: u32,
+    /// Where the topic begins, and how long it is.
+    pub(crate) topic: u32,
+    pub(crate) topic_length: u16,
+    /// Zero for QoS 0.
+    pub(crate) packet_id: u16,
+    /// Where the payload begins.
+    pub(crate) payload: u32,
+}
+
+impl Plain {
+    /// Whether a lawful PUBLISH begins with this byte.
+    #[inline]
+    pub(crate) fn begins(first: u8) -> bool {
+        // By its flags: DUP, two bits of QoS, RETAIN. Not QoS 3, nor DUP at QoS 0.
+        const LAWFUL: u16 = 0b0011_1100_0011_1111;
+        first >> 4 == PacketType::Publish as u8 && LAWFUL >> (first & 0x0F) & 1 != 0
+    }
+
+    /// The packet that `input` begins with, if it is one of these and whole: a quick look, for what
+    /// [`Received::decode`] would take too.
+    #[allow(clippy::inline_always)] // Most of what a small message costs is calls.
+    #[inline(always)]
+    pub(crate) fn read(input: &[u8], version: ProtocolVersion) -> Option<Self> {
+        let (first, length, header) = match *input {
+            [first, low @ 0..=0x7F, ..] => (first, usize::from(low), 2),
+            [first, low, high @ 1..=0x7F, ..] => (first, usize::from(low & 0x7F) | usize::from(high) << 7, 3),
+            _ => return None,
+        };
+        if !Self::begins(first) {
+            return None;
+        }
+        let body = input.get(header..header + length)?;
+        let (topic_length, rest) = body.split_first_chunk()?;
+        let topic_length = u16::from_be_bytes(*topic_length);
+        let (topic, mut rest) = rest.split_at_checked(topic_length.into())?;
+        let (qos, mut packet_id) = (QoS::from_bits(first >> 1)?, 0);
+        if qos != QoS::AtMostOnce {
+            let (bytes, behind) = rest.split_first_chunk()?;
+            (packet_id, rest) = (u16::from_be_bytes(*bytes), behind);
+            if packet_id == 0 {
+                return None;
+            }
+        }
+        if version == ProtocolVersion::V5 {
+            rest = rest.strip_prefix(&[0])?;
+        }
+        if topic.is_empty() || !text::is_plain_name(topic) {
+            return None;
+        }
+        let size = header + length;
+        Some(Self {
+            qos,
+            duplicate: first & DUPLICATE != 0,
+            size: size as u32,
+            topic: header as u32 + 2,
+            topic_length,
+            packet_id,
+            payload: (size - rest.len()) as u32,
         })
     }
 }

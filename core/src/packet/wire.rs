@@ -2,6 +2,7 @@
 
 use alloc::vec::Vec;
 
+use super::publish::DUPLICATE;
 use super::{DecodeError, EncodeError, PacketType, ProtocolVersion};
 
 /// The largest remaining length: 268,435,455.
@@ -30,9 +31,6 @@ const FLAGS: [Option<u8>; 16] = [
     /* DISCONNECT  */ Some(0b0000),
     /* AUTH        */ Some(0b0000),
 ];
-
-/// The DUP bit of the fixed header.
-pub(super) const DUPLICATE: u8 = 0b1000;
 
 /// The fixed header of a control packet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -165,7 +165,7 @@ fn memory_follows_what_was_received_not_what_was_announced() {
         rig.send_bytes(&[0; 1_024]);
     }
     assert!(rig.input.capacity() < 1 << 20, "{}", rig.input.capacity());
-    assert_eq!(rig.connection.message_bytes, 0);
+    assert_eq!(rig.connection.unread(), 0);
     assert!(rig.actions().is_empty());
 }
 
