@@ -28,7 +28,7 @@ impl Application {
         let is_typed = extras.typed && around.setup.is_v5();
         for _ in 0..count {
             let requeues = extras.requeue;
-            let terms = Terms { may_end, is_typed, requeues, is_asked_late, ..Terms::default() };
+            let terms = Terms { may_end, requeues, is_asked_late, is_typed, ..Terms::default() };
             let number = around.promises.offer(around.client, topic, qos, terms);
             let publishing = self.prepare(event, number, around);
             let operation = match how {

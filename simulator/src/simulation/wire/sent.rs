@@ -47,13 +47,18 @@ impl Wire {
 
     fn sent_publish(&mut self, publish: &Publish<'_>, bench: &mut Bench<'_>) {
         self.check_limits(publish, bench);
-        let Some(connection) = &mut self.connection else { return };
         if publish.qos == QoS::AtMostOnce {
-            if let Some(number) = number_of(publish.payload) {
+            let number = number_of(publish.payload);
+            if let (Some(number), Some(connection)) = (number, &self.connection) {
                 bench.promises.left(self.client, number, connection.written.len(), bench.findings);
             }
-            return;
+        } else {
+            self.sent_acknowledged(publish, bench);
         }
+    }
+
+    fn sent_acknowledged(&mut self, publish: &Publish<'_>, bench: &mut Bench<'_>) {
+        let Some(connection) = &mut self.connection else { return };
         let (id, now, on) = (publish.packet_id, bench.now, connection.number);
         let number = number_of(publish.payload);
         let completed = self.completed.remove(&id);
