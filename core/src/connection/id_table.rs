@@ -33,6 +33,7 @@ impl<T> IdTable<T> {
         self.find(id).is_some()
     }
 
+    #[inline]
     pub(crate) fn get(&self, id: u16) -> Option<&T> {
         let slot = self.find(id)?;
         self.slots[slot].as_ref().map(|(_, value)| value)
