@@ -39,10 +39,12 @@ impl Line {
         topics.extend_from_slice(topic);
     }
 
+    #[inline]
     fn head(&self) -> Option<(u16, u16)> {
         self.0.as_deref()?.heads.front().copied()
     }
 
+    #[inline]
     pub(crate) fn front(&self) -> Option<u16> {
         self.head().map(|(packet_id, _)| packet_id)
     }

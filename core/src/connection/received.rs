@@ -195,12 +195,12 @@ impl Received {
 
     /// The next PUBACK or PUBREC to send, in order.
     pub(crate) fn next_release(&mut self) -> Option<(PacketType, u16, ReasonCode)> {
-        if let Some((packet_id, reason)) = self.front(false) {
+        if let Some((packet_id, reason)) = self.turn(&self.pubacks) {
             self.pubacks.pop();
             self.forget(packet_id);
             return Some((PacketType::PubAck, packet_id, reason));
         }
-        let (packet_id, reason) = self.front(true)?;
+        let (packet_id, reason) = self.turn(&self.pubrecs)?;
         self.pubrecs.pop();
         if reason.is_error() {
             // The identifier is free at once [MQTT-4.3.3-9].
@@ -255,8 +255,9 @@ impl Received {
         self.pubrecs.trim();
     }
 
-    fn front(&self, exactly_once: bool) -> Option<(u16, ReasonCode)> {
-        let line = if exactly_once { &self.pubrecs } else { &self.pubacks };
+    /// The first of this line, if it can be answered.
+    #[inline]
+    fn turn(&self, line: &Line) -> Option<(u16, ReasonCode)> {
         let packet_id = line.front()?;
         match self.table.get(packet_id)?.stage {
             Stage::Acknowledged(reason) => Some((packet_id, reason)),

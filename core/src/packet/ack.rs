@@ -2,7 +2,7 @@
 
 use alloc::vec::Vec;
 
-use super::wire::{Reader, write_header, write_u16};
+use super::wire::{Reader, write_header, write_short, write_u16};
 use super::{
     DecodeError, EncodeError, PacketType, Properties, PropertyOwner, ProtocolVersion, ReasonCode, Sender,
 };
@@ -70,9 +70,7 @@ impl<'a> Ack<'a> {
             return Err(EncodeError::PacketId { packet, packet_id: 0 });
         }
         if self.reason == ReasonCode::SUCCESS && self.properties.is_empty() {
-            write_header(packet, 0, 2, limit, out)?;
-            write_u16(self.packet_id, out);
-            return Ok(());
+            return write_short(packet, self.packet_id, limit, out);
         }
         let outcome = Outcome::new(packet, self.reason, self.properties, version)?;
         write_header(packet, 0, 2 + outcome.length(), limit, out)?;

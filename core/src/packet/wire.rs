@@ -224,6 +224,22 @@ pub(super) fn write_header(
     write_first(first_byte(packet, flags), remaining_length, limit, out)
 }
 
+/// Writes a packet that has nothing but its identifier.
+#[inline]
+pub(super) fn write_short(
+    packet: PacketType,
+    packet_id: u16,
+    limit: u32,
+    out: &mut Vec<u8>,
+) -> Result<(), EncodeError> {
+    if limit < 4 {
+        return Err(EncodeError::PacketTooLarge { size: 4, limit });
+    }
+    let [high, low] = packet_id.to_be_bytes();
+    out.extend_from_slice(&[first_byte(packet, 0), 2, high, low]);
+    Ok(())
+}
+
 #[inline]
 fn first_byte(packet: PacketType, flags: u8) -> u8 {
     (packet as u8) << 4 | FLAGS[packet as usize].unwrap_or(flags)
