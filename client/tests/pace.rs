@@ -479,6 +479,25 @@ fn what_the_socket_does_not_take_is_left_to_the_driver_and_nothing_is_lost() {
     assert_eq!(rig.counts().0, before + 1 + 5 * 2_001, "with the one that the driver had left");
 }
 
+// R: REC-08
+#[test]
+fn a_deadline_counts_though_the_socket_is_full() {
+    let mut rig = Rig::connected(Others::Nobody, true);
+    rig.give_room(10);
+    rig.send(1);
+    rig.poll();
+    rig.send(1);
+    assert_eq!(rig.wakes.take(), 0, "it waits for the socket");
+    let late =
+        rig.client.publish(TOPIC, &PAYLOAD[..]).qos(QoS::AtLeastOnce).deadline(Duration::from_millis(100));
+    let late = late.send().unwrap();
+    assert_eq!(rig.wakes.take(), 1, "its time begins");
+    rig.poll();
+    rig.driver.network().clock.advance(Duration::from_millis(101));
+    rig.poll();
+    assert!(matches!(poll_once(pin!(late)), Poll::Ready(Err(_))));
+}
+
 #[test]
 fn a_driver_that_had_no_turn_for_long_has_one() {
     let mut rig = Rig::connected(Others::Nobody, true);

@@ -104,7 +104,10 @@ impl Inner {
     pub(crate) fn tell_of_publish(&mut self) {
         if self.connection.unsent() >= BULK && self.sleep != Sleep::Full {
             self.tell_of_much();
-        } else if self.sleep == Sleep::Light && self.connection.has_output() {
+        } else if match self.sleep {
+            Sleep::Light => self.connection.has_output(),
+            Sleep::Nap | Sleep::Full => self.connection.is_unsettled(),
+        } {
             self.touch();
         }
     }

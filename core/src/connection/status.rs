@@ -130,6 +130,12 @@ impl Connection {
             || self.due.is_unsettled()
     }
 
+    /// Whether a deadline was set that counts from the driver's next call.
+    #[inline]
+    pub fn is_unsettled(&self) -> bool {
+        self.due.is_unsettled()
+    }
+
     /// Whether there is room for one more operation; without it commands answer `Full`, or
     /// [`Config::queue_policy`] says what goes.
     #[inline]
