@@ -278,3 +278,79 @@ impl<'a> Publish<'a> {
         if aliased { Ok(()) } else { Err(EncodeError::TopicMissing) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::PROTOCOL_MAXIMUM_PACKET_SIZE;
+
+    /// What a close look says of a packet that `input` begins with.
+    fn closely(input: &[u8], version: ProtocolVersion) -> Option<(FixedHeader, Received<'_>)> {
+        let header = FixedHeader::parse(input, version, PROTOCOL_MAXIMUM_PACKET_SIZE).ok()??;
+        let body = input.get(header.header_length.into()..header.packet_size())?;
+        let is_publish = header.packet_type == PacketType::Publish;
+        is_publish
+            .then(|| Received::decode(header, body, version, Sender::Server).ok().map(|it| (header, it)))?
+    }
+
+    /// Whether a quick look takes what `input` begins with; then a close one says the same.
+    fn check(input: &[u8], version: ProtocolVersion) -> bool {
+        let Some(plain) = Plain::read(input, version) else { return false };
+        let (header, publish) = closely(input, version).unwrap_or_else(|| panic!("{version}: {input:x?}"));
+        let [topic, payload] = [plain.topic, plain.payload].map(|at| at as usize);
+        assert_eq!(plain.size as usize, header.packet_size());
+        assert_eq!(&input[topic..][..plain.topic_length.into()], publish.topic);
+        assert_eq!(&input[payload..plain.size as usize], publish.payload);
+        assert_eq!(
+            (plain.qos, plain.duplicate, plain.packet_id),
+            (publish.qos, publish.duplicate, publish.packet_id)
+        );
+        assert!(publish.properties.is_empty() && publish.alias.is_none());
+        true
+    }
+
+    // R: SUB-08
+    #[test]
+    fn a_quick_look_takes_nothing_that_a_close_one_refuses() {
+        let packets: [&[u8]; 5] = [
+            b"\x30\x08\x00\x03a/b\x00hi",
+            b"\x3b\x0a\x00\x03a/b\x00\x07\x00hi",
+            b"\x34\x0f\x00\x08a/b/c/de\x01\x00\x00hi",
+            b"\x30\x88\x00\x00\x03a/b\x00hi",
+            b"\x30\x0b\x00\x03a/b\x03\x23\x00\x01hi",
+        ];
+        for version in [ProtocolVersion::V3_1, ProtocolVersion::V3_1_1, ProtocolVersion::V5] {
+            let mut taken = 0;
+            for packet in packets {
+                for place in 0..packet.len() {
+                    for byte in 0..=u8::MAX {
+                        let mut changed = packet.to_vec();
+                        changed[place] = byte;
+                        taken += usize::from(check(&changed, version));
+                    }
+                    assert!(!check(&packet[..place], version), "it is not whole");
+                }
+            }
+            assert!(taken > 4_000, "{version}: {taken}");
+        }
+    }
+
+    #[test]
+    fn a_quick_look_knows_two_bytes_of_length() {
+        for length in [5, 6, 127, 128, 129, 16_383] {
+            let mut packet = Vec::new();
+            let payload = vec![b'x'; length - 5];
+            let publish = Publish {
+                duplicate: false,
+                qos: QoS::AtMostOnce,
+                retain: true,
+                topic: "a/b",
+                packet_id: 0,
+                properties: Properties::EMPTY,
+                payload: &payload,
+            };
+            publish.encode(ProtocolVersion::V3_1_1, PROTOCOL_MAXIMUM_PACKET_SIZE, &mut packet).unwrap();
+            assert!(check(&packet, ProtocolVersion::V3_1_1), "{length}");
+        }
+    }
+}

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::config::Acknowledge;
+use crate::connection::Sharing;
 use crate::error::{AckError, ProtocolError};
 use crate::message::MessageId;
 
@@ -372,4 +373,41 @@ fn doubt_about_a_session_stays_with_its_messages() {
     assert_eq!(rig.topics(), [""; 0], "DUP tells a repetition");
     rig.deliver("new", QoS::ExactlyOnce, 1, false);
     assert_eq!(rig.topics(), ["new"]);
+}
+
+// R: SUB-10
+#[test]
+fn messages_are_found_among_other_packets_and_over_several_reads() {
+    const PINGRESP: &[u8] = b"\xd0\x00";
+    for sharing in [Sharing::Backlog, Sharing::Always, Sharing::Never] {
+        let mut rig = Rig::connected(config());
+        rig.connection.share_input(sharing);
+        let named = |name: u8| [b"\x30\x05\x00\x01", &[name][..], b"\x00", &[name - 32]].concat();
+        let [first, second, third, fourth] = [b'a', b'b', b'c', b'd'].map(named);
+        let large = packet::Publish {
+            duplicate: false,
+            qos: QoS::AtMostOnce,
+            retain: false,
+            topic: "e",
+            packet_id: 0,
+            properties: Properties::EMPTY,
+            payload: &[b'E'; 10_000],
+        };
+        let mut fifth = Vec::new();
+        large.encode(ProtocolVersion::V5, PROTOCOL_MAXIMUM_PACKET_SIZE, &mut fifth).unwrap();
+        let (begin, end) = fourth.split_at(3);
+        rig.send_bytes(&[PINGRESP, &first, &second, PINGRESP, PINGRESP, &third, PINGRESP, begin].concat());
+        assert_eq!(rig.input, begin, "what is not whole stays");
+        rig.send_bytes(&[end, &first, &fifth, PINGRESP, &second].concat());
+        assert!(rig.input.is_empty());
+        assert_eq!(rig.connection.poll_message().unwrap().topic(), "a");
+        rig.send_bytes(&[&third[..], PINGRESP].concat());
+        let messages = rig.messages();
+        let topics: String = messages.iter().map(Message::topic).collect();
+        assert_eq!(topics, "bcdaebc");
+        for message in messages {
+            let name = message.topic().as_bytes()[0];
+            assert!(message.payload().iter().all(|byte| *byte == name - 32), "{message:?}");
+        }
+    }
 }
