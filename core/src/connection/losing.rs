@@ -60,8 +60,8 @@ impl Connection {
         self.timers.disarm_all();
         self.out.clear();
         self.out.release();
-        self.lose_unreported();
         self.planted_on_losing();
+        self.lose_unreported();
         self.queue.unpack_ahead();
         self.enqueued = 0;
         self.written = 0;

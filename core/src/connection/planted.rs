@@ -38,10 +38,15 @@ impl Connection {
         }
     }
 
-    /// The connection is gone, and what waited for it becomes records.
+    /// The connection is gone, and what waits for the next one is not looked at yet.
     pub(super) fn planted_on_losing(&mut self) {
         if self.has_bug(Bug::AheadSentAgain) {
             self.queue.rewind_ahead();
+        }
+        if self.has_bug(Bug::UnreportedLossForgotten)
+            && let Some(unreported) = self.unreported.as_deref_mut()
+        {
+            unreported.written(u64::MAX);
         }
     }
 

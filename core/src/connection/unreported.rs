@@ -6,7 +6,6 @@ use alloc::collections::VecDeque;
 use super::ahead::Run;
 use super::commands::{packet_of, shared_of};
 use super::{Connection, Unwritten};
-use crate::bug::Bug;
 use crate::command::Publish;
 use crate::config::QueuePolicy;
 use crate::error::OperationError;
@@ -107,10 +106,10 @@ impl Unreported {
         }
     }
 
-    /// The network connection is gone. For planted faults only: it may be forgotten what was lost with it.
-    fn lose(&mut self, is_forgotten: bool) {
+    /// The network connection is gone.
+    fn lose(&mut self) {
         let first = self.awaited().next().map(|stretch| stretch.first);
-        if let Some(first) = first.filter(|_| !is_forgotten) {
+        if let Some(first) = first {
             self.fail_range(first, Token(self.last.end.0 - 1));
         }
         self.enqueued.clear();
@@ -258,9 +257,8 @@ impl Connection {
 
     /// The network connection is gone.
     pub(super) fn lose_unreported(&mut self) {
-        let is_forgotten = self.has_bug(Bug::UnreportedLossForgotten);
         if let Some(unreported) = self.unreported.as_deref_mut() {
-            unreported.lose(is_forgotten);
+            unreported.lose();
         }
     }
 }
