@@ -83,3 +83,79 @@ impl Pace {
         (self.writes, self.written, self.moved) = (0, 0, false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Instant = Instant::from_micros(1_000_000);
+
+    /// One that naps from [`NOW`] on.
+    fn napping() -> Pace {
+        let mut pace = Pace::default();
+        for _ in 0..STREAK {
+            assert!(!pace.leaves(NOW, 88, false));
+        }
+        assert!(pace.leaves(NOW, 88, false));
+        assert_eq!(pace.naps_until(), Some(NOW + NAP));
+        pace
+    }
+
+    #[test]
+    fn what_comes_after_a_pause_is_written_at_once() {
+        let mut pace = Pace::default();
+        for _ in 0..1_000 {
+            for _ in 0..STREAK {
+                assert!(!pace.leaves(NOW, 88, false));
+            }
+            pace.slept();
+        }
+        assert_eq!(pace.naps_until(), None);
+    }
+
+    #[test]
+    fn large_writes_are_no_reason_to_nap() {
+        let mut pace = Pace::default();
+        for _ in 0..1_000 {
+            assert!(!pace.leaves(NOW, 88, false));
+            assert!(!pace.leaves(NOW, ENOUGH, false));
+        }
+    }
+
+    #[test]
+    fn a_nap_goes_on_while_others_write() {
+        let mut pace = napping();
+        let mut now = NOW;
+        for _ in 0..100 {
+            assert!(pace.leaves(now, 0, true) && pace.leaves(now, BULK - 1, false));
+            assert!(!pace.leaves(now, BULK, false), "that should have been written");
+            pace.slept();
+            now = now + NAP;
+            assert!(!pace.leaves(now, 88, false), "what is left is written");
+            assert_eq!(pace.naps_until(), Some(now + NAP));
+        }
+        now = now + NAP;
+        assert!(!pace.leaves(now, ENOUGH, false));
+        assert_eq!(pace.naps_until(), Some(now + NAP), "they do not write, but publish");
+        now = now + NAP;
+        assert!(!pace.leaves(now, ENOUGH - 1, false));
+        assert_eq!(pace.naps_until(), None, "they have come to a pause");
+    }
+
+    #[test]
+    fn it_gives_way_once_for_what_moved_and_only_under_load() {
+        let mut pace = Pace::default();
+        assert!(!pace.leaves(NOW, LOAD - 1, false));
+        pace.moved();
+        assert!(!pace.gives_way());
+        assert!(!pace.leaves(NOW, 1, false) && !pace.gives_way());
+        pace.moved();
+        assert!(pace.gives_way() && !pace.gives_way());
+        pace.slept();
+        pace.moved();
+        assert!(!pace.gives_way());
+        let mut pace = napping();
+        pace.moved();
+        assert!(!pace.gives_way());
+    }
+}
