@@ -69,13 +69,15 @@ impl Outlet for Beside {
     }
 
     fn try_write(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
-        let data: Vec<u8> = data.iter().flat_map(|piece| piece.to_vec()).collect();
-        let count = data.len().min(self.room.load(Ordering::Relaxed));
-        if count == 0 {
-            return Err(io::ErrorKind::WouldBlock.into());
+        let room = self.room.load(Ordering::Relaxed);
+        let mut written = self.written.lock().unwrap();
+        let mut count = 0;
+        for piece in data {
+            let part = &piece[..piece.len().min(room - count)];
+            written.extend_from_slice(part);
+            count += part.len();
         }
-        self.written.lock().unwrap().extend_from_slice(&data[..count]);
-        Ok(count)
+        if count > 0 { Ok(count) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 }
 
