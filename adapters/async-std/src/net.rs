@@ -8,7 +8,7 @@ use std::{fmt, future::Future};
 
 use async_io::{Async, Timer};
 use blocking::unblock;
-use sterna_client::driver::{Dialled, MakeStream, Network, Others, Pending, Stream, cannot_dial};
+use sterna_client::driver::{Dialled, MakeStream, Network, Others, Pending, cannot_dial};
 use sterna_client::sockets::{self, Clock};
 use sterna_client::{Commit, Committed, Instant, SocketOptions, Target};
 
@@ -67,8 +67,8 @@ impl Network for Reactor {
             (Target::Tcp(address), _) => Box::pin(dial_tcp(address, options, self.clock)),
             #[cfg(all(unix, feature = "unix"))]
             (Target::Unix(path), _) => Box::pin(async move {
-                let stream: Box<dyn Stream> = Box::new(async_net::unix::UnixStream::connect(path).await?);
-                Ok(stream.into())
+                let stream = async_net::unix::UnixStream::connect(path).await?;
+                Ok(Dialled::from(Box::new(stream) as Box<dyn sterna_client::driver::Stream>))
             }),
             (Target::Stream(endpoint), Some(make)) => {
                 let made = make(*endpoint);
