@@ -38,9 +38,10 @@ pub struct Dialled {
     pub outlet: Option<Arc<dyn Outlet>>,
 }
 
-impl From<Box<dyn Stream>> for Dialled {
-    fn from(stream: Box<dyn Stream>) -> Self {
-        Self { stream, outlet: None }
+impl Dialled {
+    /// One that only the driver writes to.
+    pub fn new(stream: impl Stream + 'static) -> Self {
+        Self { stream: Box::new(stream), outlet: None }
     }
 }
 
@@ -51,7 +52,7 @@ impl fmt::Debug for Dialled {
 }
 
 /// A function of the application's that makes the stream to a server, in the place of a socket.
-pub type MakeStream = Box<dyn FnMut(Endpoint) -> Pending<Box<dyn Stream>> + Send>;
+pub type MakeStream = Box<dyn FnMut(Endpoint) -> Pending<Dialled> + Send>;
 
 /// Why a target cannot be dialled that an adapter has no arm for.
 pub fn cannot_dial(target: &Target) -> io::Error {

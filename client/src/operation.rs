@@ -61,7 +61,7 @@ impl Operation {
         let Self { handle, ticket, .. } = self;
         match *ticket {
             Some(Ticket::Waiting(_)) => handle.with(|inner| {
-                inner.waits_on();
+                inner.waits_during_nap();
                 accept(inner, ticket, waker)
             }),
             _ => Poll::Ready(Ok(())),
@@ -92,7 +92,7 @@ impl Operation {
     pub(crate) fn poll(&mut self, waker: &Waker) -> Poll<Result<Answer, Failure>> {
         let Self { handle, ticket, .. } = self;
         handle.with(|inner| {
-            inner.waits_on();
+            inner.waits_during_nap();
             poll(inner, ticket, waker)
         })
     }
@@ -103,12 +103,13 @@ impl Operation {
         hand_in: impl FnOnce(&mut Inner) -> Result<Ticket, E>,
         waker: &Waker,
     ) -> Result<(Self, Poll<Result<Answer, Failure>>), E> {
-        let (ticket, outcome) = handle.with(|inner| {
-            let mut ticket = Some(hand_in(inner)?);
+        let mut ticket = handle.with(|inner| {
+            let ticket = hand_in(inner)?;
             inner.waits();
-            let outcome = poll(inner, &mut ticket, waker);
-            Ok((ticket, outcome))
+            Ok(Some(ticket))
         })?;
+        // It may have been written by now.
+        let outcome = handle.with(|inner| poll(inner, &mut ticket, waker));
         Ok((Self { handle: handle.clone(), ticket, watched: AtomicBool::new(false) }, outcome))
     }
 }

@@ -134,7 +134,7 @@ impl Receiver {
             if inner.closed().is_some() || inner.inbox.is_ended(*stream) {
                 return Poll::Ready(false);
             }
-            inner.waits_on();
+            inner.waits_during_nap();
             if inner.inbox.register(*stream, cx.waker()) {
                 // Reading goes on for those who wait.
                 inner.taken();

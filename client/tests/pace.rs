@@ -93,6 +93,14 @@ impl Wire {
     fn server(&self) -> MutexGuard<'_, Server> {
         self.0.lock().unwrap()
     }
+
+    fn run_beside(&self) {
+        let beside = self.server().beside.take();
+        if let Some(mut beside) = beside {
+            beside();
+            self.server().beside = Some(beside);
+        }
+    }
 }
 
 impl AsyncRead for Wire {
@@ -111,11 +119,7 @@ impl AsyncRead for Wire {
 
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
-        let beside = self.server().beside.take();
-        if let Some(mut beside) = beside {
-            beside();
-            self.server().beside = Some(beside);
-        }
+        self.run_beside();
         let mut server = self.server();
         match server.write(data) {
             Err(_) => {
@@ -144,6 +148,7 @@ impl Outlet for Beside {
     }
 
     fn try_write(&self, data: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.0.run_beside();
         let mut server = self.0.server();
         let written = server.write(&data.iter().flat_map(|piece| piece.to_vec()).collect::<Vec<_>>())?;
         server.direct += 1;
@@ -436,6 +441,50 @@ fn who_waits_writes() {
         assert_eq!(rig.direct(), 2);
         rig.poll();
         assert!(matches!(poll_once(acknowledged), Poll::Ready(Ok(_))));
+    }
+}
+
+#[test]
+fn others_publish_while_somebody_writes() {
+    let mut rig = Rig::connected(Others::Nobody, true);
+    // It would wait for ever for a lock that is held meanwhile.
+    rig.wire.server().beside = Some(beside(&rig.client, 1));
+    let mut first = pin!(rig.client.publish(TOPIC, &PAYLOAD[..]).into_future());
+    assert!(poll_once(first.as_mut()).is_ready());
+    assert_eq!((rig.counts(), rig.direct(), rig.wakes.take()), ((1, 1), 1, 1), "the other is the driver's");
+    rig.poll();
+    assert_eq!(rig.counts(), (2, 2));
+}
+
+/// The driver runs while somebody else writes.
+#[test]
+fn what_the_driver_finds_away_it_has_again() {
+    for count in [1, 2_000] {
+        let mut rig = Rig::connected(Others::Nobody, true);
+        let (sender, receiver) = std::sync::mpsc::channel::<()>();
+        let (begun, begins) = std::sync::mpsc::channel();
+        rig.wire.server().beside = Some(Box::new(move || {
+            if begun.send(()).is_ok() {
+                let _ = receiver.recv();
+            }
+        }));
+        let client = rig.client.clone();
+        let publishing = thread::spawn(move || {
+            let mut publish = pin!(client.publish(TOPIC, &PAYLOAD[..]).into_future());
+            poll_once(publish.as_mut()).is_ready()
+        });
+        begins.recv().unwrap();
+        // Now somebody writes.
+        rig.send(count);
+        rig.poll();
+        let mut disconnecting = pin!(rig.client.disconnect());
+        assert!(poll_once(disconnecting.as_mut()).is_pending());
+        rig.poll();
+        assert_eq!(rig.counts(), (0, 0), "the order of what is written holds");
+        drop((sender, begins));
+        assert!(publishing.join().unwrap());
+        rig.poll();
+        assert_eq!(rig.counts().0, 1 + count);
     }
 }
 

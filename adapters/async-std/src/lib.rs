@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::{fmt, io};
 
 use futures_io::{AsyncRead, AsyncWrite};
-use sterna_client::driver::{Driver, MakeStream, Stream};
+use sterna_client::driver::{Dialled, Driver, MakeStream};
 use sterna_client::{Endpoint, Engine};
 
 use crate::net::Reactor;
@@ -57,7 +57,7 @@ impl Runtime {
     {
         self.make_stream = Some(Box::new(move |endpoint| {
             let made = make(endpoint);
-            Box::pin(async move { Ok(Box::new(made.await?) as Box<dyn Stream>) })
+            Box::pin(async move { Ok(Dialled::new(made.await?)) })
         }));
         self
     }

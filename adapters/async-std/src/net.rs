@@ -68,12 +68,9 @@ impl Network for Reactor {
             #[cfg(all(unix, feature = "unix"))]
             (Target::Unix(path), _) => Box::pin(async move {
                 let stream = async_net::unix::UnixStream::connect(path).await?;
-                Ok(Dialled::from(Box::new(stream) as Box<dyn sterna_client::driver::Stream>))
+                Ok(Dialled::new(stream))
             }),
-            (Target::Stream(endpoint), Some(make)) => {
-                let made = make(*endpoint);
-                Box::pin(async { Ok(made.await?.into()) })
-            }
+            (Target::Stream(endpoint), Some(make)) => make(*endpoint),
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
             (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
         }

@@ -49,6 +49,7 @@ pub use waiter::Waiter;
 use std::sync::{Arc, OnceLock};
 use std::{fmt, io, thread};
 
+use sterna_client::driver::Dialled;
 use sterna_client::{Blocking, BlockingRuntime, ClientBuilder, ConnectError, Endpoint, Engine};
 
 use crate::driver::Driver;
@@ -150,7 +151,7 @@ pub fn builder_over<S: Stream + 'static>(
     make: impl Fn(Endpoint) -> io::Result<S> + Send + Sync + 'static,
 ) -> ClientBuilder<Runtime, Blocking> {
     let make_stream: MakeStream =
-        Arc::new(move |endpoint, hub| Ok(Box::new(Socket::new(hub, make(endpoint)?)?)));
+        Arc::new(move |endpoint, hub| Ok(Dialled::new(Socket::new(hub, make(endpoint)?)?)));
     ClientBuilder::blocking(url, Runtime { make_stream: Some(make_stream), seat: None })
 }
 

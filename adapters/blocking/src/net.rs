@@ -13,7 +13,7 @@ use std::time::Instant;
 use futures_io::{AsyncRead, AsyncWrite};
 use mio::Interest;
 use mio::event::Source;
-use sterna_client::driver::{self, Dialled, Network, Others, Pending, cannot_dial};
+use sterna_client::driver::{Dialled, Network, Others, Pending, cannot_dial};
 use sterna_client::sockets::{self, Clock};
 use sterna_client::{Commit, Committed, Endpoint, SocketOptions, Target};
 
@@ -47,8 +47,7 @@ impl Stream for mio::net::UnixStream {
 }
 
 /// A function of the application's that makes connections.
-pub(crate) type MakeStream =
-    Arc<dyn Fn(Endpoint, Arc<Hub>) -> io::Result<Box<dyn driver::Stream>> + Send + Sync>;
+pub(crate) type MakeStream = Arc<dyn Fn(Endpoint, Arc<Hub>) -> io::Result<Dialled> + Send + Sync>;
 
 /// A registered stream. The driver polls all it has whenever anything happened: there is no more to waking than that.
 pub(crate) struct Socket<S: Stream> {
@@ -164,10 +163,12 @@ impl Network for Net {
             (Target::Tcp(address), _) => Box::pin(dial_tcp(hub, address, options, self.clock)),
             #[cfg(all(unix, feature = "unix"))]
             (Target::Unix(path), _) => {
-                Box::pin(async move { Ok(dialled(Socket::new(hub, mio::net::UnixStream::connect(path)?)?)) })
+                Box::pin(
+                    async move { Ok(Dialled::new(Socket::new(hub, mio::net::UnixStream::connect(path)?)?)) },
+                )
             }
             (Target::Stream(endpoint), Some(make)) => {
-                on_thread("sterna-connect", hub.clone(), move || Ok(make(*endpoint, hub)?.into()))
+                on_thread("sterna-connect", hub.clone(), move || make(*endpoint, hub))
             }
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
             (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
@@ -197,12 +198,7 @@ async fn dial_tcp(
     })
     .await?;
     let outlet = socket.stream.0.clone();
-    Ok(Dialled { outlet: Some(outlet), ..dialled(socket) })
-}
-
-fn dialled<S: Stream + 'static>(socket: Socket<S>) -> Dialled {
-    let stream: Box<dyn driver::Stream> = Box::new(socket);
-    stream.into()
+    Ok(Dialled { stream: Box::new(socket), outlet: Some(outlet) })
 }
 
 /// Has a thread do `work`.

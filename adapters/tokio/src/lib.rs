@@ -23,7 +23,7 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 
-use sterna_client::driver::{Driver, MakeStream, Stream};
+use sterna_client::driver::{Dialled, Driver, MakeStream};
 use sterna_client::{Client, ClientBuilder, ConnectError, Endpoint, Engine};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -118,7 +118,7 @@ where
 {
     let make_stream: MakeStream = Box::new(move |endpoint| {
         let made = make(endpoint);
-        Box::pin(async move { Ok(Box::new(Carried(made.await?)) as Box<dyn Stream>) })
+        Box::pin(async move { Ok(Dialled::new(Carried(made.await?))) })
     });
     ClientBuilder::new(url, Runtime { make_stream: Some(make_stream) })
 }

@@ -70,12 +70,9 @@ impl Network for Net {
             #[cfg(all(unix, feature = "unix"))]
             (Target::Unix(path), _) => Box::pin(async move {
                 let stream = tokio::net::UnixStream::connect(path).await?;
-                Ok(Dialled::from(Box::new(Carried(stream)) as Box<dyn sterna_client::driver::Stream>))
+                Ok(Dialled::new(Carried(stream)))
             }),
-            (Target::Stream(endpoint), Some(make)) => {
-                let made = make(*endpoint);
-                Box::pin(async { Ok(made.await?.into()) })
-            }
+            (Target::Stream(endpoint), Some(make)) => make(*endpoint),
             #[allow(unreachable_patterns)] // Only without Unix sockets is there anything else.
             (other, _) => Box::pin(async move { Err(cannot_dial(&other)) }),
         }

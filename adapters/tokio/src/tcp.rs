@@ -8,15 +8,19 @@ use std::task::{Context, Poll, ready};
 use futures_io::{AsyncRead, AsyncWrite};
 use sterna_client::driver::Dialled;
 use sterna_client::{Instant, Outlet};
-use tokio::io::ReadBuf;
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+
+use crate::net::Carried;
 
 /// The driver's, and what others write to it through.
 pub(crate) fn dialled(stream: TcpStream, origin: tokio::time::Instant) -> Dialled {
     let (reader, writer) = stream.into_split();
     let writer = Arc::new(Writer { half: writer, origin });
-    Dialled { stream: Box::new(Tcp { reader, writer: writer.clone() }), outlet: Some(writer) }
+    Dialled {
+        stream: Box::new(Tcp { reader: Carried(reader), writer: writer.clone() }),
+        outlet: Some(writer),
+    }
 }
 
 struct Writer {
@@ -38,7 +42,7 @@ impl Outlet for Writer {
 }
 
 struct Tcp {
-    reader: OwnedReadHalf,
+    reader: Carried<OwnedReadHalf>,
     writer: Arc<Writer>,
 }
 
@@ -48,9 +52,7 @@ impl AsyncRead for Tcp {
         cx: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        ready!(tokio::io::AsyncRead::poll_read(Pin::new(&mut self.reader), cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+        Pin::new(&mut self.reader).poll_read(cx, buffer)
     }
 }
 

@@ -9,7 +9,7 @@ use sterna_transport::Subprotocol;
 
 use super::commit::Storage;
 use super::{Drive, Link, Step, lost};
-use crate::shared::Inner;
+use crate::shared::{Inner, Lent};
 
 /// How long a connection that we close is read from (and the bytes thrown away) until the server closes too.
 /// Closing with unread bytes would reset the connection, and our DISCONNECT could be lost with it.
@@ -29,6 +29,10 @@ impl Drive {
         inner.connection.handle_timeout(now);
         loop {
             inner.driver_looks();
+            if inner.misses_direct() {
+                inner.drain();
+                break;
+            }
             if matches!(self.link, Link::Up { .. }) && self.transmit.remaining() < LOW_WATER {
                 inner.connection.poll_transmit(now, &mut self.transmit);
             }
@@ -142,6 +146,7 @@ impl Drive {
             self.close = true;
             self.full = false;
             self.direct = None;
+            inner.lent = Lent::No;
             self.pipe = None;
             self.prepared = None;
             self.unflushed = false;
@@ -267,13 +272,13 @@ impl Drive {
         }
         if let Some(mut direct) = self.direct.take() {
             direct.lend(std::mem::take(&mut self.transmit), self.now, until);
-            inner.direct = Some(direct);
+            inner.lent = Lent::Idle(direct);
         }
     }
 
     /// The driver writes again.
     fn reclaim(&mut self, inner: &mut Inner) {
-        let Some(mut direct) = inner.direct.take() else { return };
+        let Some(mut direct) = inner.lent.take() else { return };
         let (pending, was_used) = direct.reclaim();
         self.transmit = pending;
         self.traffic |= was_used;

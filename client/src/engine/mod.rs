@@ -330,7 +330,9 @@ impl Engine {
     /// The socket that [`handle_dialled`](Self::handle_dialled) reports next can also be written to through this, by those
     /// who publish while the driver sleeps. It is dropped before a [`Step::Shutdown`] and a [`Step::Close`] of that socket.
     pub fn set_outlet(&mut self, outlet: Arc<dyn Outlet>) {
-        self.drive.direct = Some(Box::new(Direct::new(outlet)));
+        if let Link::Dialling { attempt, .. } = self.drive.link {
+            self.drive.direct = Some(Box::new(Direct::new(outlet, attempt)));
+        }
     }
 
     /// Whether those who publish have written by themselves since this was asked last.

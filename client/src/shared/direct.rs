@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Buf;
-use sterna_core::{Instant, Transmit};
+use sterna_core::{Attempt, Instant, Transmit};
 
 use super::Inner;
 use crate::outlet::Outlet;
@@ -30,9 +30,11 @@ pub(crate) enum Sleep {
     Full,
 }
 
-/// The sending half of the connection: the driver's, which leaves it to those who publish while it sleeps.
+/// The sending half of the connection: the driver's, which leaves it to those who publish while it sleeps. Whoever writes has
+/// it alone meanwhile, without the lock.
 pub(crate) struct Direct {
     outlet: Arc<dyn Outlet>,
+    attempt: Attempt,
     pending: Transmit,
     /// The driver's last turn.
     since: Instant,
@@ -45,9 +47,9 @@ pub(crate) struct Direct {
 }
 
 impl Direct {
-    pub(crate) fn new(outlet: Arc<dyn Outlet>) -> Self {
+    pub(crate) fn new(outlet: Arc<dyn Outlet>, attempt: Attempt) -> Self {
         let pending = Transmit::new();
-        Self { outlet, pending, since: Instant::ZERO, until: None, ended: false, used: false }
+        Self { outlet, attempt, pending, since: Instant::ZERO, until: None, ended: false, used: false }
     }
 
     /// It is left to those who publish, with what is still to be written.
@@ -61,8 +63,8 @@ impl Direct {
         (std::mem::take(&mut self.pending), self.used)
     }
 
-    /// Writes what is pending, as far as the socket takes it; how much that was.
-    fn write(&mut self) -> usize {
+    /// Writes what is pending, as far as the socket takes it; how much that was. Not under the lock.
+    pub(super) fn write(&mut self) -> usize {
         let mut count = 0;
         while !self.pending.is_empty() {
             match write_once(&mut self.pending, |data| self.outlet.try_write(data)) {
@@ -77,6 +79,31 @@ impl Direct {
         }
         self.used |= count > 0;
         count
+    }
+}
+
+/// Where the sending half is.
+#[derive(Default)]
+pub(crate) enum Lent {
+    /// With the driver.
+    #[default]
+    No,
+    /// Whoever publishes may take it.
+    Idle(Box<Direct>),
+    /// Somebody writes to this connection, and `missed`: the driver has looked for it meanwhile.
+    Away { attempt: Attempt, missed: bool },
+}
+
+impl Lent {
+    /// Takes it, if it is there.
+    pub(crate) fn take(&mut self) -> Option<Box<Direct>> {
+        match std::mem::take(self) {
+            Self::Idle(direct) => Some(direct),
+            elsewhere => {
+                *self = elsewhere;
+                None
+            }
+        }
     }
 }
 
@@ -114,17 +141,17 @@ impl Inner {
 
     #[inline(never)]
     fn tell_of_much(&mut self) {
-        if !self.write_directly() {
+        if !self.will_write() {
             self.touch();
         }
     }
 
-    /// Its caller is about to wait, so that nothing more comes from there. What was published is written here if that can be
-    /// done; or else the driver is woken. Where many wait, it writes for all of them at once.
+    /// Its caller is about to wait, so that nothing more comes from there. What was published is written by it, as soon as the
+    /// lock is released, if that can be done; or else the driver is woken. Where many wait, it writes for all of them at once.
     pub(crate) fn waits(&mut self) {
-        let is_pending = self.direct.as_deref().is_some_and(|direct| !direct.pending.is_empty());
+        let is_pending = matches!(&self.lent, Lent::Idle(direct) if !direct.pending.is_empty());
         if (is_pending || self.connection.has_output())
-            && (self.completions.has_waiters() || !self.write_directly())
+            && (self.completions.has_waiters() || !self.will_write())
         {
             self.awaited = true;
             self.touch();
@@ -138,34 +165,63 @@ impl Inner {
 
     /// As [`waits`](Self::waits), where the driver was told of what was published, unless it naps.
     #[inline]
-    pub(crate) fn waits_on(&mut self) {
+    pub(crate) fn waits_during_nap(&mut self) {
         if self.sleep == Sleep::Nap {
             self.waits();
         }
     }
 
-    /// Writes what there is, if that can be done here and now; whether it could. What is left to do then is the driver's,
-    /// and it is woken for that.
-    fn write_directly(&mut self) -> bool {
-        let Some(direct) = self.direct.as_deref_mut().filter(|direct| !direct.ended) else { return false };
+    /// Has whoever has the lock write what there is once that is released, if that can be done; whether it can.
+    fn will_write(&mut self) -> bool {
+        let Lent::Idle(direct) = &mut self.lent else { return false };
+        if direct.ended {
+            return false;
+        }
         let now = direct.outlet.now();
         if now - direct.since > TURN {
             direct.ended = true;
             return false;
         }
-        self.connection.poll_transmit(now, &mut direct.pending);
-        let count = direct.write();
-        let (ended, until) = (direct.ended, direct.until);
         self.now = now;
+        self.writes = true;
+        true
+    }
+
+    /// The driver looks for it; whether somebody has it, who wakes the driver then.
+    pub(crate) fn misses_direct(&mut self) -> bool {
+        let Lent::Away { missed, .. } = &mut self.lent else { return false };
+        *missed = true;
+        true
+    }
+
+    /// What is to be written without the lock.
+    pub(super) fn send_away(&mut self) -> Option<Box<Direct>> {
+        if !std::mem::take(&mut self.writes) {
+            return None;
+        }
+        let mut direct = self.lent.take()?;
+        self.connection.poll_transmit(self.now, &mut direct.pending);
+        self.lent = Lent::Away { attempt: direct.attempt, missed: false };
+        Some(direct)
+    }
+
+    /// So many bytes were written. What is left to do is the driver's, and it is woken for that.
+    pub(super) fn come_back(&mut self, direct: Box<Direct>, count: usize) {
+        let missed = match self.lent {
+            Lent::Away { attempt, missed } if attempt == direct.attempt => missed,
+            // That connection is gone.
+            _ => return,
+        };
+        let (ended, until) = (direct.ended, direct.until);
+        self.lent = Lent::Idle(direct);
         if count > 0 {
-            self.connection.handle_written(now, count);
+            self.connection.handle_written(self.now, count);
             self.drain();
         }
         let is_late =
             self.connection.poll_timeout().is_some_and(|(at, _)| until.is_none_or(|until| at < until));
-        if ended || is_late || self.connection.has_output() {
+        if missed || ended || is_late || self.connection.has_output() {
             self.touch();
         }
-        true
     }
 }

@@ -4,7 +4,7 @@ use std::task::Waker;
 
 use sterna_core::{Cause, Disconnect, DisconnectError, Lost, LostKind, State, StoreError};
 
-use super::Inner;
+use super::{Inner, Lent};
 use crate::error::RequestError;
 use crate::events::Event;
 use crate::machine::end_recording;
@@ -48,7 +48,7 @@ impl Inner {
         self.drain_events();
         self.announce_closed();
         self.dead = true;
-        self.direct = None;
+        self.lent = Lent::No;
         end_recording(&mut self.connection);
         self.completions.close(&mut self.wakers);
         self.authentications.close(&mut self.wakers);

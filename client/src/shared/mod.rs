@@ -23,7 +23,7 @@ use sterna_core::packet::QoS;
 
 use self::authentication::Authentications;
 pub(crate) use self::authentication::Work;
-pub(crate) use self::direct::{BULK, Direct, Sleep, write_once};
+pub(crate) use self::direct::{BULK, Direct, Lent, Sleep, write_once};
 use crate::completion::{Completions, Storing};
 use crate::events::Broadcast;
 use crate::inbox::{Inbox, Unclaimed};
@@ -67,7 +67,7 @@ impl Shared {
         let mut inner = self.lock();
         let result = work(&mut inner);
         if inner.has_to_tell() {
-            tell(inner);
+            self.tell(inner);
         }
         result
     }
@@ -76,20 +76,26 @@ impl Shared {
     fn send_unreported(&self, publish: &Publish<'_>) -> Option<Sent> {
         self.with(|inner| inner.send_unreported(publish))
     }
-}
 
-/// Releases the lock, then wakes whom it concerns.
-#[cold]
-fn tell(mut inner: MutexGuard<'_, Inner>) {
-    let driver = inner.wakers.driver.take();
-    let mut others = Vec::new();
-    if !inner.wakers.others.is_empty() {
-        std::mem::swap(&mut inner.wakers.others, &mut others);
+    /// Releases the lock, then writes what its holder has to, and wakes whom it concerns.
+    #[cold]
+    fn tell<'a>(&'a self, mut inner: MutexGuard<'a, Inner>) {
+        if let Some(mut direct) = inner.send_away() {
+            drop(inner);
+            let count = direct.write();
+            inner = self.lock();
+            inner.come_back(direct, count);
+        }
+        let driver = inner.wakers.driver.take();
+        let mut others = Vec::new();
+        if !inner.wakers.others.is_empty() {
+            std::mem::swap(&mut inner.wakers.others, &mut others);
+        }
+        let notes = inner.trace.take();
+        drop(inner);
+        notes.tell();
+        driver.into_iter().chain(others).for_each(Waker::wake);
     }
-    let notes = inner.trace.take();
-    drop(inner);
-    notes.tell();
-    driver.into_iter().chain(others).for_each(Waker::wake);
 }
 
 /// What keeps the client alive: when the last one goes, it disconnects gracefully.
@@ -177,8 +183,10 @@ pub(crate) struct Inner {
     driver: Option<Waker>,
     asleep: Arc<AtomicBool>,
     sleep: Sleep,
-    /// The sending half of the connection, while the driver leaves it to those who publish.
-    pub(crate) direct: Option<Box<Direct>>,
+    /// The sending half of the connection.
+    pub(crate) lent: Lent,
+    /// Whoever has the lock takes that along when the lock is released, and writes.
+    writes: bool,
     /// Somebody waits for what the driver has to write.
     awaited: bool,
     /// A command came since the driver last looked.
@@ -252,7 +260,8 @@ impl Inner {
             driver: None,
             asleep: Arc::new(AtomicBool::new(false)),
             sleep: Sleep::Light,
-            direct: None,
+            lent: Lent::No,
+            writes: false,
             awaited: false,
             dirty: false,
             paused: false,
@@ -276,9 +285,9 @@ impl Inner {
         }
     }
 
-    /// Whether somebody is to be woken, or something to be told, once the lock is released.
+    /// Whether somebody is to be woken, or something to be told or written, once the lock is released.
     fn has_to_tell(&self) -> bool {
-        !self.wakers.is_empty() || self.trace.has_notes()
+        !self.wakers.is_empty() || self.trace.has_notes() || self.writes
     }
 
     /// What the store had, the first time.
